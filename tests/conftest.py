@@ -1,0 +1,35 @@
+"""Networks that are slow to make, made once."""
+
+import pytest
+import tf_keras
+
+from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
+from tests.tiny_networks import randomised, tiny_cnn
+from tflite_bench.convert import convert
+
+
+@pytest.fixture(autouse=True)
+def own_cache_folder(tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's latency table, or waits for the user's lock."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def cnn() -> tf_keras.Model:
+    return tiny_cnn()
+
+
+@pytest.fixture(scope="session")
+def cnn_tflite() -> bytes:
+    return convert(tiny_cnn())
+
+
+@pytest.fixture(scope="session")
+def mobilenet() -> tf_keras.Model:
+    """MobileNetV1 0.25 at 64 px, ten classes; not to be changed."""
+    return randomised(mobilenet_v1(mobilenet_v1_widths(0.25), 64, 10))
+
+
+@pytest.fixture(scope="session")
+def mobilenet_tflite(mobilenet: tf_keras.Model) -> bytes:
+    return convert(mobilenet)

@@ -1,0 +1,67 @@
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+BODY = """
+    import sys, time
+    from absl import flags
+    from tflite_bench.binary import run
+    from tflite_bench.errors import UserError
+    COUNT = flags.DEFINE_integer("count", 1, "How many.", lower_bound=1)
+
+    def main(argv):
+        if COUNT.value == 2:
+            raise UserError("two is too many; one would be right")
+        if COUNT.value == 3:
+            raise ZeroDivisionError("a defect")
+        if COUNT.value == 4:
+            print("ready", flush=True)
+            time.sleep(30)
+        print("done")
+
+    if __name__ == "__main__":
+        run(main, resume_hint="Call again.")
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "binary.py"
+    path.write_text(textwrap.dedent(BODY))
+    return [sys.executable, str(path)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        ([], 0, ""),
+        (["--help"], 0, ""),
+        (["--count=2"], 2, "Error: two is too many; one would be right"),
+        (["--count=x"], 2, "--count"),
+        (["--count=0"], 2, "--count"),
+        (["--no_such_flag"], 2, "no_such_flag"),
+        (["stray"], 2, "stray"),
+        (["--count=3"], 1, "ZeroDivisionError"),
+    ],
+)
+def test_exit_status_and_sentence(script, arguments, status, said, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ".")
+    result = subprocess.run([*script, *arguments], capture_output=True, text=True)
+    assert result.returncode == status
+    assert said in result.stderr
+    assert ("Traceback" in result.stderr) == (status == 1)
+
+
+def test_interruption_says_how_to_go_on(script, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ".")
+    process = subprocess.Popen([*script, "--count=4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Call again." in errors
+    assert "Traceback" not in errors

@@ -1,0 +1,26 @@
+"""Keras -> `.tflite`, with a static batch of 1 (GPU delegates refuse a dynamic one).
+
+The only module here that imports TensorFlow.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tflite_bench.binary import quiet_native_code
+
+
+def convert(network: Any) -> bytes:
+    """Converts a network to a float32 `.tflite`.
+
+    Args:
+        network: a `tf_keras` functional model with one input of static height, width and channels.
+
+    Returns:
+        The bytes of the file; its input is float32 [1, H, W, C].
+    """
+    shape = [1, *network.inputs[0].shape[1:]]  # [1, H, W, C]
+    function = tf.function(lambda images: network(images, training=False))
+    concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    with quiet_native_code():
+        return tf.lite.TFLiteConverter.from_concrete_functions([concrete], network).convert()

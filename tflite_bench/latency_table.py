@@ -1,0 +1,145 @@
+"""The latency table: milliseconds by layer signature, in SQLite, with where they come from.
+
+Entries belong to a *context*: target, fingerprint of the device, treatment of the caches, statistic.
+Entries of different contexts are never returned together, so they are never added up together.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tflite_bench.errors import UserError
+from tflite_bench.timing import Reading
+
+_FORMAT = 1
+_BUSY_TIMEOUT_S = 60.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS contexts (
+    id INTEGER PRIMARY KEY,
+    target TEXT NOT NULL, fingerprint TEXT NOT NULL, caches TEXT NOT NULL, statistic TEXT NOT NULL,
+    UNIQUE (target, fingerprint, caches, statistic)
+);
+CREATE TABLE IF NOT EXISTS entries (
+    context INTEGER NOT NULL REFERENCES contexts (id),
+    signature TEXT NOT NULL,
+    latency_ms REAL NOT NULL, p5_ms REAL NOT NULL, p95_ms REAL NOT NULL, runs INTEGER NOT NULL,
+    reference_ms REAL NOT NULL, measured_at TEXT NOT NULL,
+    PRIMARY KEY (context, signature)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all entries of one sum have in common.
+
+    Attributes:
+        target: for example `host/cpu:1`.
+        fingerprint: what the readings depend on, without host names; dates are not part of it.
+        caches: how caches are treated between runs.
+        statistic: which statistic of the runs an entry holds.
+    """
+
+    target: str
+    fingerprint: Mapping[str, str | int]
+    caches: str
+    statistic: str
+
+    def key(self) -> tuple[str, str, str, str]:
+        """The context as the table stores it."""
+        return self.target, json.dumps(dict(self.fingerprint), sort_keys=True), self.caches, self.statistic
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One measured layer, with the reference network's reading of the same batch, both in milliseconds."""
+
+    signature: str
+    reading: Reading
+    reference_ms: float
+
+
+class LatencyTable:
+    """The entries of one context in a table file."""
+
+    def __init__(self, path: Path, context: Context) -> None:
+        """Opens the file, or makes it.
+
+        Raises:
+            UserError: the file is no latency table, or cannot be written.
+        """
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(self._connect()) as database, database:
+                version = database.execute("PRAGMA user_version").fetchone()[0]
+                tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+                if version != _FORMAT and (version or tables):
+                    raise UserError(f"{path} is no latency table of format {_FORMAT}; name another file with --table")
+                database.executescript(_SCHEMA)
+                database.execute(f"PRAGMA user_version = {_FORMAT}")
+                database.execute(
+                    "INSERT OR IGNORE INTO contexts (target, fingerprint, caches, statistic) VALUES (?, ?, ?, ?)",
+                    context.key(),
+                )
+                self._context_id = database.execute(
+                    "SELECT id FROM contexts WHERE (target, fingerprint, caches, statistic) = (?, ?, ?, ?)",
+                    context.key(),
+                ).fetchone()[0]
+                self._latencies_ms = dict(
+                    database.execute("SELECT signature, latency_ms FROM entries WHERE context = ?", [self._context_id])
+                )
+        except (sqlite3.Error, OSError) as error:
+            raise UserError(f"{path} cannot be used as a latency table ({error}); name another with --table") from error
+
+    def __contains__(self, signature: str) -> bool:
+        return signature in self._latencies_ms
+
+    def __len__(self) -> int:
+        return len(self._latencies_ms)
+
+    def latency_ms(self, signature: str) -> float:
+        """The layer's latency in milliseconds.
+
+        Raises:
+            KeyError: it has not been measured.
+        """
+        return self._latencies_ms[signature]
+
+    def reference_ms(self) -> float | None:
+        """The median of the reference network's readings stored so far, or None in an empty table."""
+        with closing(self._connect()) as database:
+            readings = [
+                row[0]
+                for row in database.execute(
+                    "SELECT reference_ms FROM entries WHERE context = ? ORDER BY reference_ms", [self._context_id]
+                )
+            ]
+        return readings[len(readings) // 2] if readings else None
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Stores entries, all or none; they replace older ones of the same signature."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        rows = [
+            (
+                self._context_id,
+                entry.signature,
+                entry.reading.latency_ms,
+                entry.reading.p5_ms,
+                entry.reading.p95_ms,
+                entry.reading.runs,
+                entry.reference_ms,
+                now,
+            )
+            for entry in entries
+        ]
+        with closing(self._connect()) as database, database:
+            database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._latencies_ms.update({row[1]: row[2] for row in rows})
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S)

@@ -1,0 +1,162 @@
+"""Models made by editing the flatbuffer, without the converter: one layer alone, or the network at other widths.
+
+A cut takes milliseconds where a conversion takes seconds, which is what makes measured tables
+affordable (layout: `tensorflow/lite/schema/schema.fbs`; read and written by its generated object API).
+"""
+
+import copy
+from collections.abc import Sequence
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tflite_bench.graph import Graph, Shape, SizedOperator
+
+_SCHEMA_VERSION = 3
+_DATA_ALIGNMENT = 16  # schema.fbs: Buffer.data is force_align: 16
+
+
+def one_layer_model(graph: Graph, layer: SizedOperator) -> bytes:
+    """A `.tflite` that runs one layer, its constants inside, its activations as input and output.
+
+    A constant that a DEQUANTIZE operator feeds (float16 weights) comes with that operator.
+
+    Args:
+        graph: the network that the layer is cut from.
+        layer: the layer, at any number of channels.
+    """
+    builder = _ModelBuilder(graph)
+    inputs = [
+        builder.add_operand(index, shape) if index >= 0 else -1
+        for index, shape in zip(layer.operator.inputs, layer.input_shapes, strict=True)
+    ]
+    builder.add_operator(layer, inputs)
+    return builder.pack(outputs=layer.operator.outputs)
+
+
+def resized_model(graph: Graph, layers: Sequence[SizedOperator]) -> bytes:
+    """The whole network at other widths: same operators, new shapes.
+
+    Kept channels are the first ones, and new ones repeat them: the file is for timing, not for use.
+
+    Args:
+        graph: the network at its own widths.
+        layers: all its layers, as `graph.sized` gives them.
+    """
+    builder = _ModelBuilder(graph)
+    for index in graph.inputs:
+        builder.add_input(index, graph.shape(index))
+    for layer in layers:
+        inputs = [
+            builder.add_operand(index, shape) if index >= 0 else -1
+            for index, shape in zip(layer.operator.inputs, layer.input_shapes, strict=True)
+        ]
+        builder.add_operator(layer, inputs)
+    return builder.pack(outputs=graph.outputs)
+
+
+class _AlignedBuffer(schema.BufferT):
+    """Data at 16 bytes, as the schema demands and the generated writer forgets."""
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 - the generated reader's name
+        data = b"" if self.data is None else bytes(self.data)
+        if data:
+            builder.StartVector(1, len(data), _DATA_ALIGNMENT)
+            builder.head -= len(data)
+            builder.Bytes[builder.head : builder.head + len(data)] = data
+            offset = builder.EndVector()
+        schema.BufferStart(builder)
+        if data:
+            schema.BufferAddData(builder, offset)
+        return schema.BufferEnd(builder)
+
+
+class _ModelBuilder:
+    """Collects tensors and operators of a new model, taken from `graph` at new shapes."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._subgraph = schema.SubGraphT()
+        self._subgraph.tensors, self._subgraph.operators, self._subgraph.inputs = [], [], []
+        self._buffers = [_AlignedBuffer()]  # by convention the first is empty
+        self._codes: list[schema.OperatorCodeT] = []
+        self._computed: dict[int, int] = {}  # tensor of the graph -> tensor here
+        self._producers = {i: operator for operator in graph.operators for i in operator.outputs}
+
+    def add_operand(self, index: int, shape: Shape) -> int:
+        """The new index of an operand: computed before, constant, dequantised constant, or an input of the model."""
+        if index in self._computed:
+            return self._computed[index]
+        constant = self._graph.constant(index)
+        if constant is not None:
+            return self._add_tensor(index, shape, constant)
+        producer = self._producers.get(index)
+        if producer is not None and producer.kind == "DEQUANTIZE":
+            source = producer.inputs[0]
+            if self._graph.constant(source) is not None:
+                dequantize = SizedOperator(producer, (shape,), (shape,))
+                self.add_operator(dequantize, [self._add_tensor(source, shape, self._graph.constant(source))])
+                return self._computed[index]
+        return self.add_input(index, shape)
+
+    def add_input(self, index: int, shape: Shape) -> int:
+        """An input of the new model."""
+        self._computed[index] = self._add_tensor(index, shape, None)
+        self._subgraph.inputs.append(self._computed[index])
+        return self._computed[index]
+
+    def add_operator(self, layer: SizedOperator, inputs: Sequence[int]) -> None:
+        """Appends a layer whose operands are already there."""
+        original = self._graph.schema_operator(layer.operator)
+        operator = copy.copy(original)
+        operator.opcodeIndex = self._code(self._graph.model.operatorCodes[original.opcodeIndex])
+        operator.inputs = list(inputs)
+        operator.outputs = []
+        operator.intermediates = None
+        for index, shape in zip(layer.operator.outputs, layer.output_shapes, strict=True):
+            self._computed[index] = self._add_tensor(index, shape, None)
+            operator.outputs.append(self._computed[index])
+        if layer.operator.kind == "RESHAPE":
+            operator.builtinOptions = None  # the new shape stands in the second operand
+            operator.builtinOptionsType = schema.BuiltinOptions.NONE
+            operator.inputs[1] = self._add_shape_constant(layer.operator.inputs[1], layer.output_shapes[0])
+        self._subgraph.operators.append(operator)
+
+    def pack(self, outputs: Sequence[int]) -> bytes:
+        """The finished file."""
+        model = schema.ModelT()
+        model.version = _SCHEMA_VERSION
+        self._subgraph.outputs = [self._computed[index] for index in outputs]
+        model.subgraphs = [self._subgraph]
+        model.operatorCodes = self._codes
+        model.buffers = self._buffers
+        builder = flatbuffers.Builder(1 << 16)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def _add_tensor(self, index: int, shape: Shape, constant: np.ndarray | None) -> int:
+        tensor = copy.copy(self._graph.tensor(index))
+        tensor.shape = list(shape)
+        tensor.shapeSignature = None
+        tensor.buffer = 0
+        if constant is not None:
+            tensor.buffer = len(self._buffers)
+            self._buffers.append(_AlignedBuffer(data=_resized(constant, shape).tobytes()))
+        self._subgraph.tensors.append(tensor)
+        return len(self._subgraph.tensors) - 1
+
+    def _add_shape_constant(self, index: int, shape: Shape) -> int:
+        return self._add_tensor(index, (len(shape),), np.asarray(shape, np.int32))
+
+    def _code(self, code: schema.OperatorCodeT) -> int:
+        if code not in self._codes:
+            self._codes.append(code)
+        return self._codes.index(code)
+
+
+def _resized(constant: np.ndarray, shape: Shape) -> np.ndarray:
+    """The first values along each axis; where more are asked for, they come round again."""
+    if constant.shape == tuple(shape):
+        return constant
+    return constant[np.ix_(*(np.arange(new) % old for new, old in zip(shape, constant.shape, strict=True)))]

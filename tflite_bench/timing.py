@@ -1,0 +1,123 @@
+"""What a measurement is told and what it answers; shared by every way to measure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+STATISTIC = "median"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to be timed.
+
+    Attributes:
+        tflite: the model.
+        copies: how many copies take turns; one keeps its weights in the caches, several push them out.
+        loads: how many times over the model is loaded and timed; where its buffers land in memory is worth percents.
+        min_runs: timed runs of each load, at least.
+        min_total_ms: timed time of each load, at least.
+    """
+
+    tflite: bytes
+    copies: int = 1
+    loads: int = 5
+    min_runs: int = 11
+    min_total_ms: float = 2.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models to be timed in turn.
+
+    Attributes:
+        first: a model.
+        second: the other.
+        loads: how many times over both are loaded and timed, memory allowing.
+        total_ms: about how long to go on in all.
+    """
+
+    first: bytes
+    second: bytes
+    loads: int = 15
+    total_ms: float = 1500.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Milliseconds of one run of a model, the cost of the call itself taken off.
+
+    Attributes:
+        latency_ms: the median.
+        p5_ms: 5th percentile.
+        p95_ms: 95th percentile.
+        runs: number of timed runs.
+    """
+
+    latency_ms: float
+    p5_ms: float
+    p95_ms: float
+    runs: int
+
+
+def reading(runs_ms: Sequence[np.ndarray], call_ms: float = 0.0) -> Reading:
+    """Summarises single runs, each less the cost of a call: the median over the loads of each load's median.
+
+    Args:
+        runs_ms: for each load of the model, the times of its runs.
+        call_ms: cost of a call.
+    """
+    median_ms = np.median([np.median(of_load) for of_load in runs_ms])
+    p5_ms, p95_ms = np.percentile(np.concatenate(runs_ms), [5, 95])
+    return Reading(
+        latency_ms=max(0.0, float(median_ms) - call_ms),
+        p5_ms=max(0.0, float(p5_ms) - call_ms),
+        p95_ms=max(0.0, float(p95_ms) - call_ms),
+        runs=sum(len(of_load) for of_load in runs_ms),
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models timed in turn.
+
+    Attributes:
+        first_ms: median of the first, in milliseconds.
+        second_ms: median of the second.
+        ratio: second / first, the median over the loads of each load's median over its rounds.
+        ratio_spread: half the width of the interval that holds the median ratio with 95 % confidence.
+        loads: how many times both were loaded.
+        rounds: how often each was timed in all.
+    """
+
+    first_ms: float
+    second_ms: float
+    ratio: float
+    ratio_spread: float
+    loads: int
+    rounds: int
+
+
+def comparison(first_ms: np.ndarray, second_ms: np.ndarray) -> Comparison:
+    """Compares round by round: what disturbs one of a pair disturbs the other.
+
+    The interval is that of order statistics over the loads (binomial, normal approximation), free of
+    assumptions on the noise.
+
+    Args:
+        first_ms: [loads, rounds] times of the first model.
+        second_ms: [loads, rounds] times of the second, each taken next to the first's.
+    """
+    ratios = np.sort(np.median(second_ms / first_ms, axis=1))  # [loads]
+    half_width = 0.98 * np.sqrt(ratios.size)
+    low = max(0, int(np.floor(ratios.size / 2 - half_width)))
+    high = min(ratios.size - 1, int(np.ceil(ratios.size / 2 + half_width)))
+    return Comparison(
+        first_ms=float(np.median(np.median(first_ms, axis=1))),
+        second_ms=float(np.median(np.median(second_ms, axis=1))),
+        ratio=float(np.median(ratios)),
+        ratio_spread=float(ratios[high] - ratios[low]) / 2,
+        loads=first_ms.shape[0],
+        rounds=first_ms.size,
+    )
