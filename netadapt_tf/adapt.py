@@ -1,0 +1,164 @@
+r"""Adapts a trained Keras network to a budget.
+
+Example, in about seven minutes on two cores:
+
+  python -m netadapt_tf.adapt --network=mobilenet_v1 --alpha=0.25 --resolution=64 \\
+      --dataset=fashion_mnist_12k --budget=latency@host/cpu:1=60% --run_dir=runs/demo
+
+Your own network and images (one sub-folder per class):
+
+  python -m netadapt_tf.adapt --network=trained.keras --dataset=folder:photos \\
+      --budget=latency@host/cpu:2=8ms --run_dir=runs/mine
+
+The same command goes on after an interruption; with a lower budget it goes on from where it ended.
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from tflite_bench.binary import quiet_native_code, run
+from tflite_bench.errors import UserError
+from tflite_bench.locking import cache_folder
+
+_PRETRAIN_EPOCHS = 10
+
+_NETWORK = flags.DEFINE_string(
+    "network", "mobilenet_v1", "mobilenet_v1, or the path of a trained functional network (.keras, .h5)."
+)
+_ALPHA = flags.DEFINE_float("alpha", 1.0, "Width multiplier of mobilenet_v1.", lower_bound=0.125)
+_RESOLUTION = flags.DEFINE_integer(
+    "resolution", None, "Height and width of mobilenet_v1's input, in pixels; by default 224.", lower_bound=32
+)
+_DATASET = flags.DEFINE_string(
+    "dataset", "fashion_mnist_12k", "fashion_mnist_12k, fashion_mnist, or folder:PATH with one sub-folder per class."
+)
+_BUDGET = flags.DEFINE_string(
+    "budget",
+    None,
+    "What is allowed at the end: RESOURCE[@TARGET]=AMOUNT, for example latency@host/cpu:1=60%, "
+    "latency@host/cpu:1=8ms, macs=150M, parameters=50%, tflite_bytes=2MB.",
+    required=True,
+)
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Where everything of this run is kept.", required=True)
+_TABLE = flags.DEFINE_string(
+    "table", None, "File of the latency table, filled on demand; by default one in the user's cache folder."
+)
+_PREPROCESSING = flags.DEFINE_enum(
+    "preprocessing",
+    "tf",
+    ["tf", "torch", "caffe", "none"],
+    "Range of the network's input, as in tf_keras.applications: tf is [-1, 1]; none is [0, 255].",
+)
+_EPOCHS = flags.DEFINE_integer(
+    "pretrain_epochs",
+    None,
+    f"Epochs of training before the search; by default {_PRETRAIN_EPOCHS} for mobilenet_v1, 0 for a file.",
+    lower_bound=0,
+)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Images a training step. ImageNet: 96 to 256.", lower_bound=1)
+_INITIAL_REDUCTION = flags.DEFINE_float(
+    "initial_reduction",
+    0.06,
+    "What the first iteration saves, as a share of the starting network's cost. ImageNet: 0.025 to 0.05.",
+    lower_bound=1e-4,
+    upper_bound=1.0,
+)
+_REDUCTION_DECAY = flags.DEFINE_float(
+    "reduction_decay",
+    0.96,
+    "Each iteration saves this times what the one before did. ImageNet: 0.96 to 0.98.",
+    lower_bound=0.1,
+    upper_bound=1.0,
+)
+_SHORT_TERM_STEPS = flags.DEFINE_integer(
+    "short_term_steps", 20, "Training steps of each proposal. ImageNet: 10000 to 40000.", lower_bound=0
+)
+_SHORT_TERM_LEARNING_RATE = flags.DEFINE_float(
+    "short_term_learning_rate", 0.005, "Constant. ImageNet: a tenth of the long-term one.", lower_bound=0.0
+)
+_LONG_TERM_EPOCHS = flags.DEFINE_integer(
+    "long_term_epochs", 8, "Epochs of fine-tuning after the search. ImageNet: 30 to 100.", lower_bound=0
+)
+_LONG_TERM_LEARNING_RATE = flags.DEFINE_float(
+    "long_term_learning_rate",
+    0.05,
+    "Of pre-training and long-term fine-tune, at their first step; falls along a cosine. ImageNet: 0.01 to 0.05.",
+    lower_bound=0.0,
+)
+_PICK = flags.DEFINE_enum(
+    "pick",
+    "highest_accuracy",
+    ["highest_accuracy", "best_ratio"],
+    "Which proposal wins: the most accurate (the paper), or the least accuracy lost per cost saved (MobileNetV3).",
+)
+_FILTER_MULTIPLE = flags.DEFINE_integer(
+    "filter_multiple",
+    8,
+    "Numbers of filters are multiples of this, of half of it in groups of under four times it. Phones' GPUs: 4 or 8.",
+    lower_bound=1,
+)
+_HOLDOUT_IMAGES = flags.DEFINE_integer(
+    "holdout_images",
+    2000,
+    "Training images kept back to rank proposals. ImageNet: 10000.",
+    lower_bound=1,
+)
+_TRAIN_IMAGES = flags.DEFINE_integer(
+    "train_images", None, "Use a balanced part of the training set; hold-out images included.", lower_bound=2
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of weights, hold-out set, shuffling and proposals.", lower_bound=0)
+_THREADS = flags.DEFINE_integer(
+    "threads", 0, "Training threads of one operation; 0: one for each core. Others round differently.", lower_bound=0
+)
+
+
+def main(_: Sequence[str]) -> None:
+    """Reads the flags, runs the adaptation, prints the closing table."""
+    with quiet_native_code():  # TensorFlow's start takes seconds: not for --help
+        from netadapt_tf.adaptation import NETWORKS, adapt
+        from netadapt_tf.reporting.summary import closing_table
+        from netadapt_tf.request import Request
+        from netadapt_tf.resources.budget import parse_budget
+        from netadapt_tf.training.repeatable import make_repeatable
+
+    from_file = _NETWORK.value not in NETWORKS
+    if from_file and _RESOLUTION.value is not None:
+        raise UserError("--resolution is for mobilenet_v1; a network from a file has its own")
+    epochs = _EPOCHS.value
+    request = Request(
+        network=_NETWORK.value,
+        alpha=_ALPHA.value,
+        resolution=_RESOLUTION.value or 224,
+        dataset=_DATASET.value,
+        budget=parse_budget(_BUDGET.value),
+        run_dir=Path(_RUN_DIR.value),
+        table=Path(_TABLE.value) if _TABLE.value else cache_folder() / "latency_table.sqlite",
+        preprocessing=_PREPROCESSING.value,
+        pretrain_epochs=epochs if epochs is not None else (0 if from_file else _PRETRAIN_EPOCHS),
+        batch_size=_BATCH_SIZE.value,
+        initial_reduction=_INITIAL_REDUCTION.value,
+        reduction_decay=_REDUCTION_DECAY.value,
+        short_term_steps=_SHORT_TERM_STEPS.value,
+        short_term_learning_rate=_SHORT_TERM_LEARNING_RATE.value,
+        long_term_epochs=_LONG_TERM_EPOCHS.value,
+        long_term_learning_rate=_LONG_TERM_LEARNING_RATE.value,
+        pick=_PICK.value,
+        filter_multiple=_FILTER_MULTIPLE.value,
+        holdout_images=_HOLDOUT_IMAGES.value,
+        train_images=_TRAIN_IMAGES.value,
+        seed=_SEED.value,
+        threads=_THREADS.value or len(os.sched_getaffinity(0)),
+    )
+    with quiet_native_code():
+        make_repeatable(request.threads)
+    summary = adapt(request, command="python -m netadapt_tf.adapt " + shlex.join(sys.argv[1:]))
+    print(closing_table(summary, request.run_dir))
+
+
+if __name__ == "__main__":
+    run(main, resume_hint="The same command goes on from what was finished.")

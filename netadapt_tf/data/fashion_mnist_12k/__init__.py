@@ -1,0 +1,1 @@
+"""A class-balanced part of Fashion-MNIST that travels with the package."""

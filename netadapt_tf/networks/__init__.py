@@ -1,0 +1,1 @@
+"""What can be shrunk: networks by widths, channel groups, the narrower copy."""

@@ -1,0 +1,1 @@
+"""What a network costs: budgets, latency by table and by measurement, MACs, parameters, bytes."""

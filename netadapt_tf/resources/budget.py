@@ -1,0 +1,79 @@
+"""Budgets and their grammar: `RESOURCE[@TARGET]=AMOUNT`."""
+
+import re
+from dataclasses import dataclass
+
+from tflite_bench.errors import UserError
+from tflite_bench.target import Target, parse_target
+
+GRAMMAR = (
+    "RESOURCE[@TARGET]=AMOUNT, for example latency@host/cpu:1=60%, latency@host/cpu:1=8ms, macs=150M, "
+    "parameters=50% or tflite_bytes=2MB"
+)
+
+_UNITS = {
+    "latency": {"ms": 1.0, "us": 1e-3},
+    "macs": {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9},
+    "parameters": {"": 1.0, "K": 1e3, "M": 1e6},
+    "tflite_bytes": {"": 1.0, "B": 1.0, "KB": 1e3, "MB": 1e6},
+}
+_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([A-Za-z%]*)")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What is allowed at the end.
+
+    Attributes:
+        text: as the user wrote it.
+        resource: `latency`, `macs`, `parameters` or `tflite_bytes`.
+        target: where latency is measured; None for the others.
+        amount: in the resource's unit (ms, or a count), or a share of the starting network.
+        relative: whether `amount` is a share.
+    """
+
+    text: str
+    resource: str
+    target: Target | None
+    amount: float
+    relative: bool
+
+    @property
+    def name(self) -> str:
+        """Resource and target: the budget without its amount."""
+        return self.resource if self.target is None else f"{self.resource}@{self.target}"
+
+    def limit(self, start: float) -> float:
+        """The most that is allowed, in the resource's unit, for a starting network that costs `start`."""
+        return self.amount * start if self.relative else self.amount
+
+
+def parse_budget(text: str) -> Budget:
+    """Reads a budget.
+
+    Raises:
+        UserError: the text does not follow the grammar, which the message shows.
+    """
+    name, separator, amount = text.rpartition("=")
+    resource, at, target = name.partition("@")
+    match = _AMOUNT.fullmatch(amount)
+    if not separator or not match:
+        raise UserError(f"budget {text!r} should read {GRAMMAR}")
+    if resource not in _UNITS:
+        raise UserError(f"budget {text!r}: unknown resource {resource!r}; known are {', '.join(_UNITS)}")
+    if (resource == "latency") != bool(at):
+        needs = "needs a target (latency@host/cpu:1)" if resource == "latency" else "takes no target"
+        raise UserError(f"budget {text!r}: {resource} {needs}; a budget reads {GRAMMAR}")
+    number, unit = float(match[1]), match[2]
+    if unit != "%" and unit not in _UNITS[resource]:
+        units = ", ".join(unit or "a plain number" for unit in ("%", *_UNITS[resource]))
+        raise UserError(f"budget {text!r}: unknown unit {unit!r}; {resource} takes {units}")
+    if number <= 0 or (unit == "%" and number > 100):
+        raise UserError(f"budget {text!r}: the amount must be above 0, and a percentage at most 100%")
+    return Budget(
+        text=text,
+        resource=resource,
+        target=parse_target(target) if at else None,
+        amount=number / 100 if unit == "%" else number * _UNITS[resource][unit],
+        relative=unit == "%",
+    )

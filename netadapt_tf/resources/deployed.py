@@ -1,0 +1,54 @@
+"""The starting network as it ships, and what follows from it for any widths: layers, files, MACs."""
+
+from collections.abc import Sequence
+
+from netadapt_tf.networks.channel_groups import ChannelGroup, Widths
+from tflite_bench.graph import Graph, SizedOperator, sized
+from tflite_bench.layer_models import one_layer_model, resized_model
+from tflite_bench.layer_signature import layer_signature
+
+
+class DeployedNetwork:
+    """A converted network whose layers can be asked for at other widths, without converting again."""
+
+    def __init__(self, tflite: bytes, groups: Sequence[ChannelGroup]) -> None:
+        """Parses the starting network.
+
+        Args:
+            tflite: the converted network at its own widths.
+            groups: the channel groups of the Keras network that it was converted from.
+
+        Raises:
+            UnsupportedLayerError: a group's layers cannot be found in the `.tflite`.
+        """
+        self.tflite = tflite
+        self.graph = Graph(tflite)
+        self._writers = {group.name: group.writers for group in groups}
+        self.layers({group.name: group.filters for group in groups if group.lock is None})
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of the weights."""
+        return self.graph.constant_bytes
+
+    def layers(self, widths: Widths) -> list[SizedOperator]:
+        """The layers at these widths; groups not named keep their filters."""
+        return sized(
+            self.graph, {writer: filters for name, filters in widths.items() for writer in self._writers[name]}
+        )
+
+    def signatures(self, widths: Widths) -> list[str]:
+        """The signature of every layer, in order of execution."""
+        return [layer_signature(self.graph, layer) for layer in self.layers(widths)]
+
+    def layer_models(self, widths: Widths) -> dict[str, bytes]:
+        """A one-layer model by signature."""
+        return {layer_signature(self.graph, layer): one_layer_model(self.graph, layer) for layer in self.layers(widths)}
+
+    def resized(self, widths: Widths) -> bytes:
+        """A `.tflite` of these widths, for timing and weighing."""
+        return resized_model(self.graph, self.layers(widths))
+
+    def macs(self, widths: Widths) -> int:
+        """Multiply-accumulate operations of one inference."""
+        return sum(layer.macs for layer in self.layers(widths))

@@ -1,0 +1,1 @@
+"""The algorithm: schedule, proposals, which filters, which proposal, the loop, what survives an interruption."""

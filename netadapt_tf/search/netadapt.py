@@ -1,0 +1,270 @@
+"""The main loop: NetAdapt's Algorithm 1, from a trained network to one within budget.
+
+    while the network is over budget:
+        tighten the constraint by the next step of the schedule
+        for every channel group: choose how many filters, choose which, short-term fine-tune
+        keep the best proposal; measure it; let the measurement correct the next predictions
+
+(Long-term fine-tuning comes after; see `netadapt_tf.adaptation`.)
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tf_keras
+from absl import logging
+
+from netadapt_tf.networks.channel_groups import Widths, find_channel_groups, widths_of
+from netadapt_tf.networks.narrowing import narrow
+from netadapt_tf.progress import progress
+from netadapt_tf.resources.resource import Measurement, Resource
+from netadapt_tf.search.proposals import Proposal, proposal_seed, propose
+from netadapt_tf.search.run_directory import RunDirectory
+from netadapt_tf.search.schedule import Schedule
+from netadapt_tf.search.selection import PICKS, Outcome, Standing, best_ratio
+from netadapt_tf.stopwatch import Stopwatch
+from netadapt_tf.training.datasets import Dataset
+from netadapt_tf.training.images import batches
+from netadapt_tf.training.stages import EVALUATION_BATCH, Recipe
+from netadapt_tf.training.trainer import Trainer, constant
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to search; `netadapt_tf.adapt --help` explains each."""
+
+    schedule: Schedule
+    pick: str
+    filter_multiple: int
+    short_term_steps: int
+    short_term_learning_rate: float
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """The network after an iteration; the start is iteration 0.
+
+    Attributes:
+        iteration: its number.
+        network: the network, fine-tuned as far as the search does.
+        accuracy: on the hold-out set.
+        cost: measured, in the unit of the budget's resource, relative to the search's first measurement.
+        spread: by how much `cost` may be off.
+    """
+
+    iteration: int
+    network: tf_keras.Model
+    accuracy: float
+    cost: float
+    spread: float
+
+
+class Search:
+    """One budget, one run directory."""
+
+    def __init__(
+        self, name: str, resource: Resource, limit: float, data: Dataset, run: RunDirectory, settings: Settings
+    ) -> None:
+        """Takes what the search needs to know.
+
+        Args:
+            name: of the budget's resource, as in the journal.
+            resource: predicts and measures.
+            limit: what the network may cost at the end, in the resource's unit.
+            data: training and hold-out images.
+            run: where everything finished is kept.
+            settings: how to search.
+        """
+        self._name = name
+        self._resource = resource
+        self._limit = limit
+        self._data = data
+        self._run = run
+        self._settings = settings
+        self._clock = Stopwatch()
+
+    def run(self, start: Iterate) -> Iterate:
+        """Iterates until the budget is met by measurement, beyond the measurement's spread.
+
+        Goes on from the last finished iteration in the run directory. Where nothing more can be saved it
+        stops, says so, and returns the best it has.
+
+        Args:
+            start: the starting network.
+        """
+        start_widths = widths_of(find_channel_groups(start.network))
+        current = self._resumed(start)
+        self._clock = Stopwatch()
+        begin, first = time.monotonic(), current.iteration
+        while current.cost + current.spread > self._limit:
+            iteration = current.iteration + 1
+            constraint = self._settings.schedule.constraint(iteration, start.cost, current.cost, self._limit)
+            following = self._iterate(start, start_widths, current, iteration, constraint)
+            if following is None:
+                logging.warning(
+                    "No channel group can save 1 %% of the starting network's %s any more; the search ends at %.4g %s, "
+                    "with a budget of %.4g.",
+                    self._name,
+                    current.cost,
+                    self._resource.unit,
+                    self._limit,
+                )
+                break
+            current = following
+            per_iteration_s = (time.monotonic() - begin) / (iteration - first)
+            self._report_time_left(start.cost, current, per_iteration_s)
+        return current
+
+    def _iterate(
+        self, start: Iterate, start_widths: Widths, current: Iterate, iteration: int, constraint: float
+    ) -> Iterate | None:
+        groups = find_channel_groups(current.network)
+        with self._clock("measure"):
+            proposed = propose(
+                current.network,
+                groups,
+                start_widths,
+                start.cost,
+                current.cost,
+                self._resource,
+                constraint,
+                self._settings.filter_multiple,
+            )
+        if not proposed.proposals:
+            return None
+        trainer = Trainer(current.network, groups, self._settings.short_term_steps)
+        weights = current.network.get_weights()
+        outcomes, best_weights = self._short_term_fine_tunes(
+            trainer, weights, current, iteration, proposed.proposals, proposed.meets_constraint
+        )
+        picked = self._pick(outcomes, current, proposed.meets_constraint)
+        proposal = next(p for p in proposed.proposals if p.group == picked.group)
+        if best_weights is None:  # found in the journal, its weights lost with the interrupted process
+            best_weights, _ = self._short_term_fine_tune(trainer, weights, iteration, proposal)
+        current.network.set_weights(best_weights)
+        network = narrow(current.network, groups, {proposal.group: proposal.kept})
+        current.network.set_weights(weights)
+        widths = widths_of(find_channel_groups(network))
+        with self._clock("measure"):
+            measured = relative_to(start.cost, self._resource.measure(widths))
+        following = Iterate(iteration, network, picked.accuracy, measured.value, measured.spread)
+        self._run.save_iteration(iteration, network, widths)
+        self._run.journal.append(
+            "iteration",
+            iteration=iteration,
+            picked=picked.group,
+            filters=picked.filters,
+            accuracy=picked.accuracy,
+            constraint={self._name: constraint},
+            predicted={self._name: picked.cost},
+            measured={self._name: measured.value},
+            spread={self._name: measured.spread},
+            wall_s=self._clock.lap("search_overhead"),
+        )
+        logging.info(
+            "Iteration %d: %s keeps %d filters; hold-out accuracy %.4f; %s %.4g %s, predicted %.4g, budget %.4g.",
+            iteration,
+            picked.group,
+            picked.filters,
+            picked.accuracy,
+            self._name,
+            measured.value,
+            self._resource.unit,
+            picked.cost,
+            self._limit,
+        )
+        return following
+
+    def _short_term_fine_tunes(
+        self,
+        trainer: Trainer,
+        weights: Sequence[np.ndarray],
+        current: Iterate,
+        iteration: int,
+        proposals: Sequence[Proposal],
+        meets_constraint: bool,
+    ) -> tuple[list[Outcome], list[np.ndarray] | None]:
+        """All outcomes, and the weights of the one that is picked, where they are at hand."""
+        finished = {
+            (record["group"], record["filters"]): record["accuracy"]
+            for record in self._run.journal.events("proposal")
+            if record["iteration"] == iteration
+        }
+        outcomes: list[Outcome] = []
+        best_weights: list[np.ndarray] | None = None
+        with progress(f"iteration {iteration}, proposals", len(proposals)) as bar:
+            for proposal in proposals:
+                accuracy = finished.get((proposal.group, proposal.filters))
+                tuned: list[np.ndarray] | None = None
+                if accuracy is None:
+                    begin = time.monotonic()
+                    tuned, accuracy = self._short_term_fine_tune(trainer, weights, iteration, proposal)
+                    self._run.journal.append(
+                        "proposal",
+                        iteration=iteration,
+                        group=proposal.group,
+                        filters=proposal.filters,
+                        accuracy=accuracy,
+                        predicted={self._name: proposal.cost},
+                        wall_s=round(time.monotonic() - begin, 2),
+                    )
+                outcome = Outcome(proposal.group, proposal.filters, proposal.cost, accuracy)
+                outcomes.append(outcome)
+                if self._pick(outcomes, current, meets_constraint) is outcome:
+                    best_weights = tuned
+                bar.update()
+        return outcomes, best_weights
+
+    def _short_term_fine_tune(
+        self, trainer: Trainer, weights: Sequence[np.ndarray], iteration: int, proposal: Proposal
+    ) -> tuple[list[np.ndarray], float]:
+        recipe = self._settings.recipe
+        seed = proposal_seed(recipe.seed, iteration, proposal.group)
+        with self._clock("short_term"):
+            trainer.restart(weights, {proposal.group: proposal.kept})
+            trainer.fit(
+                batches(self._data.train, recipe.batch_size, recipe.preprocessing, seed),
+                self._settings.short_term_steps,
+                constant(self._settings.short_term_learning_rate),
+            )
+        with self._clock("evaluate"):
+            accuracy = trainer.accuracy(batches(self._data.holdout, EVALUATION_BATCH, recipe.preprocessing))
+        return trainer.network.get_weights(), accuracy
+
+    def _pick(self, outcomes: Sequence[Outcome], current: Iterate, meets_constraint: bool) -> Outcome:
+        pick = PICKS[self._settings.pick] if meets_constraint else best_ratio
+        return pick(outcomes, Standing(current.cost, current.accuracy))
+
+    def _resumed(self, start: Iterate) -> Iterate:
+        record = self._run.journal.last("iteration")
+        if record is None or record["iteration"] == 0:
+            return start
+        logging.info("Going on after iteration %d.", record["iteration"])
+        return Iterate(
+            iteration=record["iteration"],
+            network=self._run.load_iteration(record["iteration"]),
+            accuracy=record["accuracy"],
+            cost=record["measured"][self._name],
+            spread=record["spread"][self._name],
+        )
+
+    def _report_time_left(self, start_cost: float, current: Iterate, per_iteration_s: float) -> None:
+        iterations, cost = 0, current.cost
+        while cost > self._limit and iterations < 1000:
+            iterations += 1
+            cost = self._settings.schedule.constraint(current.iteration + iterations, start_cost, cost, self._limit)
+        if iterations:
+            logging.info("About %d more iterations, %s.", iterations, _duration(iterations * per_iteration_s))
+
+
+def relative_to(start_cost: float, measured: Measurement) -> Measurement:
+    """A measurement on the scale of the search's first one: only its ratio to the starting network counts."""
+    scale = start_cost / measured.start
+    return Measurement(start_cost, measured.value * scale, measured.spread * scale)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

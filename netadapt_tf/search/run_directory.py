@@ -1,0 +1,116 @@
+"""Everything of one adaptation on disk; each file is written whole or not at all."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tf_keras
+
+from netadapt_tf.networks.channel_groups import Widths
+from netadapt_tf.networks.files import load_network, save_network
+from netadapt_tf.resources.budget import Budget, parse_budget
+from netadapt_tf.search.journal import Journal
+from tflite_bench.errors import UserError
+
+
+class RunDirectory:
+    """The files of a run and where they are."""
+
+    def __init__(self, path: Path, request: Mapping[str, Any], budget: Budget) -> None:
+        """Opens the directory for a request, or makes it.
+
+        Args:
+            path: the directory.
+            request: what was asked for, as far as it changes results; JSON values.
+            budget: the same as before, or a lower one.
+
+        Raises:
+            UserError: the directory belongs to another request, or cannot be written.
+        """
+        self.path = path
+        try:
+            (path / "iterations").mkdir(parents=True, exist_ok=True)
+            self._check(request, budget)
+            self.write_json("config.json", {**request, "budgets": [budget.text], "hash": _hash(request)})
+            self.journal = Journal(path / "journal.jsonl")
+        except OSError as error:
+            raise UserError(f"the run directory {path} cannot be written: {error}") from error
+
+    def _check(self, request: Mapping[str, Any], budget: Budget) -> None:
+        earlier = self.read_json("config.json")
+        if earlier is None:
+            if any(file.name != "iterations" and not file.name.startswith(".") for file in self.path.iterdir()):
+                raise UserError(f"{self.path} holds other files; name an empty or new folder with --run_dir")
+            return
+        differing = [
+            f"--{name} (there {earlier.get(name)}, now {request[name]})"
+            for name in request
+            if earlier.get(name) != request[name]
+        ]
+        before = parse_budget(earlier["budgets"][0])
+        if (before.name, before.relative) != (budget.name, budget.relative) or before.amount < budget.amount:
+            differing.append(f"--budget (there {before.text}, now {budget.text}: only lower ones go on)")
+        if differing:
+            raise UserError(
+                f"{self.path} belongs to another request; it differs in {', '.join(differing)}; use another --run_dir"
+            )
+
+    def summary(self, budget: Budget) -> dict[str, Any] | None:
+        """The summary, if the run is finished for this budget."""
+        summary = self.read_json("summary.json")
+        finished = summary is not None and [row["budget"] for row in summary["budgets"]] == [budget.text]
+        return summary if finished else None
+
+    def file(self, name: str) -> Path:
+        """The path of a file of the run."""
+        return self.path / name
+
+    def iteration(self, iteration: int) -> Path:
+        """The folder of an iteration's network; 0 is the start."""
+        return self.path / "iterations" / f"{iteration:03d}"
+
+    def save_iteration(self, iteration: int, network: tf_keras.Model, widths: Widths) -> None:
+        """Keeps an iteration's network and widths."""
+        folder = self.iteration(iteration)
+        folder.mkdir(exist_ok=True)
+        save_network(network, folder / "network.keras")
+        self.write_json(f"iterations/{iteration:03d}/widths.json", dict(widths))
+
+    def has_iteration(self, iteration: int) -> bool:
+        """Whether an iteration's network is kept."""
+        return (self.iteration(iteration) / "widths.json").exists()
+
+    def load_iteration(self, iteration: int) -> tf_keras.Model:
+        """An iteration's network."""
+        return load_network(self.iteration(iteration) / "network.keras")
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes a JSON file."""
+        self.write_bytes(name, (json.dumps(value, indent=2) + "\n").encode())
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Writes a file."""
+        path = self.path / name
+        partial = path.with_name(f".{path.name}.partial")
+        with open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+
+    def read_json(self, name: str) -> Any | None:
+        """A JSON file's value, or None when there is no such file."""
+        path = self.path / name
+        if not path.exists():
+            return None
+        try:
+            return json.loads(path.read_text())
+        except ValueError as error:
+            raise UserError(f"{path} is damaged ({error}); use another --run_dir") from error
+
+
+def _hash(request: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

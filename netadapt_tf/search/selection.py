@@ -1,0 +1,45 @@
+"""Which proposal: pure functions over what the proposals turned out to be worth."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A proposal after its short-term fine-tune.
+
+    Attributes:
+        group: the channel group it shrinks.
+        filters: how many filters it leaves.
+        cost: what the network is predicted to cost, in the budget's resource.
+        accuracy: on the hold-out set.
+    """
+
+    group: str
+    filters: int
+    cost: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The network that the proposals started from: its cost and its accuracy on the hold-out set."""
+
+    cost: float
+    accuracy: float
+
+
+Pick = Callable[[Sequence[Outcome], Standing], Outcome]
+
+
+def highest_accuracy(outcomes: Sequence[Outcome], _: Standing) -> Outcome:
+    """The most accurate proposal, the first of equals (NetAdapt, Algorithm 1)."""
+    return max(outcomes, key=lambda outcome: outcome.accuracy)
+
+
+def best_ratio(outcomes: Sequence[Outcome], standing: Standing) -> Outcome:
+    """The least accuracy lost per cost saved, the first of equals (the rule of MobileNetV3's search)."""
+    return min(outcomes, key=lambda outcome: (standing.accuracy - outcome.accuracy) / (standing.cost - outcome.cost))
+
+
+PICKS: dict[str, Pick] = {"highest_accuracy": highest_accuracy, "best_ratio": best_ratio}

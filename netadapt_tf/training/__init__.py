@@ -1,0 +1,1 @@
+"""Data sets and training: the traced step that pre-training and both fine-tunes share."""

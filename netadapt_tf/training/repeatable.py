@@ -1,0 +1,11 @@
+"""Same request, same result: deterministic operators and a fixed number of threads."""
+
+import tensorflow as tf
+
+
+def make_repeatable(threads: int) -> None:
+    """Sets TensorFlow up, once, before it is first used; the number of threads changes how sums round."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.experimental.enable_op_determinism()
+    tf.config.list_logical_devices()  # starts the runtime
