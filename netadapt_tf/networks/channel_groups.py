@@ -116,7 +116,7 @@ def _follow(layer: layers.Layer, sources: Sequence[_Trace | None], traces: dict[
         if source is not None:
             source.readers.append(layer.name)
         filters = layer.units if isinstance(layer, layers.Dense) else layer.filters
-        return traces.setdefault(layer.name, _Trace(layer.name, filters, lock=obstacle))
+        return traces.setdefault(layer.name, _Trace(layer.name, filters, lock=obstacle or _activation_obstacle(layer)))
     if obstacle is not None:
         return None
     if source is not None and (layer.weights or isinstance(layer, layers.Reshape)):
@@ -125,7 +125,7 @@ def _follow(layer: layers.Layer, sources: Sequence[_Trace | None], traces: dict[
 
 
 def _obstacle(layer: layers.Layer) -> str | None:
-    """Why channels cannot be followed through a layer, or None."""
+    """Why channels cannot be followed into a layer, or through it, or None."""
     described = f"{layer.name} ({type(layer).__name__})"
     rank = len(layer.output_shape) if isinstance(layer.output_shape, tuple) else 0
     if isinstance(layer, layers.InputLayer):
@@ -134,8 +134,6 @@ def _obstacle(layer: layers.Layer) -> str | None:
         return f"{described} is used more than once"
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         return f"{described} keeps channels first"
-    if type(layer) in (*_WRITERS, layers.Activation) and layer.activation.__name__ in ("softmax", "log_softmax"):
-        return f"{described} is an activation across channels"
     if type(layer) in _WRITERS:
         if getattr(layer, "groups", 1) != 1:
             return f"{described} is a grouped convolution"
@@ -144,10 +142,19 @@ def _obstacle(layer: layers.Layer) -> str | None:
         return None
     if type(layer) not in _PER_CHANNEL:
         return f"{described} cannot be followed"
+    if type(layer) is layers.Activation:
+        return _activation_obstacle(layer)
     if isinstance(layer, layers.DepthwiseConv2D) and layer.depth_multiplier != 1:
         return f"{described} has a depth multiplier"
     if isinstance(layer, layers.BatchNormalization) and _listed(layer.axis) != [rank - 1]:
         return f"{described} normalises another axis than the channels"
+    return None
+
+
+def _activation_obstacle(layer: layers.Layer) -> str | None:
+    """Why channels cannot be followed through a layer's activation, or None."""
+    if layer.activation.__name__ in ("softmax", "log_softmax"):
+        return f"{layer.name} ({type(layer).__name__}) has an activation across channels"
     return None
 
 

@@ -52,12 +52,14 @@ class Latency:
         context = Context(str(target), meter.fingerprint(), caches, timing.STATISTIC)
         self._table = LatencyTable(table_path, context)
         self._signatures: dict[tuple[tuple[str, int], ...], list[str]] = {}
+        self._failed: set[str] = set()
 
     def prepare(self, candidates: Iterable[Widths]) -> None:
         """Measures every layer of the candidates that the table does not hold; each batch is kept at once."""
         missing: dict[str, bytes] = {}
         for widths in candidates:
-            unknown = {s for s in self._signatures_of(widths) if s not in self._table and s not in missing}
+            known = self._failed | missing.keys()
+            unknown = {s for s in self._signatures_of(widths) if s not in self._table and s not in known}
             if unknown:
                 models = self._network.layer_models(widths)
                 missing.update({signature: models[signature] for signature in unknown})
@@ -69,14 +71,12 @@ class Latency:
                 bar.update(len(batch))
 
     def predict(self, widths: Widths) -> float:
-        """The sum over the layers, in milliseconds.
-
-        Raises:
-            MeasurementError: a layer is in no table and could not be measured.
-        """
+        """The sum over the layers, in milliseconds; infinite where a layer could not be measured."""
         signatures = self._signatures_of(widths)
         if any(signature not in self._table for signature in signatures):
             self.prepare([widths])
+        if self._failed.intersection(signatures):
+            return math.inf
         return math.fsum(self._table.latency_ms(signature) for signature in signatures)
 
     def measure(self, widths: Widths) -> Measurement:
@@ -125,19 +125,20 @@ class Latency:
         self, signatures: Sequence[str], models: Sequence[bytes], usual_ms: float | None
     ) -> tuple[float, list[Entry]]:
         """One try at a batch, the reference network in between: its greatest drift, and the entries."""
-        references_ms, readings = [self._reference_ms()], []
+        references_ms = [self._reference_ms()]
+        readings: dict[str, timing.Reading] = {}
         for position, (signature, model) in enumerate(zip(signatures, models, strict=True), start=1):
-            try:
-                readings.append(self._meter.time(self._job(model)))
-            except MeasurementError as error:
-                raise MeasurementError(f"{signature} on {self._target}: {error}") from error
+            if signature not in self._failed:
+                try:
+                    readings[signature] = self._meter.time(self._job(model))
+                except MeasurementError as error:
+                    logging.warning("%s cannot be measured on %s: %s.", signature, self._target, error)
+                    self._failed.add(signature)
             if position % _REFERENCE_EVERY == 0 or position == len(models):
                 references_ms.append(self._reference_ms())
         reference_ms = float(np.median(references_ms))
         drift = max(abs(ms / (usual_ms or reference_ms) - 1) for ms in references_ms)
-        return drift, [
-            Entry(signature, reading, reference_ms) for signature, reading in zip(signatures, readings, strict=True)
-        ]
+        return drift, [Entry(signature, reading, reference_ms) for signature, reading in readings.items()]
 
     def _reference_ms(self) -> float:
         return self._meter.time(timing.Job(reference.reference_network())).latency_ms

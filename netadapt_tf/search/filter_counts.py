@@ -1,5 +1,6 @@
 """How many filters: the largest number that meets the constraint (NetAdapt, ChooseNumFilters)."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,8 +29,10 @@ def largest_that_meets(candidates: Sequence[int], costs: Sequence[float], constr
 
     Args:
         candidates: numbers of filters, ascending.
-        costs: what the network would cost with each.
+        costs: what the network would cost with each; a candidate whose cost is infinite (unknown) is passed over.
         constraint: what it may cost.
     """
-    meeting = np.flatnonzero(np.maximum.accumulate(np.asarray(costs, float)) <= constraint)
-    return candidates[int(meeting[-1])] if meeting.size else None
+    known = [(filters, cost) for filters, cost in zip(candidates, costs, strict=True) if math.isfinite(cost)]
+    monotone = np.maximum.accumulate([cost for _, cost in known]) if known else np.empty(0)
+    meeting = np.flatnonzero(monotone <= constraint)
+    return known[int(meeting[-1])][0] if meeting.size else None

@@ -32,8 +32,9 @@ class RunDirectory:
         """
         self.path = path
         try:
-            (path / "iterations").mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
             self._check(request, budget)
+            (path / "iterations").mkdir(exist_ok=True)
             self.write_json("config.json", {**request, "budgets": [budget.text], "hash": _hash(request)})
             self.journal = Journal(path / "journal.jsonl")
         except OSError as error:
@@ -42,7 +43,7 @@ class RunDirectory:
     def _check(self, request: Mapping[str, Any], budget: Budget) -> None:
         earlier = self.read_json("config.json")
         if earlier is None:
-            if any(file.name != "iterations" and not file.name.startswith(".") for file in self.path.iterdir()):
+            if any(not file.name.startswith(".") for file in self.path.iterdir()):
                 raise UserError(f"{self.path} holds other files; name an empty or new folder with --run_dir")
             return
         differing = [

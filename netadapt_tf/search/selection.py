@@ -29,6 +29,8 @@ class Standing:
     accuracy: float
 
 
+_LEAST_SAVING = 1e-6  # a proposal that saves nothing, or less, is worth next to nothing
+
 Pick = Callable[[Sequence[Outcome], Standing], Outcome]
 
 
@@ -39,7 +41,12 @@ def highest_accuracy(outcomes: Sequence[Outcome], _: Standing) -> Outcome:
 
 def best_ratio(outcomes: Sequence[Outcome], standing: Standing) -> Outcome:
     """The least accuracy lost per cost saved, the first of equals (the rule of MobileNetV3's search)."""
-    return min(outcomes, key=lambda outcome: (standing.accuracy - outcome.accuracy) / (standing.cost - outcome.cost))
+
+    def lost_per_saved(outcome: Outcome) -> float:
+        saved = max(standing.cost - outcome.cost, _LEAST_SAVING * standing.cost)
+        return (standing.accuracy - outcome.accuracy) / saved
+
+    return min(outcomes, key=lost_per_saved)
 
 
 PICKS: dict[str, Pick] = {"highest_accuracy": highest_accuracy, "best_ratio": best_ratio}

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+from netadapt_tf.reporting.summary import Delivered, closing_table, summarise
+from netadapt_tf.request import Request
+from netadapt_tf.resources.budget import parse_budget
+from netadapt_tf.search.journal import Journal
+
+
+def request(budget: str) -> Request:
+    values = dict.fromkeys(Request.__dataclass_fields__, 0)
+    return Request(**(values | {"budget": parse_budget(budget), "run_dir": Path("run"), "table": Path("table")}))
+
+
+START = Delivered(parameters=2000, macs=4000, tflite_bytes=9000, latency_ms=0.2, accuracy=0.9)
+ADAPTED = Delivered(parameters=1000, macs=1500, tflite_bytes=5000, latency_ms=0.11, accuracy=0.89)
+
+
+def summary(tmp_path, budget: str) -> dict:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append("iteration", iteration=1, wall_s={"measure": 2.0, "short_term": 3.0})
+    journal.append("proposal", iteration=1, wall_s=3.0)
+    journal.append("iteration", iteration=2, wall_s={"measure": 1.0, "long_term": 4.0})
+    return summarise(request(budget), "the command", journal, START, ADAPTED, 0.85, 0.108, 2, {"cpu": "a"})
+
+
+def test_contents_are_those_of_the_contract(tmp_path):
+    result = summary(tmp_path, "latency@host/cpu:1=60%")
+    assert result["budgets"] == [
+        {"budget": "latency@host/cpu:1=60%", "asked": 0.12, "reached": 0.11, "unit": "ms", "met": True}
+    ]
+    assert result["accuracy"] == {"before": 0.9, "after_search": 0.85, "after": 0.89}
+    assert result["latency_ms"] == {"host/cpu:1": {"before": 0.2, "after": 0.11, "predicted_after": 0.108}}
+    assert result["macs"] == {"before": 4000, "after": 1500}
+    assert result["target"] == {"host/cpu:1": {"cpu": "a"}}
+    assert result["wall_s"] == {"measure": 3.0, "short_term": 3.0, "long_term": 4.0, "total": 10.0}
+    assert result["versions"].keys() >= {"tensorflow", "tf-keras", "ai-edge-litert"}
+
+
+def test_a_missed_budget_is_said(tmp_path):
+    result = summary(tmp_path, "parameters=900")
+    assert not result["budgets"][0]["met"]
+    assert "budget parameters=900: NOT met; at most 900 parameters, measured 1000" in closing_table(result, Path("run"))
+
+
+def test_the_table_reads_at_a_glance(tmp_path):
+    lines = closing_table(summary(tmp_path, "latency@host/cpu:1=60%"), Path("runs/demo")).splitlines()
+    assert lines[1].split() == ["accuracy", "(test)", "90.00%", "89.00%", "-1.00", "points"]
+    assert lines[2].split() == ["latency,", "ms", "(host/cpu:1)", "0.2000", "0.1100", "55.0%"]
+    assert lines[-4].strip() == "runs/demo/adapted.keras"

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1
+from netadapt_tf.resources.deployed import DeployedNetwork
+from tflite_bench.errors import UnsupportedLayerError
+
+
+@pytest.fixture(scope="module")
+def deployed(mobilenet, mobilenet_tflite):
+    return DeployedNetwork(mobilenet_tflite, find_channel_groups(mobilenet))
+
+
+def macs_by_hand(widths: dict[str, int]) -> int:
+    sizes = [32, 16, 16, 8, 8, 4, 4, 4, 4, 4, 4, 2, 2]
+    channels = [widths["conv1"], *(widths[f"conv_pw_{block}"] for block in range(1, 14))]
+    total = 32 * 32 * channels[0] * 27 + channels[-1] * 10
+    for size, before, after in zip(sizes, channels, channels[1:], strict=False):
+        total += size * size * before * (9 + after)
+    return total
+
+
+def test_macs_follow_the_widths(deployed, mobilenet):
+    generator = np.random.default_rng(0)
+    for _ in range(5):
+        widths = {
+            name: int(generator.integers(1, f + 1)) for name, f in widths_of(find_channel_groups(mobilenet)).items()
+        }
+        assert deployed.macs(widths) == macs_by_hand(widths)
+
+
+def test_signatures_and_models_belong_together(deployed, mobilenet):
+    widths = widths_of(find_channel_groups(mobilenet)) | {"conv_pw_5": 24}
+    assert set(deployed.signatures(widths)) == set(deployed.layer_models(widths))
+    assert len(deployed.signatures(widths)) == 31
+
+
+def test_resized_files_shrink(deployed, mobilenet):
+    widths = widths_of(find_channel_groups(mobilenet))
+    assert len(deployed.resized(widths | {"conv_pw_13": 8})) < len(deployed.resized(widths))
+
+
+def test_a_network_that_the_file_was_not_converted_from_is_refused(cnn_tflite):
+    other = mobilenet_v1({"conv1": 8, **{f"conv_pw_{block}": 8 for block in range(1, 14)}}, 32, 10)
+    with pytest.raises(UnsupportedLayerError, match="conv_pw_1"):
+        DeployedNetwork(cnn_tflite, find_channel_groups(other))

@@ -1,0 +1,134 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.resources.budget import parse_budget
+from netadapt_tf.resources.counted import Counted
+from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.search.netadapt import Iterate, Search, Settings, relative_to
+from netadapt_tf.search.run_directory import RunDirectory
+from netadapt_tf.search.schedule import Schedule
+from netadapt_tf.training.datasets import Dataset
+from netadapt_tf.training.images import image_set
+from netadapt_tf.training.stages import Recipe
+from tests.tiny_networks import tiny_cnn
+
+SETTINGS = Settings(
+    schedule=Schedule(initial_reduction=0.15, decay=0.9),
+    pick="highest_accuracy",
+    filter_multiple=2,
+    short_term_steps=3,
+    short_term_learning_rate=0.05,
+    recipe=Recipe(batch_size=16, preprocessing="tf", seed=0),
+)
+START_WIDTHS = {"first": 8, "second": 12}
+
+
+def cost(widths) -> int:
+    return 27 * widths["first"] + widths["first"] * widths["second"] + 4 * widths["second"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deterministic():
+    tf.config.experimental.enable_op_determinism()
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    """Four classes told apart by which corner is bright."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(96) % 4
+    images = generator.integers(0, 120, (96, 8, 8, 3), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 120
+    everything = image_set(images, labels, 4)
+    holdout, train = everything.split(32, seed=0)
+    return Dataset(train=train, holdout=holdout, full_train=everything, test=holdout)
+
+
+class InterruptionError(Exception):
+    pass
+
+
+class InterruptedAt(Counted):
+    """Raises when the n-th network is measured."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__("units", cost, START_WIDTHS)
+        self._left = at
+
+    def measure(self, widths) -> Measurement:
+        self._left -= 1
+        if self._left == 0:
+            raise InterruptionError
+        return super().measure(widths)
+
+
+def search(path, data, resource=None, limit=0.4, settings=SETTINGS) -> tuple[Iterate, RunDirectory]:
+    run = RunDirectory(path, {"a": 1}, parse_budget("macs=40%"))
+    start = Iterate(0, tiny_cnn(), 0.25, float(cost(START_WIDTHS)), 0.0)
+    resource = resource or Counted("units", cost, START_WIDTHS)
+    return Search("macs", resource, limit * cost(START_WIDTHS), data, run, settings).run(start), run
+
+
+def story(run: RunDirectory) -> list[tuple]:
+    return [(r["iteration"], r["picked"], r["filters"], r["accuracy"]) for r in run.journal.events("iteration")]
+
+
+def test_the_budget_is_met_step_by_step(tmp_path, data):
+    found, run = search(tmp_path, data)
+    assert found.cost <= 0.4 * cost(START_WIDTHS)
+    records = list(run.journal.events("iteration"))
+    assert [record["iteration"] for record in records] == list(range(1, found.iteration + 1))
+    before = cost(START_WIDTHS)
+    for record in records:
+        widths = run.read_json(f"iterations/{record['iteration']:03d}/widths.json")
+        assert record["measured"]["macs"] == cost(widths) <= record["constraint"]["macs"] + 1e-9 < before
+        before = cost(widths)
+        offered = [r for r in run.journal.events("proposal") if r["iteration"] == record["iteration"]]
+        assert record["accuracy"] == max(r["accuracy"] for r in offered)
+        assert all(r["predicted"]["macs"] <= record["constraint"]["macs"] for r in offered)
+    assert widths_of(find_channel_groups(found.network)) == widths
+    assert set(records[0]["wall_s"]) == {"measure", "short_term", "evaluate", "search_overhead"}
+
+
+@pytest.mark.parametrize("at", [1, 3])
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, data, at):
+    whole, run = search(tmp_path / "whole", data)
+    with pytest.raises(InterruptionError):
+        search(tmp_path / "parts", data, InterruptedAt(at))
+    resumed, run_resumed = search(tmp_path / "parts", data)
+    assert story(run_resumed) == story(run)
+    for a, b in zip(resumed.network.get_weights(), whole.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    keys = [(r["iteration"], r["group"]) for r in run_resumed.journal.events("proposal")]
+    assert len(keys) == len(set(keys)), "a finished proposal was done twice"
+
+
+def test_a_budget_out_of_reach_ends_with_the_best_there_is(tmp_path, data, caplog):
+    found, run = search(tmp_path, data, limit=0.001)
+    assert "the search ends" in caplog.text
+    assert run.read_json(f"iterations/{found.iteration:03d}/widths.json") == {"first": 2, "second": 2}
+
+
+def test_a_budget_already_met_changes_nothing(tmp_path, data):
+    found, run = search(tmp_path, data, limit=1.0)
+    assert found.iteration == 0
+    assert not list(run.journal.events())
+
+
+def test_a_measurement_within_its_spread_of_the_budget_is_not_enough(tmp_path, data):
+    class Unsure(Counted):
+        def measure(self, widths) -> Measurement:
+            return dataclasses.replace(super().measure(widths), spread=0.05 * cost(START_WIDTHS))
+
+    found, _ = search(tmp_path, data, Unsure("units", cost, START_WIDTHS))
+    assert found.cost + found.spread <= 0.4 * cost(START_WIDTHS)
+
+
+def test_drift_of_the_machine_cancels():
+    measured = relative_to(10.0, Measurement(start=12.0, value=6.0, spread=0.6))
+    assert (measured.start, measured.value, measured.spread) == pytest.approx((10.0, 5.0, 0.5))

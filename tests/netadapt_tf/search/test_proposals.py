@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.resources.counted import Counted
+from netadapt_tf.search.filter_choice import l2_norms
+from netadapt_tf.search.proposals import Round, proposal_seed, propose
+
+START = {"first": 8, "second": 12}
+
+
+def cost(widths) -> int:
+    """Of tiny_cnn, in round numbers: what a group writes, and what is read of it."""
+    return 27 * widths["first"] + widths["first"] * widths["second"] + 4 * widths["second"]
+
+
+RESOURCE = Counted("units", cost, START)
+
+
+def proposed(cnn, constraint: float, measured: float | None = None) -> Round:
+    groups = find_channel_groups(cnn)
+    start = float(cost(START))
+    return propose(cnn, groups, START, start, measured or start, RESOURCE, constraint, filter_multiple=2)
+
+
+def test_every_group_offers_the_largest_cut_that_meets_the_constraint(cnn):
+    assert widths_of(find_channel_groups(cnn)) == START
+    constraint = 0.8 * cost(START)
+    offered = proposed(cnn, constraint)
+    assert offered.meets_constraint
+    for proposal in offered.proposals:
+        widths = START | {proposal.group: proposal.filters}
+        one_more = START | {proposal.group: proposal.filters + (1 if START[proposal.group] < 8 else 2)}
+        assert proposal.cost == cost(widths) <= constraint < cost(one_more)
+
+
+def test_a_group_that_cannot_meet_the_constraint_alone_makes_no_proposal(cnn):
+    only_second = cost(START | {"second": 2})
+    offered = proposed(cnn, only_second - 1)
+    assert [proposal.group for proposal in offered.proposals] == ["first"]
+
+
+def test_where_none_can_each_offers_its_largest_cut(cnn):
+    offered = proposed(cnn, 1.0)
+    assert not offered.meets_constraint
+    assert {proposal.group: proposal.filters for proposal in offered.proposals} == {"first": 2, "second": 2}
+
+
+def test_cuts_that_save_next_to_nothing_are_dropped(cnn):
+    narrow_start = {"first": 8, "second": 12}
+    flat = Counted("units", lambda widths: 10_000 + cost(widths), narrow_start)
+    groups = find_channel_groups(cnn)
+    offered = propose(cnn, groups, narrow_start, 10_360.0, 10_360.0, flat, 1.0, filter_multiple=2)
+    saving = {p.group: 10_360 - p.cost for p in offered.proposals}
+    assert all(saved >= 103.6 for saved in saving.values())
+    nothing = propose(cnn, groups, narrow_start, 1e6, 10_360.0, flat, 1.0, filter_multiple=2)
+    assert nothing.proposals == ()
+
+
+def test_the_measurement_corrects_the_prediction(cnn):
+    start = float(cost(START))
+    plain, corrected = proposed(cnn, 0.8 * start), proposed(cnn, 0.8 * start, measured=1.1 * start)
+    for a, b in zip(plain.proposals, corrected.proposals, strict=True):
+        assert b.filters <= a.filters
+        assert b.cost == pytest.approx(1.1 * cost(START | {b.group: b.filters}))
+    assert [p.filters for p in plain.proposals] != [p.filters for p in corrected.proposals]
+
+
+def test_kept_filters_are_the_strongest(cnn):
+    for proposal in proposed(cnn, 0.8 * cost(START)).proposals:
+        norms = l2_norms([cnn.get_layer(proposal.group).get_weights()[0]])
+        dropped = np.setdiff1d(np.arange(len(norms)), proposal.kept)
+        assert len(proposal.kept) == proposal.filters
+        assert norms[proposal.kept].min() >= norms[dropped].max()
+
+
+def test_seeds_are_the_proposals_own():
+    seeds = {proposal_seed(run, i, group) for run in (0, 1) for i in (1, 2) for group in ("a", "b")}
+    assert len(seeds) == 8
+    assert proposal_seed(0, 1, "a") == proposal_seed(0, 1, "a")
+    assert all(0 <= seed < 2**31 for seed in seeds)

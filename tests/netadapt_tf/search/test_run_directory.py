@@ -1,0 +1,52 @@
+import pytest
+
+from netadapt_tf.resources.budget import parse_budget
+from netadapt_tf.search.run_directory import RunDirectory
+from tflite_bench.errors import UserError
+
+BUDGET = parse_budget("macs=60%")
+REQUEST = {"network": "mobilenet_v1", "seed": 0}
+
+
+def test_the_same_request_finds_what_was_kept(tmp_path, cnn):
+    run = RunDirectory(tmp_path / "run", REQUEST, BUDGET)
+    assert not run.has_iteration(3)
+    run.save_iteration(3, cnn, {"first": 8})
+    run.journal.append("iteration", iteration=3)
+    again = RunDirectory(tmp_path / "run", REQUEST, BUDGET)
+    assert again.has_iteration(3)
+    assert again.load_iteration(3).count_params() == cnn.count_params()
+    assert again.read_json("iterations/003/widths.json") == {"first": 8}
+    assert again.journal.last("iteration") is not None
+    assert not list((tmp_path / "run").rglob("*.partial*"))
+
+
+def test_another_request_is_refused_by_the_flags_that_differ(tmp_path):
+    RunDirectory(tmp_path, REQUEST, BUDGET)
+    with pytest.raises(UserError, match=r"--seed \(there 0, now 1\)") as error:
+        RunDirectory(tmp_path, REQUEST | {"seed": 1}, BUDGET)
+    assert "--network" not in str(error.value)
+
+
+def test_a_lower_budget_goes_on_and_a_higher_one_does_not(tmp_path):
+    run = RunDirectory(tmp_path, REQUEST, BUDGET)
+    run.write_json("summary.json", {"budgets": [{"budget": "macs=60%"}]})
+    assert run.summary(BUDGET) is not None
+    lower = parse_budget("macs=50%")
+    assert RunDirectory(tmp_path, REQUEST, lower).summary(lower) is None
+    for other in ("macs=60%", "macs=10M", "parameters=40%"):
+        with pytest.raises(UserError, match="--budget"):
+            RunDirectory(tmp_path, REQUEST, parse_budget(other))
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(UserError, match="other files"):
+        RunDirectory(tmp_path, REQUEST, BUDGET)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_path_that_cannot_be_a_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        RunDirectory(tmp_path / "file" / "run", REQUEST, BUDGET)

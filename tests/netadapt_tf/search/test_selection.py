@@ -1,0 +1,21 @@
+from netadapt_tf.search.selection import PICKS, Outcome, Standing
+
+STANDING = Standing(cost=10.0, accuracy=0.9)
+SLIGHT = Outcome("slight", 56, cost=9.5, accuracy=0.89)
+DEEP = Outcome("deep", 8, cost=6.0, accuracy=0.88)
+EQUAL = Outcome("equal", 24, cost=9.0, accuracy=0.89)
+
+
+def test_highest_accuracy_and_the_first_of_equals():
+    assert PICKS["highest_accuracy"]([DEEP, SLIGHT, EQUAL], STANDING) is SLIGHT
+
+
+def test_best_ratio_weighs_what_is_saved():
+    assert PICKS["best_ratio"]([SLIGHT, DEEP, EQUAL], STANDING) is DEEP
+
+
+def test_best_ratio_survives_a_proposal_that_saves_nothing():
+    nothing = Outcome("nothing", 8, cost=10.0, accuracy=0.85)
+    assert PICKS["best_ratio"]([nothing, DEEP], STANDING) is DEEP
+    free = Outcome("free", 8, cost=10.0, accuracy=0.95)
+    assert PICKS["best_ratio"]([nothing, free], STANDING) is free

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netadapt_tf.training.images import balanced_sample, batches, image_set, network_input, resized
+
+
+def numbered(count: int = 40, classes: int = 4):
+    """Images whose every pixel is their number."""
+    images = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+    return image_set(images, np.arange(count) % classes, classes)
+
+
+def numbers(dataset) -> list[int]:
+    return [int(image[0, 0, 0]) for image, _ in dataset]
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(0, 2**31), st.data())
+def test_samples_are_as_balanced_as_the_labels_allow(labels, seed, data):
+    labels = np.array(labels)
+    count = data.draw(st.integers(0, len(labels)))
+    sample = balanced_sample(labels, count, seed)
+    assert len(np.unique(sample)) == count
+    drawn, there = np.bincount(labels[sample], minlength=5), np.bincount(labels, minlength=5)
+    unexhausted = drawn[drawn < there]
+    if unexhausted.size:
+        assert drawn.max() - unexhausted.min() <= 1
+
+
+def test_split_is_by_seed_and_loses_nothing():
+    images = numbered()
+    first, rest = images.split(12, seed=1)
+    assert sorted([*first.indices, *rest.indices]) == list(range(40))
+    assert list(np.bincount(first.own_labels)) == [3, 3, 3, 3]
+    assert list(first.indices) == list(images.split(12, seed=1)[0].indices)
+    assert list(first.indices) != list(images.split(12, seed=2)[0].indices)
+
+
+def test_one_pass_in_order_or_endless_by_seed():
+    images, _ = numbered().split(10, seed=0)
+    assert numbers(images.examples()) == list(images.indices)
+    shuffled = numbers(images.examples(seed=3).take(20))
+    assert sorted(shuffled[:10]) == sorted(shuffled[10:]) == list(images.indices)
+    assert shuffled[:10] != shuffled[10:]
+    assert shuffled == numbers(images.examples(seed=3).take(20))
+
+
+def test_in_memory_is_the_same_set():
+    images, _ = numbered().split(10, seed=0)
+    assert numbers(images.in_memory().examples()) == numbers(images.examples())
+    assert list(images.in_memory().own_labels) == list(images.own_labels)
+
+
+def test_batches_feed_a_network():
+    images = numbered()
+    sizes = [len(labels) for _, labels in batches(images, 16, "tf")]
+    assert sizes == [16, 16, 8]
+    pixels, labels = next(iter(batches(images, 16, "tf", seed=0)))
+    assert pixels.shape == (16, 4, 4, 3)
+    assert pixels.dtype == tf.float32
+    assert labels.dtype == tf.int64
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "low", "high"),
+    [("tf", -1, 1), ("none", 0, 255), ("torch", -2.2, 2.7), ("caffe", -124, 152)],
+)
+def test_ranges(preprocessing, low, high):
+    black_and_white = tf.constant(np.array([0, 255], np.uint8).reshape(2, 1, 1, 1) * np.ones((1, 2, 2, 1), np.uint8))
+    values = network_input(black_and_white, preprocessing).numpy()
+    assert values.shape == (2, 2, 2, 3)
+    assert low <= values.min() < values.max() <= high
+    assert values.min() < low + 0.1 * (high - low)
+    assert values.max() > high - 0.15 * (high - low)
+
+
+def test_resizing_is_bilinear():
+    image = tf.constant(np.array([[0, 100], [100, 200]], np.uint8)[..., None])
+    np.testing.assert_array_equal(
+        resized(image, 4)[..., 0], [[0, 25, 75, 100], [25, 50, 100, 125], [75, 100, 150, 175], [100, 125, 175, 200]]
+    )

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import tf_keras
+from tf_keras import layers
+
+from netadapt_tf.networks.channel_groups import find_channel_groups
+from netadapt_tf.training.trainer import Trainer, constant, cosine, ends_in_softmax
+from tests.tiny_networks import TINY_CNN_CLASSES
+
+
+@pytest.fixture
+def batch():
+    generator = np.random.default_rng(0)
+    labels = np.arange(64) % TINY_CNN_CLASSES
+    images = generator.normal(size=(64, 8, 8, 3)).astype(np.float32) * 0.1
+    images += labels[:, None, None, None].astype(np.float32) - 1.5
+    return images, labels
+
+
+def test_training_learns(cnn, batch):
+    trainer = Trainer(cnn)
+    before = trainer.accuracy([batch])
+    first = trainer.fit([batch], 1, constant(0.0))
+    last = trainer.fit([batch] * 150, 150, constant(0.05))
+    assert last < 0.7 * first
+    assert trainer.accuracy([batch]) > before + 0.2
+
+
+def test_accuracy_counts_right_answers_over_uneven_batches(cnn, batch):
+    images, labels = batch
+    answers = np.asarray(cnn(images)).argmax(-1)
+    expected = float(np.mean(answers == labels))
+    assert Trainer(cnn).accuracy([(images[:40], labels[:40]), (images[40:], labels[40:])]) == pytest.approx(expected)
+
+
+def test_restart_forgets_weights_masks_and_momentum(cnn, batch):
+    trainer = Trainer(cnn, find_channel_groups(cnn))
+    start = cnn.get_weights()
+
+    def fine_tune(kept):
+        trainer.restart(start, kept)
+        trainer.fit([batch] * 5, 5, constant(0.1))
+        return cnn.get_weights()
+
+    first = fine_tune({"first": np.array([0, 1])})
+    fine_tune({"second": np.array([3])})
+    for a, b in zip(first, fine_tune({"first": np.array([0, 1])}), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_batch_norm_follows_within_a_short_stage_and_the_network_stays_as_configured(cnn, batch):
+    images, labels = batch
+    shifted = (images + 3.0, labels)
+    inputs_mean = {}
+    start = cnn.get_weights()
+    for stage_steps in (None, 20):
+        trainer = Trainer(cnn, stage_steps=stage_steps)
+        trainer.restart(start, {})
+        trainer.fit([shifted] * 20, 20, constant(0.0))
+        inputs_mean[stage_steps] = cnn.get_layer("first_bn").moving_mean.numpy()
+    truth = np.asarray(tf_keras.Model(cnn.inputs, cnn.get_layer("first").output)(shifted[0])).mean((0, 1, 2))
+    old_error, new_error = (np.abs(inputs_mean[steps] - truth).max() for steps in (None, 20))
+    assert new_error < 0.25 * old_error
+    assert cnn.get_layer("first_bn").momentum == 0.99
+
+
+def test_learning_rates():
+    assert constant(0.1)(7) == 0.1
+    rates = [cosine(0.2, 10)(step) for step in range(10)]
+    assert rates[0] == pytest.approx(0.2)
+    assert rates[5] == pytest.approx(0.1)
+    assert rates == sorted(rates, reverse=True)
+    assert 0 < rates[-1] < 0.01
+
+
+def test_softmax_is_recognised(cnn):
+    assert ends_in_softmax(cnn)
+    images = layers.Input((4,))
+    assert not ends_in_softmax(tf_keras.Model(images, layers.Dense(2)(images)))
+    assert ends_in_softmax(tf_keras.Model(images, layers.Softmax()(layers.Dense(2)(images))))
