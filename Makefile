@@ -26,10 +26,10 @@ clean:
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --requirement requirements.txt
-	$(BIN)/pip install --quiet --no-deps --editable .
+	$(BIN)/pip --disable-pip-version-check install --quiet --requirement requirements.txt
+	$(BIN)/pip --disable-pip-version-check install --quiet --no-deps --editable .
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	$(BIN)/pip --disable-pip-version-check install --quiet --requirement requirements-dev.txt
 	touch $@

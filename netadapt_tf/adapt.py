@@ -63,7 +63,7 @@ _EPOCHS = flags.DEFINE_integer(
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Images a training step. ImageNet: 96 to 256.", lower_bound=1)
 _INITIAL_REDUCTION = flags.DEFINE_float(
     "initial_reduction",
-    0.06,
+    0.05,
     "What the first iteration saves, as a share of the starting network's cost. ImageNet: 0.025 to 0.05.",
     lower_bound=1e-4,
     upper_bound=1.0,

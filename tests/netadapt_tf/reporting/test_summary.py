@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 from netadapt_tf.reporting.summary import Delivered, closing_table, summarise
 from netadapt_tf.request import Request
@@ -7,8 +8,9 @@ from netadapt_tf.search.journal import Journal
 
 
 def request(budget: str) -> Request:
-    values = dict.fromkeys(Request.__dataclass_fields__, 0)
-    return Request(**(values | {"budget": parse_budget(budget), "run_dir": Path("run"), "table": Path("table")}))
+    values: dict[str, Any] = dict.fromkeys(Request.__dataclass_fields__, 0)
+    values.update(budget=parse_budget(budget), run_dir=Path("run"), table=Path("table"))
+    return Request(**values)
 
 
 START = Delivered(parameters=2000, macs=4000, tflite_bytes=9000, latency_ms=0.2, accuracy=0.9)
