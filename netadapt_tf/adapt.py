@@ -2,12 +2,12 @@ r"""Adapts a trained Keras network to a budget.
 
 Example, in about seven minutes on two cores:
 
-  python -m netadapt_tf.adapt --network=mobilenet_v1 --alpha=0.25 --resolution=64 \\
+  python -m netadapt_tf.adapt --network=mobilenet_v1 --alpha=0.25 --resolution=64 \
       --dataset=fashion_mnist_12k --budget=latency@host/cpu:1=60% --run_dir=runs/demo
 
 Your own network and images (one sub-folder per class):
 
-  python -m netadapt_tf.adapt --network=trained.keras --dataset=folder:photos \\
+  python -m netadapt_tf.adapt --network=trained.keras --dataset=folder:photos \
       --budget=latency@host/cpu:2=8ms --run_dir=runs/mine
 
 The same command goes on after an interruption; with a lower budget it goes on from where it ended.

@@ -55,13 +55,17 @@ def adapt(request: Request, command: str) -> dict[str, Any]:
 
 def _adapt(request: Request, command: str, run: RunDirectory, meter: HostMeter) -> dict[str, Any]:
     clock = Stopwatch()
-    data, network = _data_and_starting_network(request, run, clock)
-    start_tflite = _start_tflite(network, run, clock)
+    data, network = _read(request, run, clock)
     groups = find_channel_groups(network)
     widths = widths_of(groups)
     if not widths:
         locks = "; ".join(f"{group.name}: {group.lock}" for group in groups)
-        raise UserError(f"{request.network} has no channel group that can shrink ({locks})")
+        raise UserError(f"{request.network} has no channel group that can shrink ({locks or 'no layer has filters'})")
+    run.claim()
+    if not run.has_iteration(0):
+        _pretrain(request, network, data, clock)
+        run.save_iteration(0, network, widths)
+    start_tflite = _start_tflite(network, run, clock)
     deployed = DeployedNetwork(start_tflite, groups)
     latency = Latency(deployed, widths, request.target, meter, request.table)
     resources: dict[str, Resource] = {
@@ -92,7 +96,7 @@ def _adapt(request: Request, command: str, run: RunDirectory, meter: HostMeter) 
     run.write_bytes("adapted.tflite", adapted_tflite)
     adapted_widths = widths_of(find_channel_groups(adapted))
     with clock("measure"):
-        measured = latency.measure_files(start_tflite, adapted_tflite)
+        measured = latency.verdict(start_tflite, adapted_tflite)
         predicted_ms = _predicted_ms(request, run, latency, start, measured.start, adapted_widths)
     with clock("evaluate"):
         accuracies = [
@@ -119,31 +123,38 @@ def _adapt(request: Request, command: str, run: RunDirectory, meter: HostMeter) 
     return summary
 
 
-def _data_and_starting_network(request: Request, run: RunDirectory, clock: Stopwatch) -> tuple[Dataset, tf_keras.Model]:
-    """The data set, and the trained network of iteration 0: kept from before, loaded, or pre-trained."""
-    kept = run.has_iteration(0)
+def _read(request: Request, run: RunDirectory, clock: Stopwatch) -> tuple[Dataset, tf_keras.Model]:
+    """The data set, and the starting network: as it was kept, as it was given, or still to be pre-trained."""
     given = None if request.network in NETWORKS else load_network(Path(request.network))
     resolution = given.input_shape[1] if given is not None else request.resolution
     with clock("read"):
         data = load_dataset(request.dataset, resolution, request.holdout_images, request.train_images, request.seed)
-    if kept:
+    if run.has_iteration(0):
         return data, run.load_iteration(0)
     network = given or mobilenet_v1(mobilenet_v1_widths(request.alpha), resolution, data.classes)
-    if network.output_shape[-1] != data.classes:
-        raise UserError(f"{request.network} has {network.output_shape[-1]} classes, {request.dataset} {data.classes}")
-    if request.pretrain_epochs:
-        logging.info("Pre-training for %d epochs on %d images.", request.pretrain_epochs, len(data.train))
-        with clock("pretrain"):
-            train(
-                network,
-                data.train,
-                _recipe(request),
-                request.pretrain_epochs,
-                request.long_term_learning_rate,
-                "pre-training",
-            )
-    run.save_iteration(0, network, widths_of(find_channel_groups(network)))
+    if network.input_shape[1:] != (resolution, resolution, 3):
+        raise UserError(f"{request.network} takes {network.input_shape}; square images of three channels are needed")
+    if network.output_shape != (None, data.classes):
+        raise UserError(
+            f"{request.network} answers {network.output_shape}; for {request.dataset}, of {data.classes} classes, "
+            f"(None, {data.classes}) is needed"
+        )
     return data, network
+
+
+def _pretrain(request: Request, network: tf_keras.Model, data: Dataset, clock: Stopwatch) -> None:
+    if not request.pretrain_epochs:
+        return
+    logging.info("Pre-training for %d epochs on %d images.", request.pretrain_epochs, len(data.train))
+    with clock("pretrain"):
+        train(
+            network,
+            data.train,
+            _recipe(request),
+            request.pretrain_epochs,
+            request.long_term_learning_rate,
+            "pre-training",
+        )
 
 
 def _start_tflite(network: tf_keras.Model, run: RunDirectory, clock: Stopwatch) -> bytes:

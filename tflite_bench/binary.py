@@ -64,12 +64,16 @@ def quiet_native_code() -> Iterator[None]:
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
+    if {"--help", "-help", "-h"} & set(argv[1:]):  # absl's own would leave with 1 and read the text's % signs
+        print(sys.modules["__main__"].__doc__)
+        print(flags.FLAGS.main_module_help())
+        sys.exit(0)
     try:
         positional = flags.FLAGS(argv)
     except flags.Error as error:
-        _say(f"Error: {error}. `python -m … --help` lists the flags.")
+        _say(f"Error: {error}. --help lists the flags.")
         sys.exit(_EXIT_USER_ERROR)
-    except SystemExit:  # absl leaves with 1 after printing --help
+    except SystemExit:  # after --helpfull and the like
         sys.exit(0)
     if len(positional) > 1:
         _say(f"Error: unexpected argument {positional[1]!r}: this binary takes flags only (--name=value).")

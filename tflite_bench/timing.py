@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STATISTIC = "median"
+STATISTIC = "median of the loads' medians"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from absl import logging
 
 from netadapt_tf.networks.channel_groups import Widths, find_channel_groups, widths_of
 from netadapt_tf.networks.narrowing import narrow
-from netadapt_tf.progress import progress
 from netadapt_tf.resources.resource import Measurement, Resource
 from netadapt_tf.search.proposals import Proposal, proposal_seed, propose
 from netadapt_tf.search.run_directory import RunDirectory
@@ -29,6 +28,7 @@ from netadapt_tf.training.datasets import Dataset
 from netadapt_tf.training.images import batches
 from netadapt_tf.training.stages import EVALUATION_BATCH, Recipe
 from netadapt_tf.training.trainer import Trainer, constant
+from tflite_bench.progress import progress
 
 
 @dataclass(frozen=True)

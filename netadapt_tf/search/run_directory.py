@@ -20,7 +20,7 @@ class RunDirectory:
     """The files of a run and where they are."""
 
     def __init__(self, path: Path, request: Mapping[str, Any], budget: Budget) -> None:
-        """Opens the directory for a request, or makes it.
+        """Reads what is there; nothing is written before `claim`.
 
         Args:
             path: the directory.
@@ -28,22 +28,33 @@ class RunDirectory:
             budget: the same as before, or a lower one.
 
         Raises:
-            UserError: the directory belongs to another request, or cannot be written.
+            UserError: the directory belongs to another request.
         """
         self.path = path
+        self._request = request
+        self._budget = budget
+        self._check(request, budget)
+        self.journal = Journal(path / "journal.jsonl")
+
+    def claim(self) -> None:
+        """Makes the directory this request's, now that it is known to make sense.
+
+        Raises:
+            UserError: it cannot be written.
+        """
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            self._check(request, budget)
-            (path / "iterations").mkdir(exist_ok=True)
-            self.write_json("config.json", {**request, "budgets": [budget.text], "hash": _hash(request)})
-            self.journal = Journal(path / "journal.jsonl")
+            (self.path / "iterations").mkdir(parents=True, exist_ok=True)
+            config = {**self._request, "budgets": [self._budget.text], "hash": _hash(self._request)}
+            self.write_json("config.json", config)
         except OSError as error:
-            raise UserError(f"the run directory {path} cannot be written: {error}") from error
+            raise UserError(f"the run directory {self.path} cannot be written: {error}") from error
 
     def _check(self, request: Mapping[str, Any], budget: Budget) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path} is a file; --run_dir should name a folder")
         earlier = self.read_json("config.json")
         if earlier is None:
-            if any(not file.name.startswith(".") for file in self.path.iterdir()):
+            if self.path.exists() and any(not file.name.startswith(".") for file in self.path.iterdir()):
                 raise UserError(f"{self.path} holds other files; name an empty or new folder with --run_dir")
             return
         differing = [

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tf_keras.applications import imagenet_utils
 
-from netadapt_tf.progress import progress
+from tflite_bench.progress import progress
 
 PREPROCESSING = ("tf", "torch", "caffe", "none")
 _MAX_BYTES_IN_MEMORY = 1 << 30

@@ -15,7 +15,7 @@ import tf_keras
 
 from netadapt_tf.networks.channel_groups import ChannelGroup
 from netadapt_tf.networks.narrowing import Kept
-from netadapt_tf.progress import progress
+from tflite_bench.progress import progress
 
 MOMENTUM = 0.9
 _REMEMBERED = 2.0  # batch-norm statistics from before a stage keep a weight of about exp(-2) at its end

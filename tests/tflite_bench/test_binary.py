@@ -6,6 +6,7 @@ import textwrap
 import pytest
 
 BODY = """
+    '''Counts to 60% --really.'''
     import sys, time
     from absl import flags
     from tflite_bench.binary import run
@@ -53,6 +54,13 @@ def test_exit_status_and_sentence(script, arguments, status, said, monkeypatch):
     assert result.returncode == status
     assert said in result.stderr
     assert ("Traceback" in result.stderr) == (status == 1)
+
+
+def test_help_shows_the_text_as_it_is_and_the_flags(script, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ".")
+    shown = subprocess.run([*script, "--help"], capture_output=True, text=True).stdout
+    assert "Counts to 60% --really." in shown
+    assert "--count" in shown
 
 
 def test_interruption_says_how_to_go_on(script, monkeypatch):

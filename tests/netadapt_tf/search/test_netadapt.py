@@ -69,6 +69,7 @@ class InterruptedAt(Counted):
 
 def search(path, data, resource=None, limit=0.4, settings=SETTINGS) -> tuple[Iterate, RunDirectory]:
     run = RunDirectory(path, {"a": 1}, parse_budget("macs=40%"))
+    run.claim()
     start = Iterate(0, tiny_cnn(), 0.25, float(cost(START_WIDTHS)), 0.0)
     resource = resource or Counted("units", cost, START_WIDTHS)
     return Search("macs", resource, limit * cost(START_WIDTHS), data, run, settings).run(start), run

@@ -8,8 +8,14 @@ BUDGET = parse_budget("macs=60%")
 REQUEST = {"network": "mobilenet_v1", "seed": 0}
 
 
+def claimed(path) -> RunDirectory:
+    run = RunDirectory(path, REQUEST, BUDGET)
+    run.claim()
+    return run
+
+
 def test_the_same_request_finds_what_was_kept(tmp_path, cnn):
-    run = RunDirectory(tmp_path / "run", REQUEST, BUDGET)
+    run = claimed(tmp_path / "run")
     assert not run.has_iteration(3)
     run.save_iteration(3, cnn, {"first": 8})
     run.journal.append("iteration", iteration=3)
@@ -22,18 +28,20 @@ def test_the_same_request_finds_what_was_kept(tmp_path, cnn):
 
 
 def test_another_request_is_refused_by_the_flags_that_differ(tmp_path):
-    RunDirectory(tmp_path, REQUEST, BUDGET)
+    claimed(tmp_path)
     with pytest.raises(UserError, match=r"--seed \(there 0, now 1\)") as error:
         RunDirectory(tmp_path, REQUEST | {"seed": 1}, BUDGET)
     assert "--network" not in str(error.value)
 
 
 def test_a_lower_budget_goes_on_and_a_higher_one_does_not(tmp_path):
-    run = RunDirectory(tmp_path, REQUEST, BUDGET)
+    run = claimed(tmp_path)
     run.write_json("summary.json", {"budgets": [{"budget": "macs=60%"}]})
     assert run.summary(BUDGET) is not None
     lower = parse_budget("macs=50%")
-    assert RunDirectory(tmp_path, REQUEST, lower).summary(lower) is None
+    going_on = RunDirectory(tmp_path, REQUEST, lower)
+    assert going_on.summary(lower) is None
+    going_on.claim()
     for other in ("macs=60%", "macs=10M", "parameters=40%"):
         with pytest.raises(UserError, match="--budget"):
             RunDirectory(tmp_path, REQUEST, parse_budget(other))
@@ -48,5 +56,13 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path):
 
 def test_a_path_that_cannot_be_a_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file"):
+        RunDirectory(tmp_path / "file", REQUEST, BUDGET)
     with pytest.raises(UserError, match="cannot be written"):
-        RunDirectory(tmp_path / "file" / "run", REQUEST, BUDGET)
+        RunDirectory(tmp_path / "file" / "run", REQUEST, BUDGET).claim()
+
+
+def test_nothing_is_written_before_the_request_is_known_to_make_sense(tmp_path):
+    RunDirectory(tmp_path / "run", REQUEST, BUDGET)
+    assert list(tmp_path.iterdir()) == []
+    RunDirectory(tmp_path / "run", REQUEST | {"seed": 1}, BUDGET).claim()
