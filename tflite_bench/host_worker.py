@@ -66,13 +66,20 @@ class _Watch:
         return timing.reading([self._time_load(models, job) for models in loads], self._call_ms)
 
     def compare(self, pair: timing.Pair) -> timing.Comparison:
-        bytes_of_load = _BYTES_PER_MODEL_BYTE * (len(pair.first) + len(pair.second))
-        count = int(np.clip(_MAX_BYTES // bytes_of_load, 1, pair.loads))
-        loads = [[_LoadedModel(tflite, self._threads) for tflite in (pair.first, pair.second)] for _ in range(count)]
-        once_ms = sum(np.mean([model.run_ms() for _ in range(_WARM_UP_RUNS)]) for model in loads[0])
-        rounds = int(np.clip(pair.total_ms / (2 * once_ms * count), _MIN_ROUNDS, _MAX_RUNS))
-        runs_ms = np.array([self._compare_load(models, rounds) for models in loads])  # [loads, rounds, 2]
-        return timing.comparison(runs_ms[:, :, 0], runs_ms[:, :, 1])
+        once_ms = sum(np.mean([model.run_ms() for _ in range(_WARM_UP_RUNS)]) for model in self._load(pair))
+        least_ms = (2 * _MIN_ROUNDS + _WARM_UP_RUNS) * once_ms  # of one load
+        loads = int(np.clip(pair.total_ms / least_ms, pair.min_loads, pair.max_loads))
+        rounds = int(np.clip(pair.total_ms / (2 * once_ms * loads), _MIN_ROUNDS, _MAX_RUNS))
+        together = max(1, _MAX_BYTES // (_BYTES_PER_MODEL_BYTE * (len(pair.first) + len(pair.second))))
+        runs_ms: list[np.ndarray] = []
+        while len(runs_ms) < loads:
+            held = [self._load(pair) for _ in range(min(together, loads - len(runs_ms)))]
+            runs_ms += [self._compare_load(models, rounds) for models in held]
+        times_ms = np.array(runs_ms)  # [loads, rounds, 2]
+        return timing.comparison(times_ms[:, :, 0], times_ms[:, :, 1])
+
+    def _load(self, pair: timing.Pair) -> list[_LoadedModel]:
+        return [_LoadedModel(tflite, self._threads) for tflite in (pair.first, pair.second)]
 
     def _time_load(self, models: Sequence[_LoadedModel], job: timing.Job) -> np.ndarray:
         total_ms, runs = 0.0, 0

@@ -34,14 +34,16 @@ class Pair:
     Attributes:
         first: a model.
         second: the other.
-        loads: how many times over both are loaded and timed, memory allowing.
+        max_loads: how many times over both are loaded and timed, if `total_ms` is long enough.
+        min_loads: how many times over, if it is not.
         total_ms: about how long to go on in all.
     """
 
     first: bytes
     second: bytes
-    loads: int = 15
-    total_ms: float = 1500.0
+    max_loads: int = 61
+    min_loads: int = 15
+    total_ms: float = 2000.0
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class Latency:
 
     def verdict(self, start: bytes, adapted: bytes) -> Measurement:
         """Times two delivered `.tflite` in turn, for longer than the search does."""
-        return self._compare(Pair(start, adapted, loads=2 * Pair.loads, total_ms=2 * Pair.total_ms))
+        return self._compare(Pair(start, adapted, max_loads=2 * Pair.max_loads, total_ms=2 * Pair.total_ms))
 
     def _compare(self, pair: Pair) -> Measurement:
         compared = self._meter.compare(pair)

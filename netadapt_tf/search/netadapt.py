@@ -61,6 +61,11 @@ class Iterate:
     cost: float
     spread: float
 
+    @property
+    def at_most(self) -> float:
+        """What it costs beyond doubt."""
+        return self.cost + self.spread
+
 
 class Search:
     """One budget, one run directory."""
@@ -99,7 +104,7 @@ class Search:
         current = self._resumed(start)
         self._clock = Stopwatch()
         begin, first = time.monotonic(), current.iteration
-        while current.cost + current.spread > self._limit:
+        while current.at_most > self._limit:
             iteration = current.iteration + 1
             constraint = self._settings.schedule.constraint(iteration, start.cost, current.cost, self._limit)
             following = self._iterate(start, start_widths, current, iteration, constraint)
@@ -122,13 +127,15 @@ class Search:
         self, start: Iterate, start_widths: Widths, current: Iterate, iteration: int, constraint: float
     ) -> Iterate | None:
         groups = find_channel_groups(current.network)
+        # Within the budget, but not beyond doubt: predictions start from the doubt, or nothing would have to be cut.
+        cost = current.cost if current.cost > self._limit else current.at_most
         with self._clock("measure"):
             proposed = propose(
                 current.network,
                 groups,
                 start_widths,
                 start.cost,
-                current.cost,
+                cost,
                 self._resource,
                 constraint,
                 self._settings.filter_multiple,
