@@ -30,7 +30,7 @@ _PRETRAIN_EPOCHS = 10
 _NETWORK = flags.DEFINE_string(
     "network", "mobilenet_v1", "mobilenet_v1, or the path of a trained functional network (.keras, .h5)."
 )
-_ALPHA = flags.DEFINE_float("alpha", 1.0, "Width multiplier of mobilenet_v1.", lower_bound=0.125)
+_ALPHA = flags.DEFINE_float("alpha", None, "Width multiplier of mobilenet_v1; by default 1.0.", lower_bound=0.125)
 _RESOLUTION = flags.DEFINE_integer(
     "resolution", None, "Height and width of mobilenet_v1's input, in pixels; by default 224.", lower_bound=32
 )
@@ -111,7 +111,9 @@ _HOLDOUT_IMAGES = flags.DEFINE_integer(
 _TRAIN_IMAGES = flags.DEFINE_integer(
     "train_images", None, "Use a balanced part of the training set; hold-out images included.", lower_bound=2
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of weights, hold-out set, shuffling and proposals.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Of weights, hold-out set, shuffling and proposals.", lower_bound=0, upper_bound=2**31 - 1
+)
 _THREADS = flags.DEFINE_integer(
     "threads", 0, "Training threads of one operation; 0: one for each core. Others round differently.", lower_bound=0
 )
@@ -127,12 +129,13 @@ def main(_: Sequence[str]) -> None:
         from netadapt_tf.training.repeatable import make_repeatable
 
     from_file = _NETWORK.value not in NETWORKS
-    if from_file and _RESOLUTION.value is not None:
-        raise UserError("--resolution is for mobilenet_v1; a network from a file has its own")
+    for flag in (_ALPHA, _RESOLUTION):
+        if from_file and flag.value is not None:
+            raise UserError(f"--{flag.name} is for mobilenet_v1; a network from a file has its own")
     epochs = _EPOCHS.value
     request = Request(
         network=_NETWORK.value,
-        alpha=_ALPHA.value,
+        alpha=_ALPHA.value or 1.0,
         resolution=_RESOLUTION.value or 224,
         dataset=_DATASET.value,
         budget=parse_budget(_BUDGET.value),

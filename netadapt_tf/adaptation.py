@@ -1,13 +1,15 @@
 """One adaptation from start to end: a trained network in, a smaller one within budget out."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tf_keras
 from absl import logging
 
-from netadapt_tf.networks.channel_groups import Widths, find_channel_groups, widths_of
+from netadapt_tf.networks.channel_groups import ChannelGroup, Widths, find_channel_groups, widths_of
 from netadapt_tf.networks.files import load_network, save_network
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
 from netadapt_tf.networks.narrowing import parameter_count
@@ -26,6 +28,7 @@ from netadapt_tf.training.stages import Recipe, accuracy, tflite_accuracy, train
 from tflite_bench.convert import convert
 from tflite_bench.errors import UserError
 from tflite_bench.host import HostMeter
+from tflite_bench.latency_table import prepare_file
 
 NETWORKS = ("mobilenet_v1",)
 
@@ -48,90 +51,55 @@ def adapt(request: Request, command: str) -> dict[str, Any]:
     if finished is not None:
         logging.info("%s is finished.", request.run_dir)
         return finished
+    prepare_file(request.table)
     tf_keras.utils.set_random_seed(request.seed)
-    with HostMeter(request.target) as meter:
-        return _adapt(request, command, run, meter)
-
-
-def _adapt(request: Request, command: str, run: RunDirectory, meter: HostMeter) -> dict[str, Any]:
     clock = Stopwatch()
     data, network = _read(request, run, clock)
-    groups = find_channel_groups(network)
-    widths = widths_of(groups)
-    if not widths:
-        locks = "; ".join(f"{group.name}: {group.lock}" for group in groups)
-        raise UserError(f"{request.network} has no channel group that can shrink ({locks or 'no layer has filters'})")
+    _say_locks(request, find_channel_groups(network))
     run.claim()
-    if not run.has_iteration(0):
-        _pretrain(request, network, data, clock)
-        run.save_iteration(0, network, widths)
-    start_tflite = _start_tflite(network, run, clock)
-    deployed = DeployedNetwork(start_tflite, groups)
-    latency = Latency(deployed, widths, request.target, meter, request.table)
-    resources: dict[str, Resource] = {
-        "latency": latency,
-        "macs": Counted("MACs", deployed.macs, widths),
-        "parameters": Counted("parameters", lambda w: parameter_count(network, groups, w), widths),
-        "tflite_bytes": Counted("bytes", lambda w: len(deployed.resized(w)), widths),
-    }
-    resource = resources[request.budget.resource]
-    start = _start(request, network, resource, data, run, clock)
-    limit = request.budget.limit(start.cost)
-    logging.info(
-        "%d channel groups; hold-out accuracy %.4f; %s %.4g %s, budget %.4g.",
-        len(widths),
-        start.accuracy,
-        request.budget.name,
-        start.cost,
-        resource.unit,
-        limit,
-    )
-    found = Search(request.budget.name, resource, limit, data, run, _settings(request)).run(start)
-    clock = Stopwatch()
-    adapted = _long_term_fine_tune(request, found, data, run, clock)
-    logging.info("Converting and measuring the adapted network.")
-    with clock("convert"):
-        adapted_tflite = convert(adapted)
-        found_tflite = convert(run.load_iteration(found.iteration))
-    run.write_bytes("adapted.tflite", adapted_tflite)
-    adapted_widths = widths_of(find_channel_groups(adapted))
-    with clock("measure"):
-        measured = latency.verdict(start_tflite, adapted_tflite)
-        predicted_ms = _predicted_ms(request, run, latency, start, measured.start, adapted_widths)
-    with clock("evaluate"):
-        accuracies = [
-            tflite_accuracy(tflite, data.test, request.preprocessing)
-            for tflite in (start_tflite, found_tflite, adapted_tflite)
-        ]
-    run.journal.append("finished", budget=request.budget.text, wall_s=clock.lap("other"))
-    summary = summarise(
-        request,
-        command,
-        run.journal,
-        start=Delivered(
-            network.count_params(), deployed.macs(widths), len(start_tflite), measured.start, accuracies[0]
-        ),
-        adapted=Delivered(
-            adapted.count_params(), deployed.macs(adapted_widths), len(adapted_tflite), measured.value, accuracies[2]
-        ),
-        accuracy_after_search=accuracies[1],
-        predicted_ms=predicted_ms,
-        iterations=found.iteration,
-        fingerprint=meter.fingerprint(),
-    )
-    run.write_json("summary.json", summary)
-    return summary
+    with HostMeter(request.target) as meter:
+        start = _start(request, network, data, run, clock)
+        resources = _resources(request, start, meter)
+        found, found_tflite = _search(request, start, resources, data, run, clock)
+        adapted = _long_term_fine_tune(request, found, data, run, clock)
+        return _deliver(request, command, start, resources, found, found_tflite, adapted, data, run, clock)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The starting network in all its forms."""
+
+    network: tf_keras.Model
+    groups: tuple[ChannelGroup, ...]
+    tflite: bytes
+    deployed: DeployedNetwork
+
+    @property
+    def widths(self) -> Widths:
+        return widths_of(self.groups)
+
+
+@dataclass(frozen=True)
+class _Resources:
+    """What the budget is about, and latency, which every summary shows."""
+
+    budgeted: Resource
+    latency: Latency
+    fingerprint: Mapping[str, str | int]
 
 
 def _read(request: Request, run: RunDirectory, clock: Stopwatch) -> tuple[Dataset, tf_keras.Model]:
     """The data set, and the starting network: as it was kept, as it was given, or still to be pre-trained."""
-    given = None if request.network in NETWORKS else load_network(Path(request.network))
-    resolution = given.input_shape[1] if given is not None else request.resolution
+    network = None
+    if run.has_iteration(0):
+        network = run.load_iteration(0)
+    elif request.network not in NETWORKS:
+        network = load_network(Path(request.network))
+    resolution = network.input_shape[1] if network is not None else request.resolution
     with clock("read"):
         data = load_dataset(request.dataset, resolution, request.holdout_images, request.train_images, request.seed)
-    if run.has_iteration(0):
-        return data, run.load_iteration(0)
-    network = given or mobilenet_v1(mobilenet_v1_widths(request.alpha), resolution, data.classes)
+    if network is None:
+        network = mobilenet_v1(mobilenet_v1_widths(request.alpha), resolution, data.classes)
     if network.input_shape[1:] != (resolution, resolution, 3):
         raise UserError(f"{request.network} takes {network.input_shape}; square images of three channels are needed")
     if network.output_shape != (None, data.classes):
@@ -142,61 +110,116 @@ def _read(request: Request, run: RunDirectory, clock: Stopwatch) -> tuple[Datase
     return data, network
 
 
-def _pretrain(request: Request, network: tf_keras.Model, data: Dataset, clock: Stopwatch) -> None:
-    if not request.pretrain_epochs:
-        return
-    logging.info("Pre-training for %d epochs on %d images.", request.pretrain_epochs, len(data.train))
-    with clock("pretrain"):
-        train(
-            network,
-            data.train,
-            _recipe(request),
-            request.pretrain_epochs,
-            request.long_term_learning_rate,
-            "pre-training",
-        )
+def _say_locks(request: Request, groups: Sequence[ChannelGroup]) -> None:
+    locks = [f"{group.name} keeps its {group.filters} filters: {group.lock}" for group in groups if group.lock]
+    if not widths_of(groups):
+        raise UserError(f"{request.network} has no channel group that can shrink. {'; '.join(locks) or 'No filters'}.")
+    for lock in locks:
+        logging.info("%s.", lock)
 
 
-def _start_tflite(network: tf_keras.Model, run: RunDirectory, clock: Stopwatch) -> bytes:
-    path = run.file("start.tflite")
-    if not path.exists():
+def _start(request: Request, network: tf_keras.Model, data: Dataset, run: RunDirectory, clock: Stopwatch) -> _Start:
+    """Trains the starting network, where asked for, and converts it; what is kept from before is not done again."""
+    groups = find_channel_groups(network)
+    if not run.has_iteration(0):
+        if request.pretrain_epochs:
+            logging.info("Pre-training for %d epochs on %d images.", request.pretrain_epochs, len(data.train))
+            with clock("pretrain"):
+                train(
+                    network,
+                    data.train,
+                    _recipe(request),
+                    request.pretrain_epochs,
+                    request.long_term_learning_rate,
+                    "pre-training",
+                )
+        run.save_iteration(0, network, widths_of(groups))
+    tflite = run.file("start.tflite")
+    if not tflite.exists():
         logging.info("Converting the starting network.")
         with clock("convert"):
-            run.write_bytes("start.tflite", convert(network))
-    return path.read_bytes()
+            run.write_bytes(tflite.name, convert(network))
+    content = tflite.read_bytes()
+    return _Start(network, groups, content, DeployedNetwork(content, groups))
 
 
-def _start(
-    request: Request, network: tf_keras.Model, resource: Resource, data: Dataset, run: RunDirectory, clock: Stopwatch
+def _resources(request: Request, start: _Start, meter: HostMeter) -> _Resources:
+    latency = Latency(start.deployed, start.widths, request.target, meter, request.table)
+    by_name: dict[str, Resource] = {
+        "latency": latency,
+        "macs": Counted("MACs", start.deployed.macs, start.widths),
+        "parameters": Counted("parameters", lambda w: parameter_count(start.network, start.groups, w), start.widths),
+        "tflite_bytes": Counted("bytes", lambda w: len(start.deployed.resized(w)), start.widths),
+    }
+    return _Resources(by_name[request.budget.resource], latency, meter.fingerprint())
+
+
+def _search(
+    request: Request, start: _Start, resources: _Resources, data: Dataset, run: RunDirectory, clock: Stopwatch
+) -> tuple[Iterate, bytes]:
+    """Searches until the converted network itself is within budget, or nothing more can be saved.
+
+    The search measures files made by editing, on the scale of its first measurement; the converter's own file,
+    measured anew, has the last word. Where it disagrees, the search goes on with a limit as much lower.
+    """
+    name, resource = request.budget.name, resources.budgeted
+    beginning = _measured_start(request, start, resource, data, run, clock)
+    limit = request.budget.limit(beginning.cost)
+    logging.info(
+        "%d channel groups; hold-out accuracy %.4f; %s %.4g %s, budget %.4g.",
+        len(start.widths),
+        beginning.accuracy,
+        name,
+        beginning.cost,
+        resource.unit,
+        limit,
+    )
+    while True:
+        found = Search(name, resource, limit, data, run, _settings(request)).run(beginning)
+        with clock("convert"):
+            tflite = convert(found.network)
+        with clock("measure"):
+            before, after = _delivered_costs(start, resources.latency, found.network, tflite)
+        asked, reached = (
+            request.budget.limit(before.amount(request.budget.resource)),
+            after.amount(request.budget.resource),
+        )
+        if reached <= asked or found.at_most > limit:
+            return found, tflite
+        logging.info("The converted network costs %.4g %s, above %.4g; searching on.", reached, resource.unit, asked)
+        limit *= asked / reached
+
+
+def _measured_start(
+    request: Request, start: _Start, resource: Resource, data: Dataset, run: RunDirectory, clock: Stopwatch
 ) -> Iterate:
     """Iteration 0: the starting network, measured."""
+    name = request.budget.name
     record = next(run.journal.events("iteration"), None)
     if record is None:
-        widths = widths_of(find_channel_groups(network))
         with clock("measure"):
-            resource.prepare([widths])
-            predicted, measured = resource.predict(widths), resource.measure(widths)
+            resource.prepare([start.widths])
+            predicted, measured = resource.predict(start.widths), resource.measure(start.widths)
         with clock("evaluate"):
-            holdout_accuracy = accuracy(network, data.holdout, request.preprocessing)
+            holdout_accuracy = accuracy(start.network, data.holdout, request.preprocessing)
         record = run.journal.append(
             "iteration",
             iteration=0,
             picked=None,
             accuracy=holdout_accuracy,
-            predicted={request.budget.name: predicted},
-            measured={request.budget.name: measured.start},
-            spread={request.budget.name: 0.0},
+            predicted={name: predicted},
+            measured={name: measured.start},
+            spread={name: 0.0},
             wall_s=clock.lap("other"),
         )
-    return Iterate(0, network, record["accuracy"], record["measured"][request.budget.name], 0.0)
+    return Iterate(0, start.network, record["accuracy"], record["measured"][name], 0.0)
 
 
 def _long_term_fine_tune(
     request: Request, found: Iterate, data: Dataset, run: RunDirectory, clock: Stopwatch
 ) -> tf_keras.Model:
     """The search's network trained on the full training set; the start itself where nothing had to shrink."""
-    done = any(record["iteration"] == found.iteration for record in run.journal.events("long_term"))
-    if done:
+    if any(record["iteration"] == found.iteration for record in run.journal.events("long_term")):
         return load_network(run.file("adapted.keras"))
     if found.iteration and request.long_term_epochs:
         logging.info("Long-term fine-tune: %d epochs on %d images.", request.long_term_epochs, len(data.full_train))
@@ -214,15 +237,69 @@ def _long_term_fine_tune(
     return found.network
 
 
+def _deliver(
+    request: Request,
+    command: str,
+    start: _Start,
+    resources: _Resources,
+    found: Iterate,
+    found_tflite: bytes,
+    adapted: tf_keras.Model,
+    data: Dataset,
+    run: RunDirectory,
+    clock: Stopwatch,
+) -> dict[str, Any]:
+    """Converts, measures and tests what is delivered, and writes the summary."""
+    logging.info("Converting, measuring and testing the adapted network.")
+    with clock("convert"):
+        adapted_tflite = convert(adapted)
+    run.write_bytes("adapted.tflite", adapted_tflite)
+    with clock("measure"):
+        before, after = _delivered_costs(start, resources.latency, adapted, adapted_tflite)
+        predicted_ms = _predicted_ms(request, start, resources.latency, adapted, before.latency_ms, run)
+    with clock("evaluate"):
+        before_accuracy, search_accuracy, after_accuracy = (
+            tflite_accuracy(tflite, data.test, request.preprocessing)
+            for tflite in (start.tflite, found_tflite, adapted_tflite)
+        )
+    run.journal.append("finished", budget=request.budget.text, wall_s=clock.lap("other"))
+    summary = summarise(
+        request=request,
+        command=command,
+        journal=run.journal,
+        start=before,
+        adapted=after,
+        accuracy={"before": before_accuracy, "after_search": search_accuracy, "after": after_accuracy},
+        predicted_ms=predicted_ms,
+        iterations=found.iteration,
+        fingerprint=resources.fingerprint,
+    )
+    run.write_json("summary.json", summary)
+    return summary
+
+
+def _delivered_costs(
+    start: _Start, latency: Latency, network: tf_keras.Model, tflite: bytes
+) -> tuple[Delivered, Delivered]:
+    """What the starting network and another one cost as they ship, timed in turn."""
+    measured = latency.verdict(start.tflite, tflite)
+    widths = widths_of(find_channel_groups(network))
+    return (
+        Delivered(start.network.count_params(), start.deployed.macs(start.widths), len(start.tflite), measured.start),
+        Delivered(network.count_params(), start.deployed.macs(widths), len(tflite), measured.value),
+    )
+
+
 def _predicted_ms(
-    request: Request, run: RunDirectory, latency: Latency, start: Iterate, start_ms: float, widths: Widths
+    request: Request, start: _Start, latency: Latency, adapted: tf_keras.Model, start_ms: float, run: RunDirectory
 ) -> float:
     """What the search predicted for its last network; by the table alone where the budget is about something else."""
-    record = run.journal.last("iteration")
-    if request.budget.resource == "latency" and record is not None and record["iteration"]:
-        return record["predicted"][request.budget.name] * start_ms / start.cost
-    start_widths = widths_of(find_channel_groups(start.network))
-    return latency.predict(widths) * start_ms / latency.predict(start_widths)
+    last = run.journal.last("iteration")
+    if request.budget.resource == "latency" and last is not None and last["iteration"]:
+        first_ms = next(run.journal.events("iteration"))["measured"][request.budget.name]
+        return last["predicted"][request.budget.name] * start_ms / first_ms
+    widths = widths_of(find_channel_groups(adapted))
+    return latency.predict(widths) * start_ms / latency.predict(start.widths)
 
 
 def _recipe(request: Request) -> Recipe:

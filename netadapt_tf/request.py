@@ -1,6 +1,7 @@
 """Everything that one adaptation is asked for."""
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,19 @@ class Request:
     threads: int
 
     def influential(self) -> dict[str, Any]:
-        """What changes results, as JSON values: two requests alike in this give the same networks."""
-        return {
+        """What changes results, as JSON values: two requests alike in this give the same networks.
+
+        A network's file counts by its contents; once a run has begun it has its own copy and the file may be gone.
+        """
+        values = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
             if field.name not in _NO_INFLUENCE
         }
+        file = Path(self.network)
+        if file.is_file():
+            values["network_sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+        return values
 
     @property
     def target(self) -> Target:

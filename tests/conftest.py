@@ -4,8 +4,15 @@ import pytest
 import tf_keras
 
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
+from netadapt_tf.training.repeatable import make_repeatable
 from tests.tiny_networks import randomised, tiny_cnn
 from tflite_bench.convert import convert
+
+
+@pytest.fixture(scope="session", autouse=True)
+def repeatable():
+    """TensorFlow as the binaries set it up."""
+    make_repeatable(2)
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tflite_bench.binary import quiet_native_code
+from tflite_bench.errors import UserError
 
 
 def convert(network: Any) -> bytes:
@@ -18,9 +19,15 @@ def convert(network: Any) -> bytes:
 
     Returns:
         The bytes of the file; its input is float32 [1, H, W, C].
+
+    Raises:
+        UserError: the converter refuses the network.
     """
     shape = [1, *network.inputs[0].shape[1:]]  # [1, H, W, C]
     function = tf.function(lambda images: network(images, training=False))
     concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-    with quiet_native_code():
-        return tf.lite.TFLiteConverter.from_concrete_functions([concrete], network).convert()
+    try:
+        with quiet_native_code():
+            return tf.lite.TFLiteConverter.from_concrete_functions([concrete], network).convert()
+    except Exception as error:  # the converter raises whatever its passes raise
+        raise UserError(f"TensorFlow Lite's converter refuses {network.name}: {error}") from error

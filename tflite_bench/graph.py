@@ -27,26 +27,11 @@ def _names(enumeration: type) -> dict[int, str]:
 OPERATOR_NAMES = _names(schema.BuiltinOperator)
 TYPE_NAMES = {value: name.lower() for value, name in _names(schema.TensorType).items()}
 
-_PER_CHANNEL = frozenset(
-    [
-        "AVERAGE_POOL_2D",
-        "DEQUANTIZE",
-        "HARD_SWISH",
-        "LEAKY_RELU",
-        "LOGISTIC",
-        "MAX_POOL_2D",
-        "MEAN",
-        "PAD",
-        "PADV2",
-        "QUANTIZE",
-        "RELU",
-        "RELU6",
-        "RELU_N1_TO_1",
-        "SOFTMAX",
-        "TANH",
-    ]
+_PER_CHANNEL = (
+    *("AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "REDUCE_MAX", "PAD", "PADV2"),
+    *("ELU", "GELU", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH"),
 )
-_ELEMENTWISE = frozenset(["ADD", "DIV", "MUL", "PRELU", "SUB"])
+_ELEMENTWISE = ("ADD", "DIV", "MUL", "PRELU", "SUB")
 
 
 @dataclass(frozen=True)

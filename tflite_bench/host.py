@@ -17,8 +17,8 @@ from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.locking import measuring_lock
 from tflite_bench.target import Target
 
-_START_TIMEOUT_S = 60.0
-_TIMEOUT_S = 120.0
+_EXIT_TIMEOUT_S = 10.0
+_TIMEOUT_S = 300.0
 
 _Answer = TypeVar("_Answer", timing.Reading, timing.Comparison)
 
@@ -103,12 +103,20 @@ class HostMeter:
                     raise MeasurementError(f"no answer within {self._timeout_s:g} s: the runtime hangs on this model")
                 answer = connection.recv()
             except (EOFError, OSError) as error:
-                status = self._process.wait(_START_TIMEOUT_S) if self._process else None
+                status = self._exit_status()
                 self.close()
                 raise MeasurementError(f"the runtime crashed on this model (exit status {status})") from error
         if not isinstance(answer, answer_type):
             raise MeasurementError(str(answer))
         return answer
+
+    def _exit_status(self) -> int | None:
+        if self._process is None:
+            return None
+        try:
+            return self._process.wait(_EXIT_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return None
 
     def _connected(self) -> Connection:
         if self._connection is None:

@@ -62,7 +62,8 @@ class _Watch:
 
     def time(self, job: timing.Job) -> timing.Reading:
         # All loads stay in memory, or each would land where the one before has been.
-        loads = [[_LoadedModel(job.tflite, self._threads) for _ in range(job.copies)] for _ in range(job.loads)]
+        count = int(np.clip(_MAX_BYTES // (_BYTES_PER_MODEL_BYTE * len(job.tflite) * job.copies), 1, job.loads))
+        loads = [[_LoadedModel(job.tflite, self._threads) for _ in range(job.copies)] for _ in range(count)]
         return timing.reading([self._time_load(models, job) for models in loads], self._call_ms)
 
     def compare(self, pair: timing.Pair) -> timing.Comparison:
@@ -72,7 +73,7 @@ class _Watch:
         rounds = int(np.clip(pair.total_ms / (2 * once_ms * loads), _MIN_ROUNDS, _MAX_RUNS))
         together = max(1, _MAX_BYTES // (_BYTES_PER_MODEL_BYTE * (len(pair.first) + len(pair.second))))
         runs_ms: list[np.ndarray] = []
-        while len(runs_ms) < loads:
+        while len(runs_ms) < loads:  # as many at a time as memory allows
             held = [self._load(pair) for _ in range(min(together, loads - len(runs_ms)))]
             runs_ms += [self._compare_load(models, rounds) for models in held]
         times_ms = np.array(runs_ms)  # [loads, rounds, 2]

@@ -6,8 +6,8 @@ Entries of different contexts are never returned together, so they are never add
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,20 +17,20 @@ from tflite_bench.timing import Reading
 
 _FORMAT = 1
 _BUSY_TIMEOUT_S = 60.0
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS contexts (
-    id INTEGER PRIMARY KEY,
-    target TEXT NOT NULL, fingerprint TEXT NOT NULL, caches TEXT NOT NULL, statistic TEXT NOT NULL,
-    UNIQUE (target, fingerprint, caches, statistic)
-);
-CREATE TABLE IF NOT EXISTS entries (
-    context INTEGER NOT NULL REFERENCES contexts (id),
-    signature TEXT NOT NULL,
-    latency_ms REAL NOT NULL, p5_ms REAL NOT NULL, p95_ms REAL NOT NULL, runs INTEGER NOT NULL,
-    reference_ms REAL NOT NULL, measured_at TEXT NOT NULL,
-    PRIMARY KEY (context, signature)
-) WITHOUT ROWID;
-"""
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS contexts (
+        id INTEGER PRIMARY KEY,
+        target TEXT NOT NULL, fingerprint TEXT NOT NULL, caches TEXT NOT NULL, statistic TEXT NOT NULL,
+        UNIQUE (target, fingerprint, caches, statistic)
+    )""",
+    """CREATE TABLE IF NOT EXISTS entries (
+        context INTEGER NOT NULL REFERENCES contexts (id),
+        signature TEXT NOT NULL,
+        latency_ms REAL NOT NULL, p5_ms REAL NOT NULL, p95_ms REAL NOT NULL, runs INTEGER NOT NULL,
+        reference_ms REAL NOT NULL, measured_at TEXT NOT NULL,
+        PRIMARY KEY (context, signature)
+    ) WITHOUT ROWID""",
+)
 
 
 @dataclass(frozen=True)
@@ -73,28 +73,19 @@ class LatencyTable:
             UserError: the file is no latency table, or cannot be written.
         """
         self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(self._connect()) as database, database:
-                version = database.execute("PRAGMA user_version").fetchone()[0]
-                tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-                if version != _FORMAT and (version or tables):
-                    raise UserError(f"{path} is no latency table of format {_FORMAT}; name another file with --table")
-                database.executescript(_SCHEMA)
-                database.execute(f"PRAGMA user_version = {_FORMAT}")
-                database.execute(
-                    "INSERT OR IGNORE INTO contexts (target, fingerprint, caches, statistic) VALUES (?, ?, ?, ?)",
-                    context.key(),
-                )
-                self._context_id = database.execute(
-                    "SELECT id FROM contexts WHERE (target, fingerprint, caches, statistic) = (?, ?, ?, ?)",
-                    context.key(),
-                ).fetchone()[0]
-                self._latencies_ms = dict(
-                    database.execute("SELECT signature, latency_ms FROM entries WHERE context = ?", [self._context_id])
-                )
-        except (sqlite3.Error, OSError) as error:
-            raise UserError(f"{path} cannot be used as a latency table ({error}); name another with --table") from error
+        prepare_file(path)
+        with self._database() as database:
+            database.execute(
+                "INSERT OR IGNORE INTO contexts (target, fingerprint, caches, statistic) VALUES (?, ?, ?, ?)",
+                context.key(),
+            )
+            self._context_id = database.execute(
+                "SELECT id FROM contexts WHERE (target, fingerprint, caches, statistic) = (?, ?, ?, ?)",
+                context.key(),
+            ).fetchone()[0]
+            self._latencies_ms = dict(
+                database.execute("SELECT signature, latency_ms FROM entries WHERE context = ?", [self._context_id])
+            )
 
     def __contains__(self, signature: str) -> bool:
         return signature in self._latencies_ms
@@ -112,7 +103,7 @@ class LatencyTable:
 
     def reference_ms(self) -> float | None:
         """The median of the reference network's readings stored so far, or None in an empty table."""
-        with closing(self._connect()) as database:
+        with self._database() as database:
             readings = [
                 row[0]
                 for row in database.execute(
@@ -137,9 +128,40 @@ class LatencyTable:
             )
             for entry in entries
         ]
-        with closing(self._connect()) as database, database:
+        with self._database() as database:
             database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         self._latencies_ms.update({row[1]: row[2] for row in rows})
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S)
+    def _database(self) -> AbstractContextManager[sqlite3.Connection]:
+        return _transaction(self._path)
+
+
+def prepare_file(path: Path) -> None:
+    """Makes an empty latency table, or sees that the file is one.
+
+    Raises:
+        UserError: the file is no latency table, or cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder of {path} cannot be made ({error}); name another file with --table") from error
+    with _transaction(path) as database:
+        database.execute("BEGIN IMMEDIATE")
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if version != _FORMAT and (version or tables):
+            raise UserError(f"{path} is no latency table of format {_FORMAT}; name another file with --table")
+        for statement in _SCHEMA:
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {_FORMAT}")
+
+
+@contextmanager
+def _transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection whose changes are all kept or, on an error, none; SQLite's own errors become `UserError`s."""
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S)) as database, database:
+            yield database
+    except sqlite3.Error as error:
+        raise UserError(f"{path} cannot be used as a latency table ({error}); name another with --table") from error

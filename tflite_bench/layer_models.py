@@ -20,8 +20,6 @@ _DATA_ALIGNMENT = 16  # schema.fbs: Buffer.data is force_align: 16
 def one_layer_model(graph: Graph, layer: SizedOperator) -> bytes:
     """A `.tflite` that runs one layer, its constants inside, its activations as input and output.
 
-    A constant that a DEQUANTIZE operator feeds (float16 weights) comes with that operator.
-
     Args:
         graph: the network that the layer is cut from.
         layer: the layer, at any number of channels.
@@ -82,22 +80,14 @@ class _ModelBuilder:
         self._buffers = [_AlignedBuffer()]  # by convention the first is empty
         self._codes: list[schema.OperatorCodeT] = []
         self._computed: dict[int, int] = {}  # tensor of the graph -> tensor here
-        self._producers = {i: operator for operator in graph.operators for i in operator.outputs}
 
     def add_operand(self, index: int, shape: Shape) -> int:
-        """The new index of an operand: computed before, constant, dequantised constant, or an input of the model."""
+        """The new index of an operand: computed before, a constant, or an input of the model."""
         if index in self._computed:
             return self._computed[index]
         constant = self._graph.constant(index)
         if constant is not None:
             return self._add_tensor(index, shape, constant)
-        producer = self._producers.get(index)
-        if producer is not None and producer.kind == "DEQUANTIZE":
-            source = producer.inputs[0]
-            if self._graph.constant(source) is not None:
-                dequantize = SizedOperator(producer, (shape,), (shape,))
-                self.add_operator(dequantize, [self._add_tensor(source, shape, self._graph.constant(source))])
-                return self._computed[index]
         return self.add_input(index, shape)
 
     def add_input(self, index: int, shape: Shape) -> int:

@@ -8,12 +8,17 @@ from pathlib import Path
 
 from absl import logging
 
+from tflite_bench.errors import UserError
+
 
 def cache_folder() -> Path:
     """The user's cache folder of this project (`$XDG_CACHE_HOME`, else `~/.cache`), made if missing."""
     base = os.environ.get("XDG_CACHE_HOME")
     folder = (Path(base) if base else Path.home() / ".cache") / "netadapt_tf"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the cache folder {folder} cannot be made ({error}); XDG_CACHE_HOME names another") from error
     return folder
 
 

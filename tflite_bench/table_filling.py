@@ -1,31 +1,25 @@
 """Filling a latency table: batches of one-layer models, the reference network in between."""
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 from absl import logging
 
-from tflite_bench.errors import MeasurementError
+from tflite_bench.errors import MeasurementError, UserError
+from tflite_bench.graph import Graph, SizedOperator
 from tflite_bench.latency_table import Entry, LatencyTable
+from tflite_bench.layer_models import one_layer_model
 from tflite_bench.progress import progress
 from tflite_bench.reference import reference_network
-from tflite_bench.timing import Job, Reading
+from tflite_bench.timing import Job, Meter, Reading
 
 _BATCH = 32
 _REFERENCE_EVERY = 8
 _MAX_DRIFT = 0.05
 _MAX_TRIES = 3
 _COLD_FROM_BYTES = 4 << 20
-_COLD_LAYER_BYTES = 4096
+_COLD_MODEL_BYTES = 5 << 10  # 4 KB of weights, and the file around them
 _MAX_COPIES = 64
-
-
-class Meter(Protocol):
-    """A way to measure single models."""
-
-    def time(self, job: Job) -> Reading:
-        """Times one model; raises `MeasurementError`."""
 
 
 class Caches:
@@ -46,14 +40,16 @@ class Caches:
 
     def job(self, model: bytes) -> Job:
         """What the meter is told for a one-layer model."""
-        if not self._rotated_bytes or len(model) < _COLD_LAYER_BYTES:
+        if not self._rotated_bytes or len(model) < _COLD_MODEL_BYTES:
             return Job(model)
         copies = max(1, min(_MAX_COPIES, self._rotated_bytes // len(model)))
         return Job(model, copies, loads=-(-Job.loads // copies))
 
 
-def fill(table: LatencyTable, meter: Meter, models: Mapping[str, bytes], caches: Caches) -> set[str]:
-    """Measures one-layer models and stores them, batch by batch.
+def fill(
+    table: LatencyTable, meter: Meter, graph: Graph, layers: Mapping[str, SizedOperator], caches: Caches
+) -> set[str]:
+    """Cuts layers out, measures them one by one and stores the readings, batch by batch.
 
     A batch in which the reference network drifts, within the batch or from what the table has seen, is
     measured again; the steadiest try counts.
@@ -61,20 +57,25 @@ def fill(table: LatencyTable, meter: Meter, models: Mapping[str, bytes], caches:
     Args:
         table: where the entries go; its context says how they were measured.
         meter: the way to measure.
-        models: one-layer models by signature.
+        graph: the network that the layers belong to.
+        layers: what to measure, by signature.
         caches: how caches are treated.
 
     Returns:
         The signatures that could not be measured; each is said in a warning.
+
+    Raises:
+        UserError: not even the reference network can be measured.
     """
     failed: set[str] = set()
-    signatures = sorted(models)
+    signatures = sorted(layers)
     with progress("measuring layers", len(signatures)) as bar:
         for begin in range(0, len(signatures), _BATCH):
             batch = signatures[begin : begin + _BATCH]
-            table.add(
-                _steadiest({signature: caches.job(models[signature]) for signature in batch}, table, meter, failed)
-            )
+            jobs = {signature: caches.job(one_layer_model(graph, layers[signature])) for signature in batch}
+            entries = _steadiest(jobs, table, meter, failed)
+            table.add(entries)
+            failed -= {entry.signature for entry in entries}
             bar.update(len(batch))
     return failed
 
@@ -117,4 +118,7 @@ def _timed_once(
 
 
 def _reference_ms(meter: Meter) -> float:
-    return meter.time(Job(reference_network())).latency_ms
+    try:
+        return meter.time(Job(reference_network())).latency_ms
+    except MeasurementError as error:
+        raise UserError(f"not even the reference network can be measured: {error}") from error

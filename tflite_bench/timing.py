@@ -1,7 +1,8 @@
 """What a measurement is told and what it answers; shared by every way to measure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Pair:
     first: bytes
     second: bytes
     max_loads: int = 61
-    min_loads: int = 15
+    min_loads: int = 7
     total_ms: float = 2000.0
 
 
@@ -123,3 +124,16 @@ def comparison(first_ms: np.ndarray, second_ms: np.ndarray) -> Comparison:
         loads=first_ms.shape[0],
         rounds=first_ms.size,
     )
+
+
+class Meter(Protocol):
+    """A way to measure models."""
+
+    def time(self, job: Job) -> Reading:
+        """Times one model; raises `MeasurementError`."""
+
+    def compare(self, pair: Pair) -> Comparison:
+        """Times two models in turn; raises `MeasurementError`."""
+
+    def fingerprint(self) -> Mapping[str, str | int]:
+        """What the readings depend on, without names of machines or people."""

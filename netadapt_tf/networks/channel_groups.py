@@ -24,13 +24,17 @@ _PER_CHANNEL = (
     layers.LeakyReLU,
     layers.ELU,
     layers.ZeroPadding2D,
-    layers.Cropping2D,
     layers.MaxPooling2D,
     layers.AveragePooling2D,
     layers.GlobalAveragePooling2D,
     layers.GlobalMaxPooling2D,
     layers.Dropout,
     layers.SpatialDropout2D,
+)
+
+_PER_CHANNEL_ACTIVATIONS = (
+    *("linear", "relu", "relu6", "elu", "gelu", "leaky_relu", "sigmoid", "tanh"),
+    *("ReLU", "ELU", "LeakyReLU"),
 )
 
 
@@ -127,11 +131,11 @@ def _follow(layer: layers.Layer, sources: Sequence[_Trace | None], traces: dict[
 def _obstacle(layer: layers.Layer) -> str | None:
     """Why channels cannot be followed into a layer, or through it, or None."""
     described = f"{layer.name} ({type(layer).__name__})"
-    rank = len(layer.output_shape) if isinstance(layer.output_shape, tuple) else 0
     if isinstance(layer, layers.InputLayer):
         return None
     if len(layer._inbound_nodes) > 1:
         return f"{described} is used more than once"
+    rank = len(layer.output_shape) if isinstance(layer.output_shape, tuple) else 0
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         return f"{described} keeps channels first"
     if type(layer) in _WRITERS:
@@ -153,8 +157,9 @@ def _obstacle(layer: layers.Layer) -> str | None:
 
 def _activation_obstacle(layer: layers.Layer) -> str | None:
     """Why channels cannot be followed through a layer's activation, or None."""
-    if layer.activation.__name__ in ("softmax", "log_softmax"):
-        return f"{layer.name} ({type(layer).__name__}) has an activation across channels"
+    name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
+    if name not in _PER_CHANNEL_ACTIVATIONS:
+        return f"{layer.name} ({type(layer).__name__}) has the activation {name}, which may act across channels"
     return None
 
 

@@ -21,9 +21,14 @@ def load_network(path: Path) -> tf_keras.Model:
     try:
         network = tf_keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its readers raise
-        raise UserError(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
+        raise UserError(
+            f"{path} cannot be read as a model saved by tf_keras (Keras 2; Keras 3 writes another format): "
+            f"{_first_line(error)}"
+        ) from error
     if not getattr(network, "_is_graph_network", False):
         raise UserError(f"{path} holds a {type(network).__name__}; a functional model is needed")
+    if isinstance(network, tf_keras.Sequential):
+        network = tf_keras.Model(network.inputs, network.outputs, name=network.name)
     shape = network.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4 or None in shape[1:]:
         raise UserError(
@@ -36,6 +41,8 @@ def save_network(network: tf_keras.Model, path: Path) -> None:
     """Writes a `.keras` file, whole or not at all."""
     partial = path.with_name(f".{path.stem}.partial.keras")
     network.save(partial)
+    with open(partial, "rb") as file:
+        os.fsync(file.fileno())
     os.replace(partial, path)
 
 

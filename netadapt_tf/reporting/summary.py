@@ -15,21 +15,19 @@ _PACKAGES = ("tensorflow", "tf-keras", "ai-edge-litert", "numpy")
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a network costs and is worth as it ships.
+    """What a network costs as it ships.
 
     Attributes:
         parameters: number of weights, batch-norm statistics included.
         macs: multiply-accumulate operations of one inference.
         tflite_bytes: size of the `.tflite`.
         latency_ms: on the run's target, starting and adapted network timed in turn.
-        accuracy: of the `.tflite`, on the test split.
     """
 
     parameters: int
     macs: int
     tflite_bytes: int
     latency_ms: float
-    accuracy: float
 
     def amount(self, resource: str) -> float:
         """What a budget on `resource` is compared with."""
@@ -42,7 +40,7 @@ def summarise(
     journal: Journal,
     start: Delivered,
     adapted: Delivered,
-    accuracy_after_search: float,
+    accuracy: Mapping[str, float],
     predicted_ms: float,
     iterations: int,
     fingerprint: Mapping[str, str | int],
@@ -55,7 +53,8 @@ def summarise(
         journal: where the time went.
         start: the starting network.
         adapted: the delivered network.
-        accuracy_after_search: before the long-term fine-tune, of its `.tflite`, on the test split.
+        accuracy: of the `.tflite` files on the test split: `before`, `after_search` (which comes before the long-term
+            fine-tune) and `after`.
         predicted_ms: latency of the adapted network by the table, corrected by the starting network's error.
         iterations: how many the search took.
         fingerprint: of the device.
@@ -83,7 +82,7 @@ def summarise(
                 "met": reached <= asked,
             }
         ],
-        "accuracy": {"before": start.accuracy, "after_search": accuracy_after_search, "after": adapted.accuracy},
+        "accuracy": dict(accuracy),
         "latency_ms": {
             target: {"before": start.latency_ms, "after": adapted.latency_ms, "predicted_after": predicted_ms}
         },

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from netadapt_tf.networks.channel_groups import ChannelGroup, Widths
 from tflite_bench.graph import Graph, SizedOperator, sized
-from tflite_bench.layer_models import one_layer_model, resized_model
+from tflite_bench.layer_models import resized_model
 from tflite_bench.layer_signature import layer_signature
 
 
@@ -19,12 +19,13 @@ class DeployedNetwork:
             groups: the channel groups of the Keras network that it was converted from.
 
         Raises:
-            UnsupportedLayerError: a group's layers cannot be found in the `.tflite`.
+            UnsupportedLayerError: a group's layers cannot be found in the `.tflite`, or not be made narrower there.
         """
-        self.tflite = tflite
         self.graph = Graph(tflite)
         self._writers = {group.name: group.writers for group in groups}
-        self.layers({group.name: group.filters for group in groups if group.lock is None})
+        for group in groups:
+            if group.lock is None and group.filters > 1:
+                self.layers({group.name: group.filters - 1})
 
     @property
     def constant_bytes(self) -> int:
@@ -40,10 +41,6 @@ class DeployedNetwork:
     def signatures(self, widths: Widths) -> list[str]:
         """The signature of every layer, in order of execution."""
         return [layer_signature(self.graph, layer) for layer in self.layers(widths)]
-
-    def layer_models(self, widths: Widths) -> dict[str, bytes]:
-        """A one-layer model by signature."""
-        return {layer_signature(self.graph, layer): one_layer_model(self.graph, layer) for layer in self.layers(widths)}
 
     def resized(self, widths: Widths) -> bytes:
         """A `.tflite` of these widths, for timing and weighing."""

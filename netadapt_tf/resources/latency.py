@@ -4,14 +4,17 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
+from absl import logging
+
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.resource import Measurement
-from tflite_bench.host import HostMeter
+from tflite_bench.errors import MeasurementError, UserError
+from tflite_bench.graph import SizedOperator
 from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.table_filling import Caches, fill
 from tflite_bench.target import Target
-from tflite_bench.timing import STATISTIC, Pair
+from tflite_bench.timing import STATISTIC, Meter, Pair
 
 
 class Latency:
@@ -19,9 +22,7 @@ class Latency:
 
     unit = "ms"
 
-    def __init__(
-        self, network: DeployedNetwork, start: Widths, target: Target, meter: HostMeter, table_path: Path
-    ) -> None:
+    def __init__(self, network: DeployedNetwork, start: Widths, target: Target, meter: Meter, table_path: Path) -> None:
         """Opens the table for this target.
 
         Args:
@@ -32,6 +33,7 @@ class Latency:
             table_path: the table's file; shared by all searches, filled on demand.
         """
         self._network = network
+        self._target = target
         self._meter = meter
         self._start_tflite = network.resized(start)
         self._caches = Caches(network.constant_bytes)
@@ -41,13 +43,12 @@ class Latency:
 
     def prepare(self, candidates: Iterable[Widths]) -> None:
         """Measures every layer of the candidates that the table does not hold."""
-        missing: dict[str, bytes] = {}
+        missing: dict[str, SizedOperator] = {}
         for widths in candidates:
-            unknown = {s for s in self._signatures_of(widths) if not self._is_known(s) and s not in missing}
-            if unknown:
-                models = self._network.layer_models(widths)
-                missing.update({signature: models[signature] for signature in unknown})
-        self._failed |= fill(self._table, self._meter, missing, self._caches)
+            if not all(map(self._is_known, self._signatures_of(widths))):
+                layers = zip(self._signatures_of(widths), self._network.layers(widths), strict=True)
+                missing.update({signature: layer for signature, layer in layers if not self._is_known(signature)})
+        self._failed |= fill(self._table, self._meter, self._network.graph, missing, self._caches)
 
     def predict(self, widths: Widths) -> float:
         """The sum over the layers, in milliseconds; infinite where a layer could not be measured."""
@@ -67,7 +68,14 @@ class Latency:
         return self._compare(Pair(start, adapted, max_loads=2 * Pair.max_loads, total_ms=2 * Pair.total_ms))
 
     def _compare(self, pair: Pair) -> Measurement:
-        compared = self._meter.compare(pair)
+        try:
+            compared = self._meter.compare(pair)
+        except MeasurementError as error:
+            logging.warning("Measuring a whole network failed (%s); trying once more.", error)
+            try:
+                compared = self._meter.compare(pair)
+            except MeasurementError as again:
+                raise UserError(f"the network cannot be measured on {self._target}: {again}") from again
         return Measurement(
             start=compared.first_ms,
             value=compared.ratio * compared.first_ms,

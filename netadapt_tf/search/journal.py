@@ -14,19 +14,20 @@ class Journal:
         """Reads what is there."""
         self._path = path
         self._events: list[dict[str, Any]] = []
+        self._torn_bytes = 0
         if path.exists():
-            content = path.read_bytes()
-            complete, _, torn = content.rpartition(b"\n")
+            complete, _, torn = path.read_bytes().rpartition(b"\n")
             self._events = [json.loads(line) for line in complete.splitlines()]
-            if torn:
-                with open(path, "r+b") as file:
-                    file.truncate(len(content) - len(torn))
+            self._torn_bytes = len(torn)
 
     def append(self, event: str, **values: Any) -> dict[str, Any]:
         """Records that something is finished; returns the record."""
         record = {"event": event, **values}
-        with open(self._path, "a") as file:
-            file.write(json.dumps(record) + "\n")
+        with open(self._path, "ab") as file:
+            if self._torn_bytes:
+                file.truncate(file.tell() - self._torn_bytes)
+                self._torn_bytes = 0
+            file.write(json.dumps(record).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         self._events.append(record)

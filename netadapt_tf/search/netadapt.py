@@ -231,7 +231,7 @@ class Search:
         recipe = self._settings.recipe
         seed = proposal_seed(recipe.seed, iteration, proposal.group)
         with self._clock("short_term"):
-            trainer.restart(weights, {proposal.group: proposal.kept})
+            trainer.restart(weights, {proposal.group: proposal.kept}, seed)
             trainer.fit(
                 batches(self._data.train, recipe.batch_size, recipe.preprocessing, seed),
                 self._settings.short_term_steps,

@@ -1,6 +1,7 @@
 """What each channel group proposes to an iteration: how many filters it gives up, and which (NetAdapt, Algorithm 1)."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from netadapt_tf.networks.channel_groups import ChannelGroup, Widths, widths_of
 from netadapt_tf.resources.resource import Resource
 from netadapt_tf.search.filter_choice import l2_norms, strongest
 from netadapt_tf.search.filter_counts import candidate_filters, largest_that_meets
+from tflite_bench.errors import UserError
 
 _LEAST_SAVING = 0.01
 
@@ -69,13 +71,19 @@ def propose(
         resource: what the budget is about.
         constraint: what the network may cost after this iteration.
         filter_multiple: see `candidate_filters`.
+
+    Raises:
+        UserError: a layer of `network` cannot be measured.
     """
     widths = widths_of(groups)
     candidates = {
         name: candidate_filters(start_widths[name], filters, filter_multiple) for name, filters in widths.items()
     }
     resource.prepare(widths | {name: filters} for name in widths for filters in candidates[name])
-    correction = cost / resource.predict(widths)
+    predicted = resource.predict(widths)
+    if not math.isfinite(predicted):
+        raise UserError("a layer of the network itself cannot be measured; the warnings above name it")
+    correction = cost / predicted
     costs = {
         name: [correction * resource.predict(widths | {name: filters}) for filters in candidates[name]]
         for name in widths

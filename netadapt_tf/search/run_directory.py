@@ -1,5 +1,6 @@
 """Everything of one adaptation on disk; each file is written whole or not at all."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -37,15 +38,20 @@ class RunDirectory:
         self.journal = Journal(path / "journal.jsonl")
 
     def claim(self) -> None:
-        """Makes the directory this request's, now that it is known to make sense.
+        """Makes the directory this request's, now that it is known to make sense, and this process's.
 
         Raises:
-            UserError: it cannot be written.
+            UserError: it cannot be written, or another process works in it.
         """
         try:
-            (self.path / "iterations").mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held until the process ends
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             config = {**self._request, "budgets": [self._budget.text], "hash": _hash(self._request)}
             self.write_json("config.json", config)
+            (self.path / "iterations").mkdir(exist_ok=True)
+        except BlockingIOError as error:
+            raise UserError(f"another process works in {self.path}; wait for it, or use another --run_dir") from error
         except OSError as error:
             raise UserError(f"the run directory {self.path} cannot be written: {error}") from error
 
@@ -57,13 +63,16 @@ class RunDirectory:
             if self.path.exists() and any(not file.name.startswith(".") for file in self.path.iterdir()):
                 raise UserError(f"{self.path} holds other files; name an empty or new folder with --run_dir")
             return
+        if not isinstance(earlier, dict) or "hash" not in earlier:
+            raise UserError(f"{self.path} holds a config.json that is not ours; name another folder with --run_dir")
         differing = [
             f"--{name} (there {earlier.get(name)}, now {request[name]})"
             for name in request
             if earlier.get(name) != request[name]
         ]
         before = parse_budget(earlier["budgets"][0])
-        if (before.name, before.relative) != (budget.name, budget.relative) or before.amount < budget.amount:
+        tightened = (before.name, before.relative) == (budget.name, budget.relative) and budget.amount <= before.amount
+        if not tightened and self.summary(budget) is None:
             differing.append(f"--budget (there {before.text}, now {budget.text}: only lower ones go on)")
         if differing:
             raise UserError(

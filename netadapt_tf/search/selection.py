@@ -29,8 +29,6 @@ class Standing:
     accuracy: float
 
 
-_LEAST_SAVING = 1e-6  # a proposal that saves nothing, or less, is worth next to nothing
-
 Pick = Callable[[Sequence[Outcome], Standing], Outcome]
 
 
@@ -40,13 +38,19 @@ def highest_accuracy(outcomes: Sequence[Outcome], _: Standing) -> Outcome:
 
 
 def best_ratio(outcomes: Sequence[Outcome], standing: Standing) -> Outcome:
-    """The least accuracy lost per cost saved, the first of equals (the rule of MobileNetV3's search)."""
+    """The least accuracy lost per cost saved, the first of equals (the rule of MobileNetV3's search).
 
-    def lost_per_saved(outcome: Outcome) -> float:
-        saved = max(standing.cost - outcome.cost, _LEAST_SAVING * standing.cost)
-        return (standing.accuracy - outcome.accuracy) / saved
+    A proposal that loses nothing comes before all that do, the one with the most gained times saved first;
+    one that saves nothing comes last.
+    """
 
-    return min(outcomes, key=lost_per_saved)
+    def rank(outcome: Outcome) -> tuple[int, float]:
+        lost, saved = standing.accuracy - outcome.accuracy, standing.cost - outcome.cost
+        if saved <= 0:
+            return 2, lost
+        return (1, lost / saved) if lost > 0 else (0, lost * saved)
+
+    return min(outcomes, key=rank)
 
 
 PICKS: dict[str, Pick] = {"highest_accuracy": highest_accuracy, "best_ratio": best_ratio}

@@ -46,7 +46,7 @@ def load_dataset(name: str, resolution: int, holdout_images: int, train_images: 
     Args:
         name: one of `NAMES`.
         resolution: height and width in pixels; images are resized bilinearly.
-        holdout_images: size of the hold-out set, cut from the training set by seed, class-balanced.
+        holdout_images: size of the hold-out set, cut from the training set by seed, of every class its share.
         train_images: size of the training set, hold-out set included: a balanced part by seed; None for all.
         seed: of both cuts.
 
@@ -64,7 +64,7 @@ def load_dataset(name: str, resolution: int, holdout_images: int, train_images: 
     if train_images is not None:
         if not 0 < train_images <= len(train):
             raise UserError(f"--train_images={train_images}: {name} has {len(train)} training images")
-        train, _ = train.split(train_images, seed)
+        train = train.balanced_part(train_images, seed)
     if not 0 < holdout_images < len(train):
         raise UserError(f"--holdout_images={holdout_images} should leave some of the {len(train)} training images")
     full_train = train.in_memory()

@@ -13,7 +13,7 @@ _TEST_SHARE = 0.2
 
 
 def load(folder: Path, resolution: int, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Training and test images of a folder: a fifth, balanced over the classes and drawn by seed, is the test split.
+    """Training and test images of a folder: a fifth of each class, drawn by seed, is the test split.
 
     Args:
         folder: holds one sub-folder per class, in any depth images; classes are numbered in order of their names.

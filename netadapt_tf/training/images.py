@@ -9,7 +9,6 @@ from tf_keras.applications import imagenet_utils
 
 from tflite_bench.progress import progress
 
-PREPROCESSING = ("tf", "torch", "caffe", "none")
 _MAX_BYTES_IN_MEMORY = 1 << 30
 _LOAD_BATCH = 256
 
@@ -39,10 +38,14 @@ class ImageSet:
         return self.labels[self.indices]
 
     def split(self, count: int, seed: int) -> tuple["ImageSet", "ImageSet"]:
-        """Two sets: `count` images drawn by seed, balanced over the classes, and the rest; both in the old order."""
-        drawn = balanced_sample(self.own_labels, count, seed)
+        """Two sets: `count` images drawn by seed, of every class its share, and the rest; both in the old order."""
+        drawn = stratified_sample(self.own_labels, count, seed)
         rest = np.setdiff1d(np.arange(len(self)), drawn)
         return replace(self, indices=self.indices[drawn]), replace(self, indices=self.indices[rest])
+
+    def balanced_part(self, count: int, seed: int) -> "ImageSet":
+        """`count` images drawn by seed, as evenly spread over the classes as there are images."""
+        return replace(self, indices=self.indices[balanced_sample(self.own_labels, count, seed)])
 
     def examples(self, seed: int | None = None) -> tf.data.Dataset:
         """The images in order, or endlessly in a new random order each time round.
@@ -90,7 +93,7 @@ def batches(images: ImageSet, batch_size: int, preprocessing: str, seed: int | N
     Args:
         images: where the batches come from.
         batch_size: images a batch; without a seed the last batch may be smaller.
-        preprocessing: one of `PREPROCESSING`, as `tf_keras.applications` names the ranges.
+        preprocessing: `tf`, `torch`, `caffe` or `none`, as `tf_keras.applications` names the ranges.
         seed: of an endless shuffled stream for training; None for one pass in order.
 
     Returns:
@@ -116,8 +119,22 @@ def balanced_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     Classes take turns in a random order, each giving its examples in a random order.
     """
     generator = np.random.default_rng(seed)
-    turn = np.empty(len(labels), np.int64)  # when, within its class, an example is drawn
+    turns = _random_turns(labels, generator)
+    return np.sort(np.lexsort((generator.permutation(len(labels)), turns))[:count])
+
+
+def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Positions of `count` labels, ascending, of every class the same share as nearly as whole examples allow."""
+    generator = np.random.default_rng(seed)
+    turns = _random_turns(labels, generator)
+    shares = (turns + 0.5) / np.bincount(labels)[labels]  # of its class drawn when the example is
+    return np.sort(np.lexsort((generator.permutation(len(labels)), shares))[:count])
+
+
+def _random_turns(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """When, within its class, an example is drawn."""
+    turns = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
         of_class = np.flatnonzero(labels == label)
-        turn[generator.permutation(of_class)] = np.arange(len(of_class))
-    return np.sort(np.lexsort((generator.permutation(len(labels)), turn))[:count])
+        turns[generator.permutation(of_class)] = np.arange(len(of_class))
+    return turns

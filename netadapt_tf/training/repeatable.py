@@ -1,6 +1,7 @@
 """Same request, same result: deterministic operators and a fixed number of threads."""
 
 import tensorflow as tf
+import tf_keras
 
 
 def make_repeatable(threads: int) -> None:
@@ -8,4 +9,5 @@ def make_repeatable(threads: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
+    tf_keras.backend.experimental.enable_tf_random_generator()  # dropout that can be given a seed again
     tf.config.list_logical_devices()  # starts the runtime

@@ -8,6 +8,7 @@ import tf_keras
 from netadapt_tf.training.images import ImageSet, batches
 from netadapt_tf.training.trainer import Trainer, cosine
 from tflite_bench import runtime
+from tflite_bench.progress import progress
 
 EVALUATION_BATCH = 256
 
@@ -18,7 +19,7 @@ class Recipe:
 
     Attributes:
         batch_size: images a step.
-        preprocessing: range of the network's input, see `images.PREPROCESSING`.
+        preprocessing: range of the network's input, see `images.batches`.
         seed: of shuffling.
     """
 
@@ -53,7 +54,9 @@ def accuracy(network: tf_keras.Model, images: ImageSet, preprocessing: str) -> f
 def tflite_accuracy(tflite: bytes, images: ImageSet, preprocessing: str) -> float:
     """Share of images that a `.tflite` classifies rightly, run by the TensorFlow Lite runtime."""
     correct = 0
-    for pixels, labels in batches(images, EVALUATION_BATCH, preprocessing):
-        answers = runtime.outputs(tflite, pixels.numpy()).argmax(axis=-1)  # [B]
-        correct += int(np.sum(answers == labels.numpy()))
+    with progress("testing the .tflite", len(images)) as bar:
+        for pixels, labels in batches(images, EVALUATION_BATCH, preprocessing):
+            answers = runtime.outputs(tflite, pixels.numpy()).argmax(axis=-1)  # [B]
+            correct += int(np.sum(answers == labels.numpy()))
+            bar.update(len(labels))
     return correct / len(images)

@@ -34,18 +34,17 @@ class Trainer:
 
         Args:
             network: float32 [B, R, R, 3] -> class scores [B, classes].
-            groups: channel groups that `set_masks` may thin.
+            groups: channel groups; `set_masks` may thin those that are not locked.
             stage_steps: how many steps one `fit` has. Batch norm's moving statistics, which Keras lets follow over
                 hundreds of steps, then follow within these, or a short fine-tune would be judged by statistics of
                 the network before its channels were removed.
         """
         self.network = network
         self._max_momentum = 1.0 if stage_steps is None else max(0.0, 1 - _REMEMBERED / max(1, stage_steps))
-        self._readers = {group.name: group.readers for group in groups}
-        self._filters = {group.name: group.filters for group in groups}
+        self._groups = [group for group in groups if group.lock is None]
         self._masks = {
             reader: tf.Variable(tf.ones([group.filters, 1]), trainable=False)  # [in, 1], over kernel [..., in, out]
-            for group in groups
+            for group in self._groups
             for reader in group.readers
         }
         self._loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_in_softmax(network))
@@ -63,16 +62,26 @@ class Trainer:
         Args:
             kept: by channel group, the filters that stay.
         """
-        for name, readers in self._readers.items():
-            mask = np.zeros([self._filters[name], 1], np.float32)
-            mask[kept.get(name, slice(None))] = 1.0
-            for reader in readers:
+        for group in self._groups:
+            mask = np.zeros([group.filters, 1], np.float32)
+            mask[kept.get(group.name, slice(None))] = 1.0
+            for reader in group.readers:
                 self._masks[reader].assign(mask)
         self._hold_masked()
 
-    def restart(self, weights: Sequence[np.ndarray], kept: Kept) -> None:
-        """Sets weights and masks, and forgets the momentum: the start of a fine-tune that owes nothing to the last."""
+    def restart(self, weights: Sequence[np.ndarray], kept: Kept, seed: int) -> None:
+        """Sets weights, masks and seed, and forgets the momentum: a fine-tune then owes nothing to the last.
+
+        Args:
+            weights: of the network.
+            kept: see `set_masks`.
+            seed: of dropout and other random layers.
+        """
         self.network.set_weights(weights)
+        for layer in self.network.layers:
+            generator = getattr(getattr(layer, "_random_generator", None), "_generator", None)
+            if generator is not None:
+                generator.reset_from_seed(seed)
         for momentum in self._optimizer.momentums:
             momentum.assign(tf.zeros_like(momentum))
         self.set_masks(kept)

@@ -71,6 +71,7 @@ def test_a_tiny_adaptation_from_start_to_end(tmp_path):
     table = succeeded(adapt(TINY, budget=budget, run_dir=run_dir))
     summary = check_delivery(run_dir, at_most=0.8, resolution=32)
     assert summary["iterations"] >= 1
+    assert summary["budgets"][0]["met"]
     assert summary["macs"]["after"] < summary["macs"]["before"]
     for line in ("accuracy", "latency", "predicted", "MACs", "parameters", "file size", "adapted.tflite", budget):
         assert line in table
@@ -133,6 +134,7 @@ def test_killed_and_called_again_it_goes_on(tmp_path):
 
     succeeded(adapt(TINY, budget="macs=60%", run_dir=run_dir))
     lower = json.loads((run_dir / "summary.json").read_text())
+    assert lower["budgets"][0]["met"]
     assert lower["iterations"] > reached
     assert lower["macs"]["after"] <= 0.6 * lower["macs"]["before"]
 

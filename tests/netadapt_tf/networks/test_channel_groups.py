@@ -3,6 +3,7 @@ from tf_keras import layers
 
 from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
+from netadapt_tf.training.trainer import Trainer
 
 
 def test_groups_of_mobilenet_v1():
@@ -66,6 +67,27 @@ def test_grouped_shared_and_cross_channel_layers_are_locked():
     assert found["d"] is None, "a layer's own activation does not concern what it reads"
     assert "depth multiplier" in str(found["e"])
     assert found["last"] is None
+
+
+def test_activations_that_are_layers_and_layers_shared_at_two_sizes():
+    images = layers.Input((8, 8, 3))
+    shared = layers.Conv2D(4, 1, name="shared")
+    small = layers.GlobalMaxPooling2D()(shared(layers.MaxPooling2D()(images)))
+    x = layers.Concatenate(name="join")([small, layers.GlobalMaxPooling2D()(shared(images))])
+    found = locks(tf_keras.Model(images, layers.Dense(2, name="out")(x)))
+    assert "more than once" in str(found["shared"])
+    y = layers.Conv2D(4, 1, activation=layers.LeakyReLU(), name="a")(layers.Conv2D(4, 1, name="b")(images))
+    y = layers.Conv2D(4, 1, activation=layers.Softmax(), name="c")(y)
+    found = locks(tf_keras.Model(images, layers.Dense(2, name="out")(layers.GlobalMaxPooling2D()(y))))
+    assert found["a"] is found["b"] is None
+    assert "Softmax" in str(found["c"])
+
+
+def test_locked_groups_can_be_trained():
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(4, 1, groups=2, name="grouped")(layers.Conv2D(4, 1, name="a")(images))
+    network = tf_keras.Model(images, layers.Dense(2, activation="softmax")(layers.GlobalMaxPooling2D()(x)))
+    Trainer(network, find_channel_groups(network)).set_masks({})
 
 
 def test_reshape_of_single_positions_is_followed():

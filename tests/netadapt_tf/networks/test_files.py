@@ -1,7 +1,10 @@
+import numpy as np
 import pytest
 import tf_keras
 
+from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import load_network, save_network
+from netadapt_tf.networks.narrowing import narrow
 from tflite_bench.errors import UserError
 
 
@@ -26,8 +29,27 @@ def test_what_cannot_be_adapted_is_refused_by_name(tmp_path):
     (tmp_path / "network.onnx").write_bytes(b"")
     with pytest.raises(UserError, match=r"\.keras or \.h5"):
         load_network(tmp_path / "network.onnx")
-    subclassed = tf_keras.Sequential([tf_keras.layers.Dense(2)])
-    subclassed.build((None, 4))
-    subclassed.save(tmp_path / "dense.keras")
+    dense = tf_keras.Sequential([tf_keras.layers.Dense(2)])
+    dense.build((None, 4))
+    dense.save(tmp_path / "dense.keras")
     with pytest.raises(UserError, match="input shape"):
         load_network(tmp_path / "dense.keras")
+
+
+def test_a_sequential_network_becomes_a_functional_one_that_can_be_narrowed(tmp_path):
+    layers = tf_keras.layers
+    sequential = tf_keras.Sequential(
+        [
+            layers.Conv2D(8, 3, activation="relu", input_shape=(8, 8, 3), name="a"),
+            layers.GlobalMaxPooling2D(),
+            layers.Dense(2, name="b"),
+        ]
+    )
+    sequential.save(tmp_path / "sequential.keras")
+    network = load_network(tmp_path / "sequential.keras")
+    groups = find_channel_groups(network)
+    assert widths_of(groups) == {"a": 8}
+    narrower = narrow(network, groups, {"a": np.array([0, 5])})
+    assert narrower.get_layer("a").filters == 2
+    images = np.ones((1, 8, 8, 3), np.float32)
+    np.testing.assert_allclose(network(images), sequential(images), atol=1e-6)

@@ -1,10 +1,20 @@
+import sqlite3
+import zlib
+
 import numpy as np
 import pytest
 
 from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.resources.counted import Counted
+from netadapt_tf.resources.deployed import DeployedNetwork
+from netadapt_tf.resources.latency import Latency
 from netadapt_tf.search.filter_choice import l2_norms
 from netadapt_tf.search.proposals import Round, proposal_seed, propose
+from tests.fake_meter import FakeMeter
+from tflite_bench.graph import Graph, sized
+from tflite_bench.layer_signature import layer_signature
+from tflite_bench.target import parse_target
+from tflite_bench.timing import Job, Reading
 
 START = {"first": 8, "second": 12}
 
@@ -30,7 +40,7 @@ def test_every_group_offers_the_largest_cut_that_meets_the_constraint(cnn):
     assert offered.meets_constraint
     for proposal in offered.proposals:
         widths = START | {proposal.group: proposal.filters}
-        one_more = START | {proposal.group: proposal.filters + (1 if START[proposal.group] < 8 else 2)}
+        one_more = START | {proposal.group: proposal.filters + 2}
         assert proposal.cost == cost(widths) <= constraint < cost(one_more)
 
 
@@ -79,3 +89,41 @@ def test_seeds_are_the_proposals_own():
     assert len(seeds) == 8
     assert proposal_seed(0, 1, "a") == proposal_seed(0, 1, "a")
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+class Stairs(FakeMeter):
+    """Layers whose time has stairs of four filters, and noise that belongs to the layer."""
+
+    def time(self, job: Job) -> Reading:
+        reading = super().time(job)
+        if len(self.jobs) and job is self.jobs[-1]:
+            (layer,) = sized(Graph(job.tflite), {})
+            filters = layer.output_shapes[0][-1]
+            noise = np.random.default_rng(zlib.crc32(job.tflite)).normal(0, 0.0005)
+            return Reading(0.002 * -(-filters // 4) + reading.latency_ms + noise, 0, 0, 1)
+        return reading
+
+
+@pytest.mark.parametrize("share", [0.97, 0.9, 0.8, 0.7])
+def test_numbers_of_filters_equal_brute_force_over_the_measured_table(cnn, cnn_tflite, tmp_path, share):
+    groups = find_channel_groups(cnn)
+    latency = Latency(
+        DeployedNetwork(cnn_tflite, groups), START, parse_target("host/cpu:1"), Stairs(), tmp_path / "table"
+    )
+    start_ms = latency.predict(START)
+    offered = propose(cnn, groups, START, start_ms, start_ms, latency, share * start_ms, filter_multiple=2)
+    with sqlite3.connect(tmp_path / "table") as database:
+        table = dict(database.execute("SELECT signature, latency_ms FROM entries"))
+    graph = Graph(cnn_tflite)
+
+    def total_ms(group: str, filters: int) -> float:
+        return sum(table[layer_signature(graph, layer)] for layer in sized(graph, START | {group: filters}))
+
+    expected = {}
+    for group, filters in START.items():
+        for candidate in range(2, filters, 2):
+            if all(total_ms(group, smaller) <= share * start_ms for smaller in range(2, candidate + 1, 2)):
+                expected[group] = candidate
+    assert offered.meets_constraint == bool(expected)
+    if expected:
+        assert {proposal.group: proposal.filters for proposal in offered.proposals} == expected

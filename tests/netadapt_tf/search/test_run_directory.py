@@ -38,13 +38,29 @@ def test_a_lower_budget_goes_on_and_a_higher_one_does_not(tmp_path):
     run = claimed(tmp_path)
     run.write_json("summary.json", {"budgets": [{"budget": "macs=60%"}]})
     assert run.summary(BUDGET) is not None
+    del run  # and with it the hold on the directory
     lower = parse_budget("macs=50%")
     going_on = RunDirectory(tmp_path, REQUEST, lower)
     assert going_on.summary(lower) is None
     going_on.claim()
-    for other in ("macs=60%", "macs=10M", "parameters=40%"):
+    assert RunDirectory(tmp_path, REQUEST, BUDGET).summary(BUDGET) is not None, "what is finished stays finished"
+    for other in ("macs=55%", "macs=10M", "parameters=40%"):
         with pytest.raises(UserError, match="--budget"):
             RunDirectory(tmp_path, REQUEST, parse_budget(other))
+
+
+def test_two_processes_do_not_share_a_directory(tmp_path):
+    first = claimed(tmp_path)
+    with pytest.raises(UserError, match="another process"):
+        RunDirectory(tmp_path, REQUEST, BUDGET).claim()
+    del first
+    claimed(tmp_path)
+
+
+def test_a_foreign_configuration_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"theme": "dark"}')
+    with pytest.raises(UserError, match="not ours"):
+        RunDirectory(tmp_path, REQUEST, BUDGET)
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):

@@ -14,8 +14,12 @@ def test_best_ratio_weighs_what_is_saved():
     assert PICKS["best_ratio"]([SLIGHT, DEEP, EQUAL], STANDING) is DEEP
 
 
-def test_best_ratio_survives_a_proposal_that_saves_nothing():
-    nothing = Outcome("nothing", 8, cost=10.0, accuracy=0.85)
-    assert PICKS["best_ratio"]([nothing, DEEP], STANDING) is DEEP
+def test_of_proposals_that_lose_nothing_the_deeper_cut_wins():
+    better, better_and_deeper = (Outcome(name, 8, cost, accuracy=0.92) for name, cost in (("a", 9.5), ("b", 9.0)))
+    assert PICKS["best_ratio"]([DEEP, better, better_and_deeper], STANDING) is better_and_deeper
+
+
+def test_a_proposal_that_saves_nothing_comes_last():
     free = Outcome("free", 8, cost=10.0, accuracy=0.95)
-    assert PICKS["best_ratio"]([nothing, free], STANDING) is free
+    assert PICKS["best_ratio"]([free, DEEP], STANDING) is DEEP
+    assert PICKS["best_ratio"]([free], STANDING) is free

@@ -4,7 +4,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netadapt_tf.training.images import balanced_sample, batches, image_set, network_input, resized
+from netadapt_tf.training.images import balanced_sample, batches, image_set, network_input, resized, stratified_sample
 
 
 def numbered(count: int = 40, classes: int = 4):
@@ -27,6 +27,23 @@ def test_samples_are_as_balanced_as_the_labels_allow(labels, seed, data):
     unexhausted = drawn[drawn < there]
     if unexhausted.size:
         assert drawn.max() - unexhausted.min() <= 1
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(0, 2**31), st.data())
+def test_stratified_samples_take_of_every_class_its_share(labels, seed, data):
+    labels = np.array(labels)
+    count = data.draw(st.integers(0, len(labels)))
+    sample = stratified_sample(labels, count, seed)
+    assert len(np.unique(sample)) == count
+    drawn, there = np.bincount(labels[sample], minlength=5), np.bincount(labels, minlength=5)
+    assert np.all(np.abs(drawn - there * count / len(labels)) <= 1)
+
+
+def test_a_small_class_is_not_used_up_by_a_split():
+    labels = np.array([0] * 90 + [1] * 10)
+    first, rest = image_set(np.zeros((100, 2, 2, 1), np.uint8), labels, 2).split(20, seed=0)
+    assert list(np.bincount(first.own_labels)) == [18, 2]
+    assert list(np.bincount(rest.own_labels)) == [72, 8]
 
 
 def test_split_is_by_seed_and_loses_nothing():

@@ -38,7 +38,7 @@ def test_restart_forgets_weights_masks_and_momentum(cnn, batch):
     start = cnn.get_weights()
 
     def fine_tune(kept):
-        trainer.restart(start, kept)
+        trainer.restart(start, kept, seed=0)
         trainer.fit([batch] * 5, 5, constant(0.1))
         return cnn.get_weights()
 
@@ -48,6 +48,22 @@ def test_restart_forgets_weights_masks_and_momentum(cnn, batch):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+def test_dropout_depends_on_the_seed_and_not_on_what_was_trained_before(batch):
+    images = layers.Input((8, 8, 3))
+    x = layers.Dropout(0.5)(layers.Flatten()(images))
+    network = tf_keras.Model(images, layers.Dense(TINY_CNN_CLASSES, activation="softmax")(x))
+    trainer, start = Trainer(network), network.get_weights()
+
+    def fine_tune(seed):
+        trainer.restart(start, {}, seed)
+        trainer.fit([batch] * 3, 3, constant(0.1))
+        return network.get_weights()[0]
+
+    first = fine_tune(1)
+    assert np.abs(fine_tune(2) - first).max() > 1e-4
+    np.testing.assert_allclose(fine_tune(1), first, atol=1e-6)
+
+
 def test_batch_norm_follows_within_a_short_stage_and_the_network_stays_as_configured(cnn, batch):
     images, labels = batch
     shifted = (images + 3.0, labels)
@@ -55,7 +71,7 @@ def test_batch_norm_follows_within_a_short_stage_and_the_network_stays_as_config
     start = cnn.get_weights()
     for stage_steps in (None, 20):
         trainer = Trainer(cnn, stage_steps=stage_steps)
-        trainer.restart(start, {})
+        trainer.restart(start, {}, seed=0)
         trainer.fit([shifted] * 20, 20, constant(0.0))
         inputs_mean[stage_steps] = cnn.get_layer("first_bn").moving_mean.numpy()
     truth = np.asarray(tf_keras.Model(cnn.inputs, cnn.get_layer("first").output)(shifted[0])).mean((0, 1, 2))

@@ -1,0 +1,46 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from netadapt_tf import adaptation
+from netadapt_tf.reporting.summary import Delivered
+from netadapt_tf.resources.budget import parse_budget
+from netadapt_tf.search.netadapt import Iterate
+from netadapt_tf.stopwatch import Stopwatch
+
+
+def searched(monkeypatch, delivered: list[float], reachable: float = 0.0) -> list[float]:
+    """The limits that searches are given for a budget of 60 of 100, when the converted files cost `delivered`."""
+    limits: list[float] = []
+
+    class FakeSearch:
+        def __init__(self, name, resource, limit, *_):
+            limits.append(limit)
+
+        def run(self, start):
+            return Iterate(len(limits), None, 0.5, max(reachable, limits[-1]), 0.0)
+
+    costs = iter(delivered)
+    monkeypatch.setattr(adaptation, "Search", FakeSearch)
+    monkeypatch.setattr(adaptation, "convert", lambda network: b"")
+    monkeypatch.setattr(adaptation, "_settings", lambda request: None)
+    monkeypatch.setattr(adaptation, "_measured_start", lambda *_: Iterate(0, None, 0.9, 100.0, 0.0))
+    monkeypatch.setattr(
+        adaptation, "_delivered_costs", lambda *_: (Delivered(0, 0, 0, 100.0), Delivered(0, 0, 0, next(costs)))
+    )
+    request: Any = SimpleNamespace(budget=parse_budget("latency@host/cpu:1=60%"))
+    start: Any = SimpleNamespace(widths={}, deployed=None)
+    nothing: Any = None
+    resources: Any = SimpleNamespace(budgeted=SimpleNamespace(unit=""), latency=None)
+    adaptation._search(request, start, resources, nothing, nothing, Stopwatch())
+    return limits
+
+
+def test_the_converted_file_has_the_last_word(monkeypatch):
+    assert searched(monkeypatch, [59.0]) == [60.0]
+    assert searched(monkeypatch, [63.0, 61.0, 60.0]) == pytest.approx([60.0, 60 * 60 / 63, 60 * 60 / 63 * 60 / 61])
+
+
+def test_where_nothing_more_can_be_saved_it_ends(monkeypatch):
+    assert searched(monkeypatch, [80.0], reachable=75.0) == [60.0]
