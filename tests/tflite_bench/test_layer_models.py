@@ -55,6 +55,17 @@ def test_resized_layers_have_the_shapes_asked_for(mobilenet_tflite):
         assert run(one_layer_model(graph, layer), values).shape == layer.output_shapes[0]
 
 
+def test_resized_constants_are_the_first_values_and_then_come_round_again(mobilenet_tflite):
+    graph = Graph(mobilenet_tflite)
+    kernel = graph.constant(graph.operators[2].inputs[1])
+    assert kernel is not None
+    for filters in (12, 20):
+        model = Graph(one_layer_model(graph, sized(graph, {"conv_pw_1": filters})[2]))
+        resized = model.constant(model.operators[0].inputs[1])
+        assert resized is not None
+        np.testing.assert_array_equal(resized, np.concatenate([kernel, kernel])[:filters])
+
+
 def test_unchanged_network_answers_as_before(mobilenet_tflite):
     graph = Graph(mobilenet_tflite)
     image = np.random.default_rng(2).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)

@@ -134,18 +134,25 @@ def test_a_budget_already_met_changes_nothing(tmp_path, data):
     assert not list(run.journal.events())
 
 
+def stairs(widths) -> int:
+    return cost({name: -(-filters // 4) * 4 for name, filters in widths.items()})
+
+
 def test_a_budget_met_within_the_spread_only_is_cut_once_more_and_not_for_show(tmp_path, data):
+    spread = 7.0
+
     class Unsure(Counted):
         def measure(self, widths) -> Measurement:
-            return dataclasses.replace(super().measure(widths), spread=0.02 * cost(START_WIDTHS))
+            return dataclasses.replace(super().measure(widths), spread=spread)
 
-    found, run = search(tmp_path, data, Unsure("units", cost, START_WIDTHS))
-    limit = 0.4 * cost(START_WIDTHS)
-    assert found.at_most <= limit
-    in_doubt = [r for r in run.journal.events("iteration") if r["measured"]["macs"] <= limit]
-    assert len(in_doubt) <= 2
-    for record in in_doubt[1:]:
-        assert record["measured"]["macs"] <= limit - 0.02 * cost(START_WIDTHS)
+    resource = Unsure("units", stairs, START_WIDTHS)
+    in_doubt = stairs({"first": 4, "second": 12}) + 1  # one stair of `first` down: within the budget, but not surely
+    found, run = search(tmp_path, data, resource, limit=in_doubt / cost(START_WIDTHS))
+    assert found.at_most <= in_doubt
+    within = [record for record in run.journal.events("iteration") if record["measured"]["macs"] <= in_doubt]
+    assert within[0]["measured"]["macs"] == in_doubt - 1, "the case was not met with"
+    assert len(within) == 2
+    assert within[1]["measured"]["macs"] + spread <= in_doubt
 
 
 def test_drift_of_the_machine_cancels():
