@@ -175,7 +175,7 @@ def _search(
         limit,
     )
     while True:
-        found = Search(name, resource, limit, data, run, _settings(request)).run(beginning)
+        found = Search(name, resource, limit, data, run, _settings(request), clock).run(beginning)
         with clock("convert"):
             tflite = convert(found.network)
         with clock("measure"):

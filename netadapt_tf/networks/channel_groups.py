@@ -159,7 +159,7 @@ def _activation_obstacle(layer: layers.Layer) -> str | None:
     """Why channels cannot be followed through a layer's activation, or None."""
     name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
     if name not in _PER_CHANNEL_ACTIVATIONS:
-        return f"{layer.name} ({type(layer).__name__}) has the activation {name}, which may act across channels"
+        return f"{layer.name} ({type(layer).__name__}) mixes them: its activation is {name}"
     return None
 
 

@@ -71,7 +71,14 @@ class Search:
     """One budget, one run directory."""
 
     def __init__(
-        self, name: str, resource: Resource, limit: float, data: Dataset, run: RunDirectory, settings: Settings
+        self,
+        name: str,
+        resource: Resource,
+        limit: float,
+        data: Dataset,
+        run: RunDirectory,
+        settings: Settings,
+        clock: Stopwatch,
     ) -> None:
         """Takes what the search needs to know.
 
@@ -82,6 +89,7 @@ class Search:
             data: training and hold-out images.
             run: where everything finished is kept.
             settings: how to search.
+            clock: adds up where the time goes; each iteration takes a lap.
         """
         self._name = name
         self._resource = resource
@@ -89,7 +97,7 @@ class Search:
         self._data = data
         self._run = run
         self._settings = settings
-        self._clock = Stopwatch()
+        self._clock = clock
 
     def run(self, start: Iterate) -> Iterate:
         """Iterates until the budget is met by measurement, beyond the measurement's spread.
@@ -102,7 +110,6 @@ class Search:
         """
         start_widths = widths_of(find_channel_groups(start.network))
         current = self._resumed(start)
-        self._clock = Stopwatch()
         begin, first = time.monotonic(), current.iteration
         while current.at_most > self._limit:
             iteration = current.iteration + 1

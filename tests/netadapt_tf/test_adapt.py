@@ -68,10 +68,15 @@ def check_delivery(run_dir: Path, at_most: float, resolution: int) -> dict:
 def test_a_tiny_adaptation_from_start_to_end(tmp_path):
     run_dir = tmp_path / "run"
     budget = "latency@host/cpu:1=70%"
+    begin = time.monotonic()
     table = succeeded(adapt(TINY, budget=budget, run_dir=run_dir))
+    wall_s = time.monotonic() - begin
     summary = check_delivery(run_dir, at_most=0.8, resolution=32)
     assert summary["iterations"] >= 1
     assert summary["budgets"][0]["met"]
+    *parts, total_s = summary["wall_s"].values()
+    assert sum(parts) == pytest.approx(total_s, abs=1.0)
+    assert 0.5 * wall_s < total_s < wall_s, "time was counted twice, or not at all"
     assert summary["macs"]["after"] < summary["macs"]["before"]
     for line in ("accuracy", "latency", "predicted", "MACs", "parameters", "file size", "adapted.tflite", budget):
         assert line in table

@@ -11,6 +11,7 @@ from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.netadapt import Iterate, Search, Settings, relative_to
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.search.schedule import Schedule
+from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Dataset
 from netadapt_tf.training.images import image_set
 from netadapt_tf.training.stages import Recipe
@@ -68,7 +69,7 @@ def search(path, data, resource=None, limit=0.4, settings=SETTINGS) -> tuple[Ite
     run.claim()
     start = Iterate(0, tiny_cnn(), 0.25, float(cost(START_WIDTHS)), 0.0)
     resource = resource or Counted("units", cost, START_WIDTHS)
-    return Search("macs", resource, limit * cost(START_WIDTHS), data, run, settings).run(start), run
+    return Search("macs", resource, limit * cost(START_WIDTHS), data, run, settings, Stopwatch()).run(start), run
 
 
 def story(run: RunDirectory) -> list[tuple]:
