@@ -133,19 +133,14 @@ class Search:
     def _iterate(
         self, start: Iterate, start_widths: Widths, current: Iterate, iteration: int, constraint: float
     ) -> Iterate | None:
+        """One round of Algorithm 1: propose, fine-tune, pick, narrow, measure; None when nothing can be saved."""
         groups = find_channel_groups(current.network)
         # Within the budget, but not beyond doubt: predictions start from the doubt, or nothing would have to be cut.
         cost = current.cost if current.cost > self._limit else current.at_most
+        multiple = self._settings.filter_multiple
         with self._clock("measure"):
             proposed = propose(
-                current.network,
-                groups,
-                start_widths,
-                start.cost,
-                cost,
-                self._resource,
-                constraint,
-                self._settings.filter_multiple,
+                current.network, groups, start_widths, start.cost, cost, self._resource, constraint, multiple
             )
         if not proposed.proposals:
             return None
@@ -166,31 +161,34 @@ class Search:
             measured = relative_to(start.cost, self._resource.measure(widths))
         following = Iterate(iteration, network, picked.accuracy, measured.value, measured.spread)
         self._run.save_iteration(iteration, network, widths)
+        self._record(following, picked, constraint)
+        return following
+
+    def _record(self, iterate: Iterate, picked: Outcome, constraint: float) -> None:
         self._run.journal.append(
             "iteration",
-            iteration=iteration,
+            iteration=iterate.iteration,
             picked=picked.group,
             filters=picked.filters,
-            accuracy=picked.accuracy,
+            accuracy=iterate.accuracy,
             constraint={self._name: constraint},
             predicted={self._name: picked.cost},
-            measured={self._name: measured.value},
-            spread={self._name: measured.spread},
+            measured={self._name: iterate.cost},
+            spread={self._name: iterate.spread},
             wall_s=self._clock.lap("search_overhead"),
         )
         logging.info(
             "Iteration %d: %s keeps %d filters; hold-out accuracy %.4f; %s %.4g %s, predicted %.4g, budget %.4g.",
-            iteration,
+            iterate.iteration,
             picked.group,
             picked.filters,
-            picked.accuracy,
+            iterate.accuracy,
             self._name,
-            measured.value,
+            iterate.cost,
             self._resource.unit,
             picked.cost,
             self._limit,
         )
-        return following
 
     def _short_term_fine_tunes(
         self,
