@@ -31,6 +31,7 @@ from tflite_bench.host import HostMeter
 from tflite_bench.latency_table import prepare_file
 
 NETWORKS = ("mobilenet_v1",)
+_A_LITTLE_LESS = 0.999
 
 
 def adapt(request: Request, command: str) -> dict[str, Any]:
@@ -60,9 +61,8 @@ def adapt(request: Request, command: str) -> dict[str, Any]:
     with HostMeter(request.target) as meter:
         start = _start(request, network, data, run, clock)
         resources = _resources(request, start, meter)
-        found, found_tflite = _search(request, start, resources, data, run, clock)
-        adapted = _long_term_fine_tune(request, found, data, run, clock)
-        return _deliver(request, command, start, resources, found, found_tflite, adapted, data, run, clock)
+        result = _adapt_within_budget(request, start, resources, data, run, clock)
+        return _summarised(request, command, start, resources, result, data, run, clock)
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,17 @@ class _Resources:
     budgeted: Resource
     latency: Latency
     fingerprint: Mapping[str, str | int]
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What is delivered, and what it and the starting network cost, timed in turn."""
+
+    found: Iterate
+    network: tf_keras.Model
+    tflite: bytes
+    before: Delivered
+    after: Delivered
 
 
 def _read(request: Request, run: RunDirectory, clock: Stopwatch) -> tuple[Dataset, tf_keras.Model]:
@@ -145,49 +156,50 @@ def _start(request: Request, network: tf_keras.Model, data: Dataset, run: RunDir
 
 def _resources(request: Request, start: _Start, meter: HostMeter) -> _Resources:
     latency = Latency(start.deployed, start.widths, request.target, meter, request.table)
+    metadata = len(start.tflite) - len(start.deployed.resized(start.widths))  # what the converter adds
     by_name: dict[str, Resource] = {
         "latency": latency,
         "macs": Counted("MACs", start.deployed.macs, start.widths),
         "parameters": Counted("parameters", lambda w: parameter_count(start.network, start.groups, w), start.widths),
-        "tflite_bytes": Counted("bytes", lambda w: len(start.deployed.resized(w)), start.widths),
+        "tflite_bytes": Counted("bytes", lambda w: len(start.deployed.resized(w)) + metadata, start.widths),
     }
     return _Resources(by_name[request.budget.resource], latency, meter.fingerprint())
 
 
-def _search(
+def _adapt_within_budget(
     request: Request, start: _Start, resources: _Resources, data: Dataset, run: RunDirectory, clock: Stopwatch
-) -> tuple[Iterate, bytes]:
-    """Searches until the converted network itself is within budget, or nothing more can be saved.
+) -> _Result:
+    """Searches, fine-tunes and converts until the delivered file is within budget, or nothing more can be saved.
 
-    The search measures files made by editing, on the scale of its first measurement; the converter's own file,
+    The search measures files made by editing, on the scale of its first measurement; the delivered file,
     measured anew, has the last word. Where it disagrees, the search goes on with a limit as much lower.
     """
-    name, resource = request.budget.name, resources.budgeted
+    budget, resource = request.budget, resources.budgeted
     beginning = _measured_start(request, start, resource, data, run, clock)
-    limit = request.budget.limit(beginning.cost)
+    limit = budget.limit(beginning.cost)
     logging.info(
         "%d channel groups; hold-out accuracy %.4f; %s %.4g %s, budget %.4g.",
         len(start.widths),
         beginning.accuracy,
-        name,
+        budget.name,
         beginning.cost,
         resource.unit,
         limit,
     )
     while True:
-        found = Search(name, resource, limit, data, run, _settings(request), clock).run(beginning)
+        found = Search(budget.name, resource, limit, data, run, _settings(request), clock).run(beginning)
+        adapted = _long_term_fine_tune(request, found, data, run, clock)
+        logging.info("Converting and measuring the adapted network.")
         with clock("convert"):
-            tflite = convert(found.network)
+            tflite = convert(adapted)
+        run.write_bytes("adapted.tflite", tflite)
         with clock("measure"):
-            before, after = _delivered_costs(start, resources.latency, found.network, tflite)
-        asked, reached = (
-            request.budget.limit(before.amount(request.budget.resource)),
-            after.amount(request.budget.resource),
-        )
+            before, after = _delivered_costs(start, resources.latency, adapted, tflite)
+        asked, reached = budget.limit(before.amount(budget.resource)), after.amount(budget.resource)
         if reached <= asked or found.at_most > limit:
-            return found, tflite
-        logging.info("The converted network costs %.4g %s, above %.4g; searching on.", reached, resource.unit, asked)
-        limit *= asked / reached
+            return _Result(found, adapted, tflite, before, after)
+        logging.info("The file costs %.4g %s, more than %.4g; searching on.", reached, resource.unit, asked)
+        limit = min(limit * asked / reached, _A_LITTLE_LESS * found.at_most)
 
 
 def _measured_start(
@@ -237,41 +249,35 @@ def _long_term_fine_tune(
     return found.network
 
 
-def _deliver(
+def _summarised(
     request: Request,
     command: str,
     start: _Start,
     resources: _Resources,
-    found: Iterate,
-    found_tflite: bytes,
-    adapted: tf_keras.Model,
+    result: _Result,
     data: Dataset,
     run: RunDirectory,
     clock: Stopwatch,
 ) -> dict[str, Any]:
-    """Converts, measures and tests what is delivered, and writes the summary."""
-    logging.info("Converting, measuring and testing the adapted network.")
+    """Tests what is delivered on the test split, and writes the summary."""
     with clock("convert"):
-        adapted_tflite = convert(adapted)
-    run.write_bytes("adapted.tflite", adapted_tflite)
-    with clock("measure"):
-        before, after = _delivered_costs(start, resources.latency, adapted, adapted_tflite)
-        predicted_ms = _predicted_ms(request, start, resources.latency, adapted, before.latency_ms, run)
+        found_tflite = convert(run.load_iteration(result.found.iteration))
     with clock("evaluate"):
-        before_accuracy, search_accuracy, after_accuracy = (
+        before, after_search, after = (
             tflite_accuracy(tflite, data.test, request.preprocessing)
-            for tflite in (start.tflite, found_tflite, adapted_tflite)
+            for tflite in (start.tflite, found_tflite, result.tflite)
         )
+    predicted_ms = _predicted_ms(request, start, resources.latency, result, run)
     run.journal.append("finished", budget=request.budget.text, wall_s=clock.lap("other"))
     summary = summarise(
         request=request,
         command=command,
         journal=run.journal,
-        start=before,
-        adapted=after,
-        accuracy={"before": before_accuracy, "after_search": search_accuracy, "after": after_accuracy},
+        start=result.before,
+        adapted=result.after,
+        accuracy={"before": before, "after_search": after_search, "after": after},
         predicted_ms=predicted_ms,
-        iterations=found.iteration,
+        iterations=result.found.iteration,
         fingerprint=resources.fingerprint,
     )
     run.write_json("summary.json", summary)
@@ -290,16 +296,14 @@ def _delivered_costs(
     )
 
 
-def _predicted_ms(
-    request: Request, start: _Start, latency: Latency, adapted: tf_keras.Model, start_ms: float, run: RunDirectory
-) -> float:
+def _predicted_ms(request: Request, start: _Start, latency: Latency, result: _Result, run: RunDirectory) -> float:
     """What the search predicted for its last network; by the table alone where the budget is about something else."""
     last = run.journal.last("iteration")
     if request.budget.resource == "latency" and last is not None and last["iteration"]:
         first_ms = next(run.journal.events("iteration"))["measured"][request.budget.name]
-        return last["predicted"][request.budget.name] * start_ms / first_ms
-    widths = widths_of(find_channel_groups(adapted))
-    return latency.predict(widths) * start_ms / latency.predict(start.widths)
+        return last["predicted"][request.budget.name] * result.before.latency_ms / first_ms
+    widths = widths_of(find_channel_groups(result.network))
+    return latency.predict(widths) * result.before.latency_ms / latency.predict(start.widths)
 
 
 def _recipe(request: Request) -> Recipe:

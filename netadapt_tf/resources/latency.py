@@ -16,6 +16,8 @@ from tflite_bench.table_filling import Caches, fill
 from tflite_bench.target import Target
 from tflite_bench.timing import STATISTIC, Meter, Pair
 
+_REPEATABILITY = 0.005  # by how much two comparisons of the same files differ, beyond their own intervals
+
 
 class Latency:
     """Milliseconds of one inference on a target."""
@@ -79,7 +81,7 @@ class Latency:
         return Measurement(
             start=compared.first_ms,
             value=compared.ratio * compared.first_ms,
-            spread=compared.ratio_spread * compared.first_ms,
+            spread=(compared.ratio_spread + _REPEATABILITY * compared.ratio) * compared.first_ms,
         )
 
     def _is_known(self, signature: str) -> bool:

@@ -149,7 +149,8 @@ def test_a_network_of_keras_applications_from_a_file(tmp_path):
     network = tf_keras.applications.MobileNet((32, 32, 3), 0.25, weights=None, classes=10)
     network.save(tmp_path / "theirs.h5")
     flags = TINY.replace("--network=mobilenet_v1", f"--network={tmp_path / 'theirs.h5'}")
-    flags = flags.replace("--resolution=32 ", "").replace("--pretrain_epochs=2 ", "")
+    for flag in ("--alpha=0.25 ", "--resolution=32 ", "--pretrain_epochs=2 "):
+        flags = flags.replace(flag, "")
     succeeded(adapt(flags, budget="parameters=60%", run_dir=tmp_path / "run", pick="best_ratio"))
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["parameters"]["before"] == network.count_params()

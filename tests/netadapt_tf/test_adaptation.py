@@ -11,7 +11,7 @@ from netadapt_tf.stopwatch import Stopwatch
 
 
 def searched(monkeypatch, delivered: list[float], reachable: float = 0.0) -> list[float]:
-    """The limits that searches are given for a budget of 60 of 100, when the converted files cost `delivered`."""
+    """The limits that searches are given for a budget of 60 of 100, when the delivered files cost `delivered`."""
     limits: list[float] = []
 
     class FakeSearch:
@@ -19,27 +19,34 @@ def searched(monkeypatch, delivered: list[float], reachable: float = 0.0) -> lis
             limits.append(limit)
 
         def run(self, start):
-            return Iterate(len(limits), None, 0.5, max(reachable, limits[-1]), 0.0)
+            return Iterate(len(limits), None, 0.5, max(reachable, 0.99 * limits[-1]), 0.0)
 
     costs = iter(delivered)
     monkeypatch.setattr(adaptation, "Search", FakeSearch)
     monkeypatch.setattr(adaptation, "convert", lambda network: b"")
     monkeypatch.setattr(adaptation, "_settings", lambda request: None)
     monkeypatch.setattr(adaptation, "_measured_start", lambda *_: Iterate(0, None, 0.9, 100.0, 0.0))
+    monkeypatch.setattr(adaptation, "_long_term_fine_tune", lambda *_: None)
     monkeypatch.setattr(
         adaptation, "_delivered_costs", lambda *_: (Delivered(0, 0, 0, 100.0), Delivered(0, 0, 0, next(costs)))
     )
     request: Any = SimpleNamespace(budget=parse_budget("latency@host/cpu:1=60%"))
     start: Any = SimpleNamespace(widths={}, deployed=None)
-    nothing: Any = None
     resources: Any = SimpleNamespace(budgeted=SimpleNamespace(unit=""), latency=None)
-    adaptation._search(request, start, resources, nothing, nothing, Stopwatch())
+    run: Any = SimpleNamespace(write_bytes=lambda name, content: None)
+    nothing: Any = None
+    adaptation._adapt_within_budget(request, start, resources, nothing, run, Stopwatch())
     return limits
 
 
-def test_the_converted_file_has_the_last_word(monkeypatch):
+def test_the_delivered_file_has_the_last_word(monkeypatch):
     assert searched(monkeypatch, [59.0]) == [60.0]
-    assert searched(monkeypatch, [63.0, 61.0, 60.0]) == pytest.approx([60.0, 60 * 60 / 63, 60 * 60 / 63 * 60 / 61])
+    assert searched(monkeypatch, [63.0, 60.0]) == pytest.approx([60.0, 60 * 60 / 63])
+
+
+def test_a_file_over_budget_by_a_hair_is_cut_once_more(monkeypatch):
+    limits = searched(monkeypatch, [60.001, 59.9])
+    assert limits[1] < 0.99 * limits[0], "what was found would meet the new limit, and nothing would be done"
 
 
 def test_where_nothing_more_can_be_saved_it_ends(monkeypatch):
