@@ -196,7 +196,8 @@ def _adapt_within_budget(
         with clock("measure"):
             before, after = _delivered_costs(start, resources.latency, adapted, tflite)
         asked, reached = budget.limit(before.amount(budget.resource)), after.amount(budget.resource)
-        if reached <= asked or found.at_most > limit:
+        is_start = budget.relative and not found.iteration  # its ratio to itself is 1, give or take the noise
+        if reached <= asked or is_start or found.at_most > limit:
             return _Result(found, adapted, tflite, before, after)
         logging.info("The file costs %.4g %s, more than %.4g; searching on.", reached, resource.unit, asked)
         limit = min(limit * asked / reached, _A_LITTLE_LESS * found.at_most)

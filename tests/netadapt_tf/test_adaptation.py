@@ -10,8 +10,10 @@ from netadapt_tf.search.netadapt import Iterate
 from netadapt_tf.stopwatch import Stopwatch
 
 
-def searched(monkeypatch, delivered: list[float], reachable: float = 0.0) -> list[float]:
-    """The limits that searches are given for a budget of 60 of 100, when the delivered files cost `delivered`."""
+def searched(
+    monkeypatch, delivered: list[float], reachable: float = 0.0, budget: str = "60%", iterations: int = 1
+) -> list[float]:
+    """The limits that searches are given for a start that costs 100, when the delivered files cost `delivered`."""
     limits: list[float] = []
 
     class FakeSearch:
@@ -19,7 +21,7 @@ def searched(monkeypatch, delivered: list[float], reachable: float = 0.0) -> lis
             limits.append(limit)
 
         def run(self, start):
-            return Iterate(len(limits), None, 0.5, max(reachable, 0.99 * limits[-1]), 0.0)
+            return Iterate(iterations * len(limits), None, 0.5, max(reachable, 0.99 * limits[-1]), 0.0)
 
     costs = iter(delivered)
     monkeypatch.setattr(adaptation, "Search", FakeSearch)
@@ -30,7 +32,7 @@ def searched(monkeypatch, delivered: list[float], reachable: float = 0.0) -> lis
     monkeypatch.setattr(
         adaptation, "_delivered_costs", lambda *_: (Delivered(0, 0, 0, 100.0), Delivered(0, 0, 0, next(costs)))
     )
-    request: Any = SimpleNamespace(budget=parse_budget("latency@host/cpu:1=60%"))
+    request: Any = SimpleNamespace(budget=parse_budget(f"latency@host/cpu:1={budget}"))
     start: Any = SimpleNamespace(widths={}, deployed=None)
     resources: Any = SimpleNamespace(budgeted=SimpleNamespace(unit=""), latency=None)
     run: Any = SimpleNamespace(write_bytes=lambda name, content: None)
@@ -51,3 +53,8 @@ def test_a_file_over_budget_by_a_hair_is_cut_once_more(monkeypatch):
 
 def test_where_nothing_more_can_be_saved_it_ends(monkeypatch):
     assert searched(monkeypatch, [80.0], reachable=75.0) == [60.0]
+
+
+def test_the_start_itself_is_not_cut_for_the_noise_of_its_ratio_to_itself(monkeypatch):
+    assert searched(monkeypatch, [100.2], budget="100%", iterations=0) == [100.0]
+    assert len(searched(monkeypatch, [100.2, 99.0], budget="100ms", iterations=0)) == 2
