@@ -25,11 +25,7 @@ def one_layer_model(graph: Graph, layer: SizedOperator) -> bytes:
         layer: the layer, at any number of channels.
     """
     builder = _ModelBuilder(graph)
-    inputs = [
-        builder.add_operand(index, shape) if index >= 0 else -1
-        for index, shape in zip(layer.operator.inputs, layer.input_shapes, strict=True)
-    ]
-    builder.add_operator(layer, inputs)
+    builder.add_operator(layer)
     return builder.pack(outputs=layer.operator.outputs)
 
 
@@ -46,11 +42,7 @@ def resized_model(graph: Graph, layers: Sequence[SizedOperator]) -> bytes:
     for index in graph.inputs:
         builder.add_input(index, graph.shape(index))
     for layer in layers:
-        inputs = [
-            builder.add_operand(index, shape) if index >= 0 else -1
-            for index, shape in zip(layer.operator.inputs, layer.input_shapes, strict=True)
-        ]
-        builder.add_operator(layer, inputs)
+        builder.add_operator(layer)
     return builder.pack(outputs=graph.outputs)
 
 
@@ -81,27 +73,21 @@ class _ModelBuilder:
         self._codes: list[schema.OperatorCodeT] = []
         self._computed: dict[int, int] = {}  # tensor of the graph -> tensor here
 
-    def add_operand(self, index: int, shape: Shape) -> int:
-        """The new index of an operand: computed before, a constant, or an input of the model."""
-        if index in self._computed:
-            return self._computed[index]
-        constant = self._graph.constant(index)
-        if constant is not None:
-            return self._add_tensor(index, shape, constant)
-        return self.add_input(index, shape)
-
     def add_input(self, index: int, shape: Shape) -> int:
         """An input of the new model."""
         self._computed[index] = self._add_tensor(index, shape, None)
         self._subgraph.inputs.append(self._computed[index])
         return self._computed[index]
 
-    def add_operator(self, layer: SizedOperator, inputs: Sequence[int]) -> None:
-        """Appends a layer whose operands are already there."""
+    def add_operator(self, layer: SizedOperator) -> None:
+        """Appends a layer, with its constants; what nothing before it computes becomes an input of the model."""
         original = self._graph.schema_operator(layer.operator)
         operator = copy.copy(original)
         operator.opcodeIndex = self._code(self._graph.model.operatorCodes[original.opcodeIndex])
-        operator.inputs = list(inputs)
+        operator.inputs = [
+            self._operand(index, shape) if index >= 0 else -1
+            for index, shape in zip(layer.operator.inputs, layer.input_shapes, strict=True)
+        ]
         operator.outputs = []
         operator.intermediates = None
         for index, shape in zip(layer.operator.outputs, layer.output_shapes, strict=True):
@@ -124,6 +110,14 @@ class _ModelBuilder:
         builder = flatbuffers.Builder(1 << 16)
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
+
+    def _operand(self, index: int, shape: Shape) -> int:
+        if index in self._computed:
+            return self._computed[index]
+        constant = self._graph.constant(index)
+        if constant is not None:
+            return self._add_tensor(index, shape, constant)
+        return self.add_input(index, shape)
 
     def _add_tensor(self, index: int, shape: Shape, constant: np.ndarray | None) -> int:
         tensor = copy.copy(self._graph.tensor(index))
