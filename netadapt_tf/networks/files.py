@@ -1,38 +1,65 @@
 """Trained networks from files, and to files."""
 
 import os
+import re
 from pathlib import Path
 
 import tf_keras
 
+from netadapt_tf.networks.inspection import find_program, one_line
+from netadapt_tf.networks.stored_config import read_config
 from tflite_bench.errors import UserError
 
+_SUFFIXES = (".keras", ".h5", ".hdf5")
 
-def load_network(path: Path) -> tf_keras.Model:
-    """Loads a trained functional model from a `.keras` or `.h5` file.
+
+def load_network(path: Path, *, allow_lambda: bool = False, trust_saved_model: bool = False) -> tf_keras.Model:
+    """Loads a trained functional model; nothing that the file holds is run unless the caller says so.
+
+    Args:
+        path: a `.keras` or HDF5 (`.h5`, `.hdf5`) file, or a SavedModel directory.
+        allow_lambda: whether to load, and run, Lambda layers, foreign classes and operators that are not arithmetic.
+        trust_saved_model: whether to load SavedModel directories.
 
     Raises:
-        UserError: no such file, another format, or not a functional model of one image input.
+        UserError: no such file, another format, damaged, a program that is not trusted, or not a functional
+            model of one image input.
     """
-    if path.suffix not in (".keras", ".h5"):
-        raise UserError(f"{path} should end in .keras or .h5")
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
+    if path.is_dir():
+        _check_directory(path, trust_saved_model)
+    else:
+        _check_file(path, allow_lambda)
     try:
-        network = tf_keras.models.load_model(path, compile=False, safe_mode=True)
+        network = tf_keras.models.load_model(path, compile=False, safe_mode=not allow_lambda)
     except Exception as error:  # Keras raises whatever its readers raise
-        raise UserError(
-            f"{path} cannot be read as a model saved by tf_keras (Keras 2; Keras 3 writes another format): "
-            f"{_first_line(error)}"
-        ) from error
+        raise UserError(f"{path} cannot be loaded as a network saved by tf_keras: {_reason(error)}") from error
+    return checked(network, str(path))
+
+
+def checked(network: tf_keras.Model, what: str) -> tf_keras.Model:
+    """The network as the search needs it: functional (a Sequential is turned into one), with one image input.
+
+    Args:
+        network: from a file, or handed over from Python.
+        what: where it comes from, for messages.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if not isinstance(network, tf_keras.Model):
+        kind = f"{type(network).__module__}.{type(network).__name__}"
+        raise UserError(f"{what} holds a {kind}; a functional or sequential model of tf_keras (Keras 2) is needed")
     if not getattr(network, "_is_graph_network", False):
-        raise UserError(f"{path} holds a {type(network).__name__}; a functional model is needed")
+        raise UserError(
+            f"{what} holds a {type(network).__name__} without a graph of layers; a functional model, or a Sequential "
+            f"with an input shape, is needed"
+        )
     if isinstance(network, tf_keras.Sequential):
         network = tf_keras.Model(network.inputs, network.outputs, name=network.name)
     shape = network.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4 or None in shape[1:]:
         raise UserError(
-            f"{path} has input shape {shape}; one input [N, height, width, channels] of fixed size is needed"
+            f"{what} has input shape {shape}; one input [N, height, width, channels] of fixed size is needed"
         )
     return network
 
@@ -46,5 +73,31 @@ def save_network(network: tf_keras.Model, path: Path) -> None:
     os.replace(partial, path)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _check_directory(path: Path, trust_saved_model: bool) -> None:
+    if not any((path / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        raise UserError(f"{path} is a directory, but no SavedModel; name a .keras or .h5 file")
+    if not trust_saved_model:
+        raise UserError(
+            f"{path} is a SavedModel directory, which is a program; --trust_saved_model loads it if you trust where "
+            f"it comes from"
+        )
+
+
+def _check_file(path: Path, allow_lambda: bool) -> None:
+    if path.suffix == ".tflite":
+        raise UserError(f"{path} cannot be trained; name the .keras or .h5 it was converted from")
+    if path.suffix not in _SUFFIXES:
+        raise UserError(f"{path} should end in .keras or .h5")
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
+    config = read_config(path)
+    config.pop("compile_config", None)  # what it was trained with is not loaded
+    program = None if allow_lambda else find_program(config, tf_keras.saving.get_custom_objects().keys())
+    if program is not None:
+        raise UserError(f"{path} holds {program}; --allow_lambda loads it if you trust where it comes from")
+
+
+def _reason(error: Exception) -> str:
+    """The cause in Keras' words, without the configurations and calls that led to it."""
+    innermost = re.split(r"Exception encountered(?:: | when calling[^\n]*\n+)", str(error))[-1]
+    return one_line(innermost) or type(error).__name__
