@@ -1,1 +1,53 @@
-"""NetAdapt (Yang et al., ECCV 2018) for TensorFlow: shrink a Keras network to a measured latency budget."""
+"""NetAdapt for TensorFlow: shrink a trained Keras network to a budget measured with TensorFlow Lite.
+
+    import netadapt_tf
+
+    adapted = netadapt_tf.adapt_network(network, datasets, ["latency@host/cpu:1=60%"], "runs/mine")
+
+Names are loaded when first used, since TensorFlow takes seconds to start.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netadapt_tf.adaptation import adapt_network
+    from netadapt_tf.forecast import Forecast, dry_run
+    from netadapt_tf.outcome import AdaptedNetwork, BudgetOutcome
+    from netadapt_tf.settings import Settings
+    from netadapt_tf.training.datasets import Datasets
+    from netadapt_tf.training.repeatable import make_repeatable
+    from netadapt_tf.training.task import Metric
+    from tflite_bench.errors import UserError
+
+__all__ = [
+    "AdaptedNetwork",
+    "BudgetOutcome",
+    "Datasets",
+    "Forecast",
+    "Metric",
+    "Settings",
+    "UserError",
+    "adapt_network",
+    "dry_run",
+    "make_repeatable",
+]
+
+_HOMES = {
+    "AdaptedNetwork": "netadapt_tf.outcome",
+    "BudgetOutcome": "netadapt_tf.outcome",
+    "Datasets": "netadapt_tf.training.datasets",
+    "Forecast": "netadapt_tf.forecast",
+    "Metric": "netadapt_tf.training.task",
+    "Settings": "netadapt_tf.settings",
+    "UserError": "tflite_bench.errors",
+    "adapt_network": "netadapt_tf.adaptation",
+    "dry_run": "netadapt_tf.forecast",
+    "make_repeatable": "netadapt_tf.training.repeatable",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -10,7 +10,8 @@ Your own network and images (one sub-folder per class):
   python -m netadapt_tf.adapt --network=trained.keras --dataset=folder:photos \
       --budget=latency@host/cpu:2=8ms --run_dir=runs/mine
 
-The same command goes on after an interruption; with a lower budget it goes on from where it ended.
+The same command goes on after an interruption; with a lower budget it goes on from where it ended. With --dry_run it
+says what would be done, and trains nothing.
 """
 
 import os
@@ -21,14 +22,18 @@ from pathlib import Path
 
 from absl import flags
 
+from netadapt_tf.request import NETWORKS, Request
+from netadapt_tf.resources.budget import parse_budget
+from netadapt_tf.settings import FINALS, Settings
 from tflite_bench.binary import quiet_native_code, run
-from tflite_bench.errors import UserError
-from tflite_bench.locking import cache_folder
 
+_DEFAULTS = Settings()
 _PRETRAIN_EPOCHS = 10
 
 _NETWORK = flags.DEFINE_string(
-    "network", "mobilenet_v1", "mobilenet_v1, or the path of a trained functional network (.keras, .h5)."
+    "network",
+    "mobilenet_v1",
+    "mobilenet_v1, or the path of a trained functional network (.keras, .h5, or a SavedModel directory).",
 )
 _ALPHA = flags.DEFINE_float("alpha", None, "Width multiplier of mobilenet_v1; by default 1.0.", lower_bound=0.125)
 _RESOLUTION = flags.DEFINE_integer(
@@ -63,42 +68,58 @@ _EPOCHS = flags.DEFINE_integer(
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Images a training step. ImageNet: 96 to 256.", lower_bound=1)
 _INITIAL_REDUCTION = flags.DEFINE_float(
     "initial_reduction",
-    0.05,
+    _DEFAULTS.initial_reduction,
     "What the first iteration saves, as a share of the starting network's cost. ImageNet: 0.025 to 0.05.",
     lower_bound=1e-4,
     upper_bound=1.0,
 )
 _REDUCTION_DECAY = flags.DEFINE_float(
     "reduction_decay",
-    0.96,
+    _DEFAULTS.reduction_decay,
     "Each iteration saves this times what the one before did. ImageNet: 0.96 to 0.98.",
     lower_bound=0.1,
     upper_bound=1.0,
 )
 _SHORT_TERM_STEPS = flags.DEFINE_integer(
-    "short_term_steps", 20, "Training steps of each proposal. ImageNet: 10000 to 40000.", lower_bound=0
+    "short_term_steps",
+    _DEFAULTS.short_term_steps,
+    "Training steps of each proposal. ImageNet: 10000 to 40000.",
+    lower_bound=0,
 )
 _SHORT_TERM_LEARNING_RATE = flags.DEFINE_float(
-    "short_term_learning_rate", 0.005, "Constant. ImageNet: a tenth of the long-term one.", lower_bound=0.0
+    "short_term_learning_rate",
+    _DEFAULTS.short_term_learning_rate,
+    "Constant. ImageNet: a tenth of the long-term one.",
+    lower_bound=0.0,
 )
 _LONG_TERM_EPOCHS = flags.DEFINE_integer(
-    "long_term_epochs", 8, "Epochs of fine-tuning after the search. ImageNet: 30 to 100.", lower_bound=0
+    "long_term_epochs",
+    _DEFAULTS.long_term_epochs,
+    "Epochs of fine-tuning after the search. ImageNet: 30 to 100.",
+    lower_bound=0,
 )
 _LONG_TERM_LEARNING_RATE = flags.DEFINE_float(
     "long_term_learning_rate",
-    0.05,
-    "Of pre-training and long-term fine-tune, at their first step; falls along a cosine. ImageNet: 0.01 to 0.05.",
+    _DEFAULTS.long_term_learning_rate,
+    "Of pre-training and the last stage, at their first step; falls along a cosine. ImageNet: 0.01 to 0.05.",
     lower_bound=0.0,
+)
+_FINAL = flags.DEFINE_enum(
+    "final",
+    _DEFAULTS.final,
+    FINALS,
+    "The last stage: fine_tune what the search found, or retrain its shape from fresh weights, for as many epochs as "
+    "pre-training and long-term fine-tune together.",
 )
 _PICK = flags.DEFINE_enum(
     "pick",
-    "highest_accuracy",
+    _DEFAULTS.pick,
     ["highest_accuracy", "best_ratio"],
     "Which proposal wins: the most accurate (the paper), or the least accuracy lost per cost saved (MobileNetV3).",
 )
 _FILTER_MULTIPLE = flags.DEFINE_integer(
     "filter_multiple",
-    8,
+    _DEFAULTS.filter_multiple,
     "Numbers of filters are multiples of this, of half of it in groups of under four times it. Phones' GPUs: 4 or 8.",
     lower_bound=1,
 )
@@ -112,55 +133,77 @@ _TRAIN_IMAGES = flags.DEFINE_integer(
     "train_images", None, "Use a balanced part of the training set; hold-out images included.", lower_bound=2
 )
 _SEED = flags.DEFINE_integer(
-    "seed", 0, "Of weights, hold-out set, shuffling and proposals.", lower_bound=0, upper_bound=2**31 - 1
+    "seed", _DEFAULTS.seed, "Of weights, hold-out set, shuffling and proposals.", lower_bound=0, upper_bound=2**31 - 1
 )
 _THREADS = flags.DEFINE_integer(
     "threads", 0, "Training threads of one operation; 0: one for each core. Others round differently.", lower_bound=0
 )
 
 
+_DRY_RUN = flags.DEFINE_bool(
+    "dry_run",
+    False,
+    "Only say what would be done: channel groups, latency of each layer, whether the budget can be met, how long it "
+    "would take.",
+)
+_ALLOW_LAMBDA = flags.DEFINE_bool(
+    "allow_lambda", False, "Load a network that holds Python code (Lambda or custom layers): it runs here."
+)
+_TRUST_SAVED_MODEL = flags.DEFINE_bool(
+    "trust_saved_model", False, "Load a network from a SavedModel directory, which is a program: it runs here."
+)
+
+
 def main(_: Sequence[str]) -> None:
     """Reads the flags, runs the adaptation, prints the closing table."""
+    request = _request()
     with quiet_native_code():  # TensorFlow's start takes seconds: not for --help
-        from netadapt_tf.adaptation import NETWORKS, adapt
+        from netadapt_tf import job
+        from netadapt_tf.reporting.forecast import forecast_text
         from netadapt_tf.reporting.summary import closing_table
-        from netadapt_tf.request import Request
-        from netadapt_tf.resources.budget import parse_budget
         from netadapt_tf.training.repeatable import make_repeatable
 
-    from_file = _NETWORK.value not in NETWORKS
-    for flag in (_ALPHA, _RESOLUTION):
-        if from_file and flag.value is not None:
-            raise UserError(f"--{flag.name} is for mobilenet_v1; a network from a file has its own")
+        make_repeatable(request.threads)
+    if _DRY_RUN.value:
+        print(forecast_text(job.forecast(request)))
+        return
+    adapted = job.adapt(request, command="python -m netadapt_tf.adapt " + shlex.join(sys.argv[1:]))
+    print(closing_table(adapted.summary, request.run_dir))
+
+
+def _request() -> Request:
     epochs = _EPOCHS.value
-    request = Request(
+    if epochs is None:
+        epochs = _PRETRAIN_EPOCHS if _NETWORK.value in NETWORKS else 0
+    return Request(
         network=_NETWORK.value,
-        alpha=_ALPHA.value or 1.0,
-        resolution=_RESOLUTION.value or 224,
+        alpha=_ALPHA.value,
+        resolution=_RESOLUTION.value,
         dataset=_DATASET.value,
         budget=parse_budget(_BUDGET.value),
         run_dir=Path(_RUN_DIR.value),
-        table=Path(_TABLE.value) if _TABLE.value else cache_folder() / "latency_table.sqlite",
+        table=Path(_TABLE.value) if _TABLE.value else None,
         preprocessing=_PREPROCESSING.value,
-        pretrain_epochs=epochs if epochs is not None else (0 if from_file else _PRETRAIN_EPOCHS),
         batch_size=_BATCH_SIZE.value,
-        initial_reduction=_INITIAL_REDUCTION.value,
-        reduction_decay=_REDUCTION_DECAY.value,
-        short_term_steps=_SHORT_TERM_STEPS.value,
-        short_term_learning_rate=_SHORT_TERM_LEARNING_RATE.value,
-        long_term_epochs=_LONG_TERM_EPOCHS.value,
-        long_term_learning_rate=_LONG_TERM_LEARNING_RATE.value,
-        pick=_PICK.value,
-        filter_multiple=_FILTER_MULTIPLE.value,
         holdout_images=_HOLDOUT_IMAGES.value,
         train_images=_TRAIN_IMAGES.value,
-        seed=_SEED.value,
         threads=_THREADS.value or len(os.sched_getaffinity(0)),
+        allow_lambda=_ALLOW_LAMBDA.value,
+        trust_saved_model=_TRUST_SAVED_MODEL.value,
+        settings=Settings(
+            pretrain_epochs=epochs,
+            initial_reduction=_INITIAL_REDUCTION.value,
+            reduction_decay=_REDUCTION_DECAY.value,
+            short_term_steps=_SHORT_TERM_STEPS.value,
+            short_term_learning_rate=_SHORT_TERM_LEARNING_RATE.value,
+            long_term_epochs=_LONG_TERM_EPOCHS.value,
+            long_term_learning_rate=_LONG_TERM_LEARNING_RATE.value,
+            final=_FINAL.value,
+            pick=_PICK.value,
+            filter_multiple=_FILTER_MULTIPLE.value,
+            seed=_SEED.value,
+        ),
     )
-    with quiet_native_code():
-        make_repeatable(request.threads)
-    summary = adapt(request, command="python -m netadapt_tf.adapt " + shlex.join(sys.argv[1:]))
-    print(closing_table(summary, request.run_dir))
 
 
 if __name__ == "__main__":

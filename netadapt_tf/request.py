@@ -1,61 +1,54 @@
-"""Everything that one adaptation is asked for."""
+"""Everything that the flags of `netadapt_tf.adapt` ask for."""
 
-import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from netadapt_tf.resources.budget import Budget
-from tflite_bench.target import Target, parse_target
+from netadapt_tf.settings import Settings
 
-_DEFAULT_TARGET = "host/cpu:1"
-_NO_INFLUENCE = ("budget", "run_dir", "table")
+NETWORKS = ("mobilenet_v1",)
 
 
 @dataclass(frozen=True)
 class Request:
-    """The flags of `netadapt_tf.adapt`, whose `--help` explains each."""
+    """The flags, which `--help` explains each."""
 
     network: str
-    alpha: float
-    resolution: int
+    alpha: float | None
+    resolution: int | None
     dataset: str
     budget: Budget
     run_dir: Path
-    table: Path
+    table: Path | None
     preprocessing: str
-    pretrain_epochs: int
     batch_size: int
-    initial_reduction: float
-    reduction_decay: float
-    short_term_steps: int
-    short_term_learning_rate: float
-    long_term_epochs: int
-    long_term_learning_rate: float
-    pick: str
-    filter_multiple: int
     holdout_images: int
     train_images: int | None
-    seed: int
     threads: int
+    allow_lambda: bool
+    trust_saved_model: bool
+    settings: Settings
 
-    def influential(self) -> dict[str, Any]:
-        """What changes results, as JSON values: two requests alike in this give the same networks.
+    @property
+    def is_from_file(self) -> bool:
+        """Whether the network is a file rather than one that can be built by name."""
+        return self.network not in NETWORKS
+
+    def identity(self) -> dict[str, Any]:
+        """What is adapted, data included, as JSON values.
 
         A network's file counts by its contents; once a run has begun it has its own copy and the file may be gone.
         """
         values = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in _NO_INFLUENCE
+            name: getattr(self, name)
+            for name in (
+                *("network", "alpha", "resolution", "dataset", "preprocessing", "batch_size"),
+                *("holdout_images", "train_images", "threads"),
+            )
         }
         file = Path(self.network)
         if file.is_file():
             values["network_sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
         return values
-
-    @property
-    def target(self) -> Target:
-        """Where latency is measured: the budget's target, or one thread here when the budget has none."""
-        return self.budget.target or parse_target(_DEFAULT_TARGET)

@@ -29,3 +29,10 @@ class Stopwatch:
         lap = {kind: round(seconds, 2) for kind, seconds in self._seconds.items()}
         self._begin, self._seconds = now, defaultdict(float)
         return lap
+
+
+def duration(seconds: float) -> str:
+    """About how long, as a person would say it."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -66,6 +66,12 @@ def narrow(network: tf_keras.Model, groups: Sequence[ChannelGroup], kept: Kept) 
     return narrower
 
 
+def fresh_copy(network: tf_keras.Model, seed: int) -> tf_keras.Model:
+    """The same network with the weights that its initialisers draw by seed."""
+    tf_keras.utils.set_random_seed(seed)
+    return tf_keras.Model.from_config(network.get_config())
+
+
 def _taken(value: np.ndarray, axes: Mapping[int, str], kept: Kept) -> np.ndarray:
     for axis, group in axes.items():
         if group in kept:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netadapt_tf.request import Request
+from netadapt_tf.resources.budget import Budget
 from netadapt_tf.search.journal import Journal
+from netadapt_tf.settings import Settings
+from netadapt_tf.training.task import ACCURACY, Metric
+from tflite_bench.target import Target
 
 _PACKAGES = ("tensorflow", "tf-keras", "ai-edge-litert", "numpy")
 
@@ -35,8 +38,11 @@ class Delivered:
 
 
 def summarise(
-    request: Request,
     command: str,
+    budget: Budget,
+    target: Target,
+    settings: Settings,
+    metric: Metric,
     journal: Journal,
     start: Delivered,
     adapted: Delivered,
@@ -48,18 +54,21 @@ def summarise(
     """The contents of `summary.json`.
 
     Args:
-        request: what was asked for.
-        command: how.
+        command: how it was asked for.
+        budget: what had to be met.
+        target: where latency was measured.
+        settings: how the network was adapted.
+        metric: what `accuracy` holds the values of.
         journal: where the time went.
         start: the starting network.
         adapted: the delivered network.
-        accuracy: of the `.tflite` files on the test split: `before`, `after_search` (which comes before the long-term
-            fine-tune) and `after`.
+        accuracy: of the `.tflite` files on the test set: `before`, `after_search` (which comes before the last stage)
+            and `after`.
         predicted_ms: latency of the adapted network by the table, corrected by the starting network's error.
         iterations: how many the search took.
         fingerprint: of the device.
     """
-    budget, target = request.budget, str(request.target)
+    place = str(target)
     asked = budget.limit(start.amount(budget.resource))
     reached = adapted.amount(budget.resource)
     seconds: Counter[str] = Counter()
@@ -70,9 +79,10 @@ def summarise(
     wall_s = {kind: round(total, 1) for kind, total in seconds.items()}
     return {
         "command": command,
-        "seed": request.seed,
+        "seed": settings.seed,
+        "final": settings.final,
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "target": {target: dict(fingerprint)},
+        "target": {place: dict(fingerprint)},
         "budgets": [
             {
                 "budget": budget.text,
@@ -82,9 +92,10 @@ def summarise(
                 "met": reached <= asked,
             }
         ],
+        "metric": {"name": metric.name, "larger_is_better": metric.larger_is_better},
         "accuracy": dict(accuracy),
         "latency_ms": {
-            target: {"before": start.latency_ms, "after": adapted.latency_ms, "predicted_after": predicted_ms}
+            place: {"before": start.latency_ms, "after": adapted.latency_ms, "predicted_after": predicted_ms}
         },
         "macs": {"before": start.macs, "after": adapted.macs},
         "parameters": {"before": start.parameters, "after": adapted.parameters},
@@ -97,9 +108,7 @@ def summarise(
 def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
     """What a run ends with: before and after, side by side, and where the files are."""
     rows = [("", "before", "after", "after / before")]
-    accuracy = summary["accuracy"]
-    points = 100 * (accuracy["after"] - accuracy["before"])
-    rows.append(("accuracy (test)", f"{accuracy['before']:.2%}", f"{accuracy['after']:.2%}", f"{points:+.2f} points"))
+    rows.append(_metric_row(summary["metric"]["name"], summary["accuracy"]))
     for target, latency in summary["latency_ms"].items():
         rows.append(_row(f"latency, ms ({target})", latency["before"], latency["after"], ".4f"))
         rows.append(_row("  predicted", latency["before"], latency["predicted_after"], ".4f"))
@@ -112,10 +121,19 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
             f"budget {budget['budget']}: {verdict}; "
             f"at most {budget['asked']:.4g} {budget['unit']}, measured {budget['reached']:.4g}"
         )
+    if not summary["iterations"]:
+        lines.append("The starting network was within the budget already; nothing was cut.")
     lines.append(f"{summary['iterations']} iterations, {summary['wall_s']['total'] / 60:.1f} minutes")
     for name in ("adapted.keras", "adapted.tflite", "start.tflite", "summary.json"):
         lines.append(f"  {run_dir / name}")
     return "\n".join(lines)
+
+
+def _metric_row(name: str, values: Mapping[str, float]) -> tuple[str, str, str, str]:
+    before, after = values["before"], values["after"]
+    if name == ACCURACY.name:
+        return f"{name} (test)", f"{before:.2%}", f"{after:.2%}", f"{100 * (after - before):+.2f} points"
+    return f"{name} (test)", f"{before:.4g}", f"{after:.4g}", f"{after - before:+.4g}"
 
 
 def _row(title: str, before: float, after: float, form: str) -> tuple[str, str, str, str]:

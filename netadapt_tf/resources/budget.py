@@ -1,6 +1,7 @@
 """Budgets and their grammar: `RESOURCE[@TARGET]=AMOUNT`."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tflite_bench.errors import UserError
@@ -77,3 +78,14 @@ def parse_budget(text: str) -> Budget:
         amount=number / 100 if unit == "%" else number * _UNITS[resource][unit],
         relative=unit == "%",
     )
+
+
+def only_budget(budgets: Sequence[str]) -> Budget:
+    """The one budget.
+
+    Raises:
+        UserError: none, several, or one that does not follow the grammar.
+    """
+    if isinstance(budgets, str) or len(budgets) != 1:
+        raise UserError(f"budgets should be a list of one budget; it is {budgets!r}")
+    return parse_budget(budgets[0])

@@ -61,6 +61,14 @@ class Latency:
             return math.inf
         return math.fsum(self._table.latency_ms(signature) for signature in signatures)
 
+    def by_layer(self, widths: Widths) -> list[tuple[SizedOperator, float]]:
+        """Every layer and its latency in milliseconds, in order of execution; infinite where it cannot be measured."""
+        self.prepare([widths])
+        return [
+            (layer, math.inf if signature in self._failed else self._table.latency_ms(signature))
+            for layer, signature in zip(self._network.layers(widths), self._signatures_of(widths), strict=True)
+        ]
+
     def measure(self, widths: Widths) -> Measurement:
         """Times the network at these widths and the starting network in turn, both made by editing."""
         return self._compare(Pair(self._start_tflite, self._network.resized(widths)))

@@ -21,26 +21,13 @@ from netadapt_tf.networks.narrowing import narrow
 from netadapt_tf.resources.resource import Measurement, Resource
 from netadapt_tf.search.proposals import Proposal, proposal_seed, propose
 from netadapt_tf.search.run_directory import RunDirectory
-from netadapt_tf.search.schedule import Schedule
 from netadapt_tf.search.selection import PICKS, Outcome, Standing, best_ratio
-from netadapt_tf.stopwatch import Stopwatch
-from netadapt_tf.training.datasets import Dataset
-from netadapt_tf.training.images import batches
-from netadapt_tf.training.stages import EVALUATION_BATCH, Recipe
+from netadapt_tf.settings import Settings
+from netadapt_tf.stopwatch import Stopwatch, duration
+from netadapt_tf.training.datasets import Datasets, batch_spec, endless
+from netadapt_tf.training.task import Task
 from netadapt_tf.training.trainer import Trainer, constant
 from tflite_bench.progress import progress
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to search; `netadapt_tf.adapt --help` explains each."""
-
-    schedule: Schedule
-    pick: str
-    filter_multiple: int
-    short_term_steps: int
-    short_term_learning_rate: float
-    recipe: Recipe
 
 
 @dataclass(frozen=True)
@@ -50,7 +37,7 @@ class Iterate:
     Attributes:
         iteration: its number.
         network: the network, fine-tuned as far as the search does.
-        accuracy: on the hold-out set.
+        accuracy: the task's metric on the hold-out set.
         cost: measured, in the unit of the budget's resource, relative to the search's first measurement.
         spread: by how much `cost` may be off.
     """
@@ -75,7 +62,8 @@ class Search:
         name: str,
         resource: Resource,
         limit: float,
-        data: Dataset,
+        datasets: Datasets,
+        task: Task,
         run: RunDirectory,
         settings: Settings,
         clock: Stopwatch,
@@ -86,7 +74,8 @@ class Search:
             name: of the budget's resource, as in the journal.
             resource: predicts and measures.
             limit: what the network may cost at the end, in the resource's unit.
-            data: training and hold-out images.
+            datasets: to fine-tune on, and to rank by.
+            task: the loss and the metric.
             run: where everything finished is kept.
             settings: how to search.
             clock: adds up where the time goes; each iteration takes a lap.
@@ -94,7 +83,8 @@ class Search:
         self._name = name
         self._resource = resource
         self._limit = limit
-        self._data = data
+        self._datasets = datasets
+        self._task = task
         self._run = run
         self._settings = settings
         self._clock = clock
@@ -144,7 +134,8 @@ class Search:
             )
         if not proposed.proposals:
             return None
-        trainer = Trainer(current.network, groups, self._settings.short_term_steps)
+        spec = batch_spec(self._datasets.holdout)
+        trainer = Trainer(current.network, self._task, spec, groups, self._settings.short_term_steps)
         weights = current.network.get_weights()
         outcomes, best_weights = self._short_term_fine_tunes(
             trainer, weights, current, iteration, proposed.proposals, proposed.meets_constraint
@@ -159,7 +150,8 @@ class Search:
         widths = widths_of(find_channel_groups(network))
         with self._clock("measure"):
             measured = relative_to(start.cost, self._resource.measure(widths))
-        following = Iterate(iteration, network, picked.accuracy, measured.value, measured.spread)
+        accuracy = self._task.metric.score(picked.score)
+        following = Iterate(iteration, network, accuracy, measured.value, measured.spread)
         self._run.save_iteration(iteration, network, widths)
         self._record(following, picked, constraint)
         return following
@@ -178,10 +170,11 @@ class Search:
             wall_s=self._clock.lap("search_overhead"),
         )
         logging.info(
-            "Iteration %d: %s keeps %d filters; hold-out accuracy %.4f; %s %.4g %s, predicted %.4g, budget %.4g.",
+            "Iteration %d: %s keeps %d filters; hold-out %s %.4f; %s %.4g %s, predicted %.4g, budget %.4g.",
             iterate.iteration,
             picked.group,
             picked.filters,
+            self._task.metric.name,
             iterate.accuracy,
             self._name,
             iterate.cost,
@@ -223,7 +216,7 @@ class Search:
                         predicted={self._name: proposal.cost},
                         wall_s=round(time.monotonic() - begin, 2),
                     )
-                outcome = Outcome(proposal.group, proposal.filters, proposal.cost, accuracy)
+                outcome = Outcome(proposal.group, proposal.filters, proposal.cost, self._task.metric.score(accuracy))
                 outcomes.append(outcome)
                 if self._pick(outcomes, current, meets_constraint) is outcome:
                     best_weights = tuned
@@ -233,22 +226,21 @@ class Search:
     def _short_term_fine_tune(
         self, trainer: Trainer, weights: Sequence[np.ndarray], iteration: int, proposal: Proposal
     ) -> tuple[list[np.ndarray], float]:
-        recipe = self._settings.recipe
-        seed = proposal_seed(recipe.seed, iteration, proposal.group)
+        seed = proposal_seed(self._settings.seed, iteration, proposal.group)
         with self._clock("short_term"):
             trainer.restart(weights, {proposal.group: proposal.kept}, seed)
             trainer.fit(
-                batches(self._data.train, recipe.batch_size, recipe.preprocessing, seed),
+                endless(self._datasets.train, seed),
                 self._settings.short_term_steps,
                 constant(self._settings.short_term_learning_rate),
             )
         with self._clock("evaluate"):
-            accuracy = trainer.accuracy(batches(self._data.holdout, EVALUATION_BATCH, recipe.preprocessing))
+            accuracy = trainer.evaluate(self._datasets.holdout)
         return trainer.network.get_weights(), accuracy
 
     def _pick(self, outcomes: Sequence[Outcome], current: Iterate, meets_constraint: bool) -> Outcome:
         pick = PICKS[self._settings.pick] if meets_constraint else best_ratio
-        return pick(outcomes, Standing(current.cost, current.accuracy))
+        return pick(outcomes, Standing(current.cost, self._task.metric.score(current.accuracy)))
 
     def _resumed(self, start: Iterate) -> Iterate:
         record = self._run.journal.last("iteration")
@@ -264,19 +256,12 @@ class Search:
         )
 
     def _report_time_left(self, start_cost: float, current: Iterate, per_iteration_s: float) -> None:
-        iterations, cost = 0, current.cost
-        while cost > self._limit and iterations < 1000:
-            iterations += 1
-            cost = self._settings.schedule.constraint(current.iteration + iterations, start_cost, cost, self._limit)
+        iterations = self._settings.schedule.iterations_left(current.iteration, start_cost, current.cost, self._limit)
         if iterations:
-            logging.info("About %d more iterations, %s.", iterations, _duration(iterations * per_iteration_s))
+            logging.info("About %d more iterations, %s.", iterations, duration(iterations * per_iteration_s))
 
 
 def relative_to(start_cost: float, measured: Measurement) -> Measurement:
     """A measurement on the scale of the search's first one: only its ratio to the starting network counts."""
     scale = start_cost / measured.start
     return Measurement(start_cost, measured.value * scale, measured.spread * scale)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

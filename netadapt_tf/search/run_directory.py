@@ -20,18 +20,20 @@ from tflite_bench.errors import UserError
 class RunDirectory:
     """The files of a run and where they are."""
 
-    def __init__(self, path: Path, request: Mapping[str, Any], budget: Budget) -> None:
+    def __init__(self, path: Path, request: Mapping[str, Any], budget: Budget, *, allow_lambda: bool = False) -> None:
         """Reads what is there; nothing is written before `claim`.
 
         Args:
             path: the directory.
             request: what was asked for, as far as it changes results; JSON values.
             budget: the same as before, or a lower one.
+            allow_lambda: whether its networks may hold programs, see `files.load_network`.
 
         Raises:
-            UserError: the directory belongs to another request.
+            UserError: the directory belongs to another request, or cannot be written.
         """
         self.path = path
+        self._allow_lambda = allow_lambda
         self._request = request
         self._budget = budget
         self._check(request, budget)
@@ -58,6 +60,9 @@ class RunDirectory:
     def _check(self, request: Mapping[str, Any], budget: Budget) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; --run_dir should name a folder")
+        nearest = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise UserError(f"the run directory {self.path} cannot be written; name another folder with --run_dir")
         earlier = self.read_json("config.json")
         if earlier is None:
             if self.path.exists() and any(not file.name.startswith(".") for file in self.path.iterdir()):
@@ -106,7 +111,11 @@ class RunDirectory:
 
     def load_iteration(self, iteration: int) -> tf_keras.Model:
         """An iteration's network."""
-        return load_network(self.iteration(iteration) / "network.keras")
+        return self.load_network(f"iterations/{iteration:03d}/network.keras")
+
+    def load_network(self, name: str) -> tf_keras.Model:
+        """A network that is kept here, by the name of its file."""
+        return load_network(self.path / name, allow_lambda=self._allow_lambda)
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file."""

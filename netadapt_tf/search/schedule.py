@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_LEAST_STEP = 1e-6  # as a share of the starting network's cost; smaller ones never arrive
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -25,3 +27,21 @@ class Schedule:
             limit: the budget, in the same unit.
         """
         return max(limit, current - start * self.initial_reduction * self.decay ** (iteration - 1))
+
+    def iterations_left(self, iteration: int, start: float, current: float, limit: float) -> int | None:
+        """How many iterations it takes when each just meets its constraint; None where the steps add up to too little.
+
+        Args:
+            iteration: how many are done.
+            start: cost of the starting network.
+            current: cost of the network now.
+            limit: the budget, in the same unit.
+        """
+        done = iteration
+        while current > limit:
+            done += 1
+            following = self.constraint(done, start, current, limit)
+            if following > limit and current - following < _LEAST_STEP * start:
+                return None
+            current = following
+        return done - iteration

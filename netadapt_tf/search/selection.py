@@ -12,21 +12,21 @@ class Outcome:
         group: the channel group it shrinks.
         filters: how many filters it leaves.
         cost: what the network is predicted to cost, in the budget's resource.
-        accuracy: on the hold-out set.
+        score: the task's metric on the hold-out set, so that larger is better.
     """
 
     group: str
     filters: int
     cost: float
-    accuracy: float
+    score: float
 
 
 @dataclass(frozen=True)
 class Standing:
-    """The network that the proposals started from: its cost and its accuracy on the hold-out set."""
+    """The network that the proposals started from: its cost and its score on the hold-out set."""
 
     cost: float
-    accuracy: float
+    score: float
 
 
 Pick = Callable[[Sequence[Outcome], Standing], Outcome]
@@ -34,7 +34,7 @@ Pick = Callable[[Sequence[Outcome], Standing], Outcome]
 
 def highest_accuracy(outcomes: Sequence[Outcome], _: Standing) -> Outcome:
     """The most accurate proposal, the first of equals (NetAdapt, Algorithm 1)."""
-    return max(outcomes, key=lambda outcome: outcome.accuracy)
+    return max(outcomes, key=lambda outcome: outcome.score)
 
 
 def best_ratio(outcomes: Sequence[Outcome], standing: Standing) -> Outcome:
@@ -45,7 +45,7 @@ def best_ratio(outcomes: Sequence[Outcome], standing: Standing) -> Outcome:
     """
 
     def rank(outcome: Outcome) -> tuple[int, float]:
-        lost, saved = standing.accuracy - outcome.accuracy, standing.cost - outcome.cost
+        lost, saved = standing.score - outcome.score, standing.cost - outcome.cost
         if saved <= 0:
             return 2, lost
         return (1, lost / saved) if lost > 0 else (0, lost * saved)

@@ -1,79 +1,96 @@
-"""Data sets by name, cut into the three parts that an adaptation needs."""
+"""The data that an adaptation learns from and is judged by, as `tf.data` sets of batches."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-import numpy as np
+import tensorflow as tf
+import tf_keras
 
-from netadapt_tf.training import fashion_mnist, image_folder
-from netadapt_tf.training.images import ImageSet, image_set, resized
 from tflite_bench.errors import UserError
 
-NAMES = "fashion_mnist_12k, fashion_mnist or folder:PATH (one sub-folder per class)"
-
-_ARRAYS: dict[str, Callable[[], fashion_mnist.Arrays]] = {
-    "fashion_mnist_12k": fashion_mnist.fashion_mnist_12k,
-    "fashion_mnist": fashion_mnist.fashion_mnist,
-}
+Shuffled = Callable[[int], tf.data.Dataset]
+"""seed -> one epoch, in an order that the seed decides."""
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """The parts of a data set.
+class Datasets:
+    """Batches of (images float32 [B, H, W, C], targets [B, ...]), each set finite; B may vary.
+
+    The training sets are best given as functions of a seed: every proposal then sees another order, and the same
+    one when an interrupted run goes on. A plain `tf.data.Dataset` is repeated as it is.
 
     Attributes:
-        train: the training set less the hold-out set; pre-training and short-term fine-tunes see only this.
-        holdout: ranks proposals, and nothing else.
-        full_train: both together, for the long-term fine-tune.
-        test: never looked at while searching.
+        train: one epoch; what proposals are fine-tuned on, and what a starting network is trained on.
+        holdout: ranks the proposals, and nothing else; no part of `train`.
+        test: only for the summary.
+        full_train: for the long-term fine-tune, usually `train` and `holdout` together; `train` where it is None.
     """
 
-    train: ImageSet
-    holdout: ImageSet
-    full_train: ImageSet
-    test: ImageSet
+    train: tf.data.Dataset | Shuffled
+    holdout: tf.data.Dataset
+    test: tf.data.Dataset
+    full_train: tf.data.Dataset | Shuffled | None = None
 
     @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return self.train.classes
+    def long_term(self) -> tf.data.Dataset | Shuffled:
+        """What the long-term fine-tune sees."""
+        return self.train if self.full_train is None else self.full_train
+
+    def check(self, network: tf_keras.Model) -> None:
+        """Sees that all sets can be fed to a network.
+
+        Raises:
+            UserError: a set of another form, or without an end or a batch.
+        """
+        wanted = network.input_shape[1:]
+        for name in ("train", "holdout", "test", "full_train"):
+            dataset = getattr(self, name)
+            if dataset is None:
+                continue
+            spec = epoch(dataset, 0).element_spec
+            if not isinstance(spec, tuple) or len(spec) != 2 or not isinstance(spec[0], tf.TensorSpec):
+                raise UserError(f"the data set {name} should yield batches (images, targets); it yields {spec}")
+            images = spec[0]
+            if images.dtype != tf.float32 or not images.shape.is_compatible_with([None, *wanted]):
+                raise UserError(
+                    f"the data set {name} yields images {images.dtype.name} {images.shape}; {network.name} takes "
+                    f"float32 (batch, {', '.join(map(str, wanted))})"
+                )
+            steps_per_epoch(dataset, name)
 
 
-def load_dataset(name: str, resolution: int, holdout_images: int, train_images: int | None, seed: int) -> Dataset:
-    """Loads a data set at a resolution.
+def epoch(dataset: tf.data.Dataset | Shuffled, seed: int) -> tf.data.Dataset:
+    """One epoch."""
+    return dataset if isinstance(dataset, tf.data.Dataset) else dataset(seed)
 
-    Args:
-        name: one of `NAMES`.
-        resolution: height and width in pixels; images are resized bilinearly.
-        holdout_images: size of the hold-out set, cut from the training set by seed, of every class its share.
-        train_images: size of the training set, hold-out set included: a balanced part by seed; None for all.
-        seed: of both cuts.
+
+def endless(dataset: tf.data.Dataset | Shuffled, seed: int) -> tf.data.Dataset:
+    """Epoch after epoch."""
+    return epoch(dataset, seed).repeat()
+
+
+def steps_per_epoch(dataset: tf.data.Dataset | Shuffled, name: str = "train") -> int:
+    """Batches of one epoch.
 
     Raises:
-        UserError: an unknown name, data that cannot be had, or sizes that do not fit it.
+        UserError: the set has no end or no batch, or cannot tell how many it has.
     """
-    if name in _ARRAYS:
-        train_pixels, train_labels, test_pixels, test_labels = _ARRAYS[name]()
-        train = _from_array(train_pixels, train_labels, resolution)
-        test = _from_array(test_pixels, test_labels, resolution)
-    elif name.startswith("folder:"):
-        train, test = image_folder.load(Path(name.removeprefix("folder:")), resolution, seed)
-    else:
-        raise UserError(f"unknown data set {name!r}; it should be {NAMES}")
-    if train_images is not None:
-        if not 0 < train_images <= len(train):
-            raise UserError(f"--train_images={train_images}: {name} has {len(train)} training images")
-        train = train.balanced_part(train_images, seed)
-    if not 0 < holdout_images < len(train):
-        raise UserError(f"--holdout_images={holdout_images} should leave some of the {len(train)} training images")
-    full_train = train.in_memory()
-    holdout, rest = full_train.split(holdout_images, seed)
-    return Dataset(train=rest, holdout=holdout, full_train=full_train, test=test.in_memory())
+    count = int(epoch(dataset, 0).cardinality())
+    if count == tf.data.INFINITE_CARDINALITY:
+        raise UserError(f"the data set {name} has no end; give one epoch (without repeat())")
+    if count == tf.data.UNKNOWN_CARDINALITY:
+        raise UserError(
+            f"the data set {name} cannot tell how many batches it has; say it with "
+            "dataset.apply(tf.data.experimental.assert_cardinality(batches))"
+        )
+    if count == 0:
+        raise UserError(f"the data set {name} has no batch")
+    return count
 
 
-def _from_array(images: np.ndarray, labels: np.ndarray, resolution: int) -> ImageSet:
-    source = image_set(images, labels, fashion_mnist.CLASSES)
-    return ImageSet(
-        lambda index: resized(source.load(index), resolution), source.labels, source.indices, source.classes
+def batch_spec(dataset: tf.data.Dataset | Shuffled) -> tuple[Any, ...]:
+    """Types and shapes of its batches, of any size: what a step is traced for."""
+    return tf.nest.map_structure(
+        lambda spec: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype), epoch(dataset, 0).element_spec
     )

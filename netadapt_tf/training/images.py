@@ -48,7 +48,7 @@ class ImageSet:
         return replace(self, indices=self.indices[balanced_sample(self.own_labels, count, seed)])
 
     def examples(self, seed: int | None = None) -> tf.data.Dataset:
-        """The images in order, or endlessly in a new random order each time round.
+        """The images in order, or in a random order by seed, another one at each repetition.
 
         Returns:
             A data set of (uint8 [R, R, 1 or 3], int64 []).
@@ -56,7 +56,7 @@ class ImageSet:
         labels = tf.constant(self.labels)
         order = tf.data.Dataset.from_tensor_slices(self.indices)
         if seed is not None:
-            order = order.shuffle(len(self), seed=seed, reshuffle_each_iteration=True).repeat()
+            order = order.shuffle(len(self), seed=seed, reshuffle_each_iteration=True)
         return order.map(
             lambda index: (self.load(index), labels[index]), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
@@ -92,14 +92,14 @@ def batches(images: ImageSet, batch_size: int, preprocessing: str, seed: int | N
 
     Args:
         images: where the batches come from.
-        batch_size: images a batch; without a seed the last batch may be smaller.
+        batch_size: images a batch, if there are as many; without a seed the last batch may be smaller.
         preprocessing: `tf`, `torch`, `caffe` or `none`, as `tf_keras.applications` names the ranges.
-        seed: of an endless shuffled stream for training; None for one pass in order.
+        seed: of a shuffled epoch for training; None for one pass in order.
 
     Returns:
         A data set of (float32 [B, R, R, 3], int64 [B]).
     """
-    batched = images.examples(seed).batch(batch_size, drop_remainder=seed is not None)
+    batched = images.examples(seed).batch(min(batch_size, len(images)), drop_remainder=seed is not None)
     return batched.map(
         lambda pixels, labels: (network_input(pixels, preprocessing), labels), num_parallel_calls=tf.data.AUTOTUNE
     ).prefetch(2)

@@ -8,6 +8,7 @@ computes what the narrower one would, without building and tracing that (2 to 3 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +16,7 @@ import tf_keras
 
 from netadapt_tf.networks.channel_groups import ChannelGroup
 from netadapt_tf.networks.narrowing import Kept
+from netadapt_tf.training.task import Task
 from tflite_bench.progress import progress
 
 MOMENTUM = 0.9
@@ -25,15 +27,22 @@ LearningRates = Callable[[int], float]
 
 
 class Trainer:
-    """Trains a network in place, and measures its accuracy."""
+    """Trains a network in place, and evaluates it."""
 
     def __init__(
-        self, network: tf_keras.Model, groups: Sequence[ChannelGroup] = (), stage_steps: int | None = None
+        self,
+        network: tf_keras.Model,
+        task: Task,
+        spec: tuple[Any, ...],
+        groups: Sequence[ChannelGroup] = (),
+        stage_steps: int | None = None,
     ) -> None:
         """Prepares the step; it is traced when first used.
 
         Args:
-            network: float32 [B, R, R, 3] -> class scores [B, classes].
+            network: float32 [B, H, W, C] -> outputs [B, ...].
+            task: the loss and the metric.
+            spec: of its batches, see `datasets.batch_spec`.
             groups: channel groups; `set_masks` may thin those that are not locked.
             stage_steps: how many steps one `fit` has. Batch norm's moving statistics, which Keras lets follow over
                 hundreds of steps, then follow within these, or a short fine-tune would be judged by statistics of
@@ -47,14 +56,13 @@ class Trainer:
             for group in self._groups
             for reader in group.readers
         }
-        self._loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_in_softmax(network))
+        self._loss = task.loss
+        self._metric = task.metric.make()
         self._optimizer = tf_keras.optimizers.SGD(momentum=MOMENTUM, nesterov=True)
         self._optimizer.build(network.trainable_variables)
-        images = tf.TensorSpec([None, *network.input_shape[1:]], tf.float32)
-        labels = tf.TensorSpec([None], tf.int64)
         rate = tf.TensorSpec([], tf.float32)
-        self._step = tf.function(self._training_step, input_signature=[images, labels, rate])
-        self._count = tf.function(self._correct_answers, input_signature=[images, labels])
+        self._step = tf.function(self._training_step, input_signature=[*spec, rate])
+        self._judge = tf.function(self._evaluation_step, input_signature=spec)
 
     def set_masks(self, kept: Kept) -> None:
         """Removes channels from the network's working; the channels of groups not named all count again.
@@ -90,7 +98,7 @@ class Trainer:
         """Trains for a number of steps.
 
         Args:
-            batches: endless, of (float32 [B, R, R, 3], int64 [B]).
+            batches: endless, of (float32 [B, H, W, C], targets [B, ...]).
             steps: how many.
             learning_rates: by step.
             what: names the progress bar; none without it.
@@ -100,32 +108,30 @@ class Trainer:
         """
         loss = tf.constant(float("nan"))
         with progress(what, steps if what else 0) as bar:
-            for step, (images, labels) in zip(range(steps), batches):  # noqa: B905 - batches are endless
-                loss = self._step(images, labels, tf.constant(learning_rates(step), tf.float32))
+            for step, (images, targets) in zip(range(steps), batches):  # noqa: B905 - batches are endless
+                loss = self._step(images, targets, tf.constant(learning_rates(step), tf.float32))
                 bar.update()
         return float(loss)
 
-    def accuracy(self, batches: Iterable) -> float:
-        """Share of right answers over one pass of (float32 [B, R, R, 3], int64 [B])."""
-        correct, total = 0, 0
-        for images, labels in batches:
-            correct += int(self._count(images, labels))
-            total += len(labels)
-        return correct / total
+    def evaluate(self, batches: Iterable) -> float:
+        """The metric over one pass of (float32 [B, H, W, C], targets [B, ...])."""
+        self._metric.reset_state()
+        for images, targets in batches:
+            self._judge(images, targets)
+        return float(self._metric.result())
 
-    def _training_step(self, images: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
+    def _training_step(self, images: tf.Tensor, targets: Any, learning_rate: tf.Tensor) -> tf.Tensor:
         self._optimizer.learning_rate.assign(learning_rate)
         with tf.GradientTape() as tape, _batch_norm_momentum(self.network, self._max_momentum):
-            loss = self._loss(labels, self.network(images, training=True))
+            loss = tf.reduce_mean(self._loss(targets, self.network(images, training=True)))
             loss += tf.add_n(self.network.losses) if self.network.losses else 0.0
         variables = self.network.trainable_variables
         self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         self._hold_masked()
         return loss
 
-    def _correct_answers(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        answers = tf.argmax(self.network(images, training=False), axis=-1)  # [B]
-        return tf.reduce_sum(tf.cast(answers == labels, tf.int32))
+    def _evaluation_step(self, images: tf.Tensor, targets: Any) -> None:
+        self._metric.update_state(targets, self.network(images, training=False))
 
     def _hold_masked(self) -> None:
         for reader, mask in self._masks.items():
@@ -144,14 +150,6 @@ def _batch_norm_momentum(network: tf_keras.Model, at_most: float) -> Iterator[No
     finally:
         for layer, momentum in own.items():
             layer.momentum = momentum
-
-
-def ends_in_softmax(network: tf_keras.Model) -> bool:
-    """Whether the network's output are probabilities rather than logits."""
-    last = network.layers[-1]
-    return isinstance(last, tf_keras.layers.Softmax) or (
-        getattr(getattr(last, "activation", None), "__name__", "") == "softmax"
-    )
 
 
 def constant(learning_rate: float) -> LearningRates:

@@ -1,11 +1,14 @@
 """The real binary on real data: small here, the README's own command among the slow ones."""
 
 import json
+import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,9 @@ import tf_keras
 
 from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import load_network
-from netadapt_tf.training.datasets import load_dataset
-from netadapt_tf.training.stages import tflite_accuracy
+from netadapt_tf.training.image_dataset import load_image_dataset
+from netadapt_tf.training.stages import evaluate_tflite
+from netadapt_tf.training.task import ACCURACY
 from tflite_bench.graph import Graph
 from tflite_bench.host import HostMeter
 from tflite_bench.target import parse_target
@@ -51,9 +55,9 @@ def check_delivery(run_dir: Path, at_most: float, resolution: int) -> dict:
     assert compared.ratio <= at_most
     (budget,) = summary["budgets"]
     assert budget["met"] == (budget["reached"] <= budget["asked"])
-    test = load_dataset("fashion_mnist_12k", resolution, 100, None, 0).test
-    assert summary["accuracy"]["before"] == tflite_accuracy(start.read_bytes(), test, "tf")
-    assert summary["accuracy"]["after"] == tflite_accuracy(adapted.read_bytes(), test, "tf")
+    test = load_image_dataset("fashion_mnist_12k", resolution, 100, None, 0).datasets(128, "tf").test
+    assert summary["accuracy"]["before"] == evaluate_tflite(start.read_bytes(), ACCURACY, test)
+    assert summary["accuracy"]["after"] == evaluate_tflite(adapted.read_bytes(), ACCURACY, test)
     network = load_network(run_dir / "adapted.keras")
     last = run_dir / "iterations" / f"{summary['iterations']:03d}"
     assert json.loads((last / "widths.json").read_text()) == widths_of(find_channel_groups(network))
@@ -91,20 +95,52 @@ def test_a_tiny_adaptation_from_start_to_end(tmp_path):
     assert "Traceback" not in other.stderr
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        ("--budget=latency@host/cpu:1=fast --run_dir=x", "latency@host/cpu:1=60%"),
-        ("--budget=macs=50% --run_dir=x --network=resnet.keras", "no file resnet.keras"),
-        ("--run_dir=x", "--budget"),
-    ],
-)
-def test_mistakes_get_one_sentence(flags, said, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
-    result = subprocess.run(command(flags), capture_output=True, text=True, timeout=120, cwd=tmp_path)
-    assert result.returncode == 2
-    assert said in result.stderr
-    assert "Traceback" not in result.stderr
+def test_a_dry_run_says_what_would_be_done_and_trains_nothing(tmp_path):
+    run_dir, table = tmp_path / "run", tmp_path / "table.sqlite"
+    text = succeeded(adapt(TINY, budget="latency@host/cpu:1=70%", run_dir=run_dir, table=table, dry_run=True))
+    assert not run_dir.exists()
+    for line in (
+        "  conv_pw_3: 32 filters",
+        "    read by conv_pw_4",
+        "locked: predictions (Activation) mixes them",
+        "DEPTHWISE_CONV_2D  conv_dw_13",
+        "budget latency@host/cpu:1=70%: can be met; now ",
+        "least reachable ",
+    ):
+        assert line in text
+    assert re.search(r"about \d+ iterations of \d+ proposals, .* in all: pre-training ", text)
+    with closing(sqlite3.connect(table)) as database:
+        assert database.execute("SELECT count(*) FROM entries").fetchone()[0] > 100
+
+    text = succeeded(adapt(TINY, budget="latency@host/cpu:1=1%", run_dir=run_dir, table=table, dry_run=True))
+    assert "CANNOT be met" in text
+    assert "iterations" not in text
+
+
+def test_a_budget_already_met_is_said_and_the_start_delivered(tmp_path):
+    run_dir = tmp_path / "run"
+    result = adapt(TINY, budget="macs=100%", run_dir=run_dir)
+    assert "within the budget already" in succeeded(result)
+    assert "within the budget already" in result.stderr
+    assert (run_dir / "adapted.tflite").read_bytes() == (run_dir / "start.tflite").read_bytes()
+    assert (run_dir / "adapted.keras").exists()
+    assert json.loads((run_dir / "summary.json").read_text())["iterations"] == 0
+
+
+def test_interrupted_it_says_how_to_go_on(tmp_path):
+    run_dir = tmp_path / "run"
+    flags = {"budget": "macs=50%", "run_dir": run_dir}
+    process = subprocess.Popen(command(TINY, **flags), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 300
+    while not (run_dir / "start.tflite").exists():
+        assert process.poll() is None, "it ended before it could be interrupted"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted. The same command goes on from what was finished." in errors
+    assert "Traceback" not in errors
 
 
 @pytest.mark.slow

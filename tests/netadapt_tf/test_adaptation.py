@@ -1,13 +1,139 @@
+import dataclasses
+import json
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import tensorflow as tf
+import tf_keras
 
-from netadapt_tf import adaptation
+import netadapt_tf
+from netadapt_tf import Datasets, Metric, Settings, UserError, adapt_network, adaptation
+from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.networks.files import load_network
 from netadapt_tf.reporting.summary import Delivered
 from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.search.netadapt import Iterate
 from netadapt_tf.stopwatch import Stopwatch
+from netadapt_tf.training.task import classification
+from tests.tiny_networks import randomised, tiny_cnn
+from tflite_bench import runtime
+
+QUICK = Settings(initial_reduction=0.2, short_term_steps=2, long_term_epochs=1, filter_multiple=2)
+
+
+def four_corners(count: int = 96, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Images whose bright corner tells their class."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % 4
+    images = generator.uniform(-1, 0, (count, 8, 8, 3)).astype(np.float32)
+    for image, label in zip(images, labels, strict=True):
+        image[4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 1
+    return images, labels
+
+
+def corner_datasets() -> Datasets:
+    def part(seed: int) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensor_slices(four_corners(seed=seed)).batch(16)
+
+    return Datasets(train=lambda seed: part(0).shuffle(8, seed=seed), holdout=part(1), test=part(2))
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("adapted") / "run"
+    network = tiny_cnn()
+    before = network.get_weights()
+    result = adapt_network(network, corner_datasets(), ["macs=60%"], run_dir, settings=QUICK)
+    for old, new in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new, "the caller's network was changed")
+    return result
+
+
+def test_python_gets_what_was_delivered(adapted):
+    (budget,) = adapted.budgets
+    assert budget.met
+    assert budget.reached <= budget.asked
+    assert adapted.widths == widths_of(find_channel_groups(adapted.network))
+    assert adapted.widths != widths_of(find_channel_groups(tiny_cnn()))
+    assert adapted.summary == json.loads((adapted.keras_path.parent / "summary.json").read_text())
+    images, _ = four_corners(8, seed=2)
+    answers = adapted.network(images).numpy()
+    np.testing.assert_allclose(load_network(adapted.keras_path)(images), answers, atol=1e-6)
+    np.testing.assert_allclose(runtime.outputs(adapted.tflite_path.read_bytes(), images), answers, atol=1e-4)
+
+
+def test_a_finished_run_is_repeated_and_another_network_refused(adapted):
+    run_dir = adapted.keras_path.parent
+    again = adapt_network(tiny_cnn(), corner_datasets(), ["macs=60%"], run_dir, settings=QUICK)
+    assert again.summary == adapted.summary
+    other = randomised(tiny_cnn(), seed=1)
+    with pytest.raises(UserError, match="network_sha256"):
+        adapt_network(other, corner_datasets(), ["macs=60%"], run_dir, settings=QUICK)
+
+
+def test_a_network_that_answers_numbers_is_adapted_by_its_own_loss_and_metric(tmp_path):
+    """Regression: how bright an image is; the error should be small."""
+    layers = tf_keras.layers
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(12, 3, activation="relu", name="a")(images)
+    x = layers.Conv2D(12, 3, activation="relu", name="b")(x)
+    network = tf_keras.Model(images, layers.Dense(1, name="brightness")(layers.GlobalAveragePooling2D()(x)))
+    pixels = np.random.default_rng(0).uniform(-1, 1, (64, 1, 1, 3)).astype(np.float32) + np.zeros(
+        (1, 8, 8, 1), np.float32
+    )
+    batches = tf.data.Dataset.from_tensor_slices((pixels, pixels.mean((1, 2, 3), keepdims=True)[:, 0, 0])).batch(16)
+    result = adapt_network(
+        network,
+        Datasets(batches, batches, batches),
+        ["parameters=60%"],
+        tmp_path / "run",
+        loss=tf_keras.losses.MeanSquaredError(),
+        metric=Metric("mean absolute error", tf_keras.metrics.MeanAbsoluteError, larger_is_better=False),
+        settings=Settings(
+            pretrain_epochs=20, initial_reduction=0.2, short_term_steps=4, long_term_epochs=20, filter_multiple=4
+        ),
+    )
+    assert result.budgets[0].met
+    assert result.metric["after"] < 0.3 < float(np.abs(pixels.mean((1, 2, 3))).mean()) + 0.3
+    assert result.summary["metric"] == {"name": "mean absolute error", "larger_is_better": False}
+    truth = np.abs(runtime.outputs(result.tflite_path.read_bytes(), pixels) - pixels.mean((1, 2, 3))[:, None]).mean()
+    assert result.metric["after"] == pytest.approx(truth, rel=1e-4)
+
+
+def test_retraining_begins_with_fresh_weights(tmp_path, adapted):
+    settings = dataclasses.replace(QUICK, final="retrain", long_term_learning_rate=0.0)
+    fresh = adapt_network(tiny_cnn(), corner_datasets(), ["macs=60%"], tmp_path / "run", settings=settings)
+    assert fresh.widths == adapted.widths
+    assert fresh.summary["final"] == "retrain"
+    searched = load_network(tmp_path / "run" / "iterations" / f"{fresh.summary['iterations']:03d}" / "network.keras")
+    kernels = (network.get_layer("first").get_weights()[0] for network in (fresh.network, searched))
+    assert np.abs(np.subtract(*kernels)).max() > 0.05
+    assert np.all(fresh.network.get_layer("classifier").get_weights()[1] == 0), "a bias that was not initialised anew"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"budgets": "macs=60%"}, "list of one budget"),
+        ({"budgets": ["macs=60%", "parameters=60%"]}, "list of one budget"),
+        ({"budgets": ["macs=1%"]}, "cannot be reached"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, change, said):
+    asked = {"network": tiny_cnn(), "datasets": corner_datasets(), "budgets": ["macs=60%"], "run_dir": tmp_path / "run"}
+    with pytest.raises(UserError) as error:
+        adapt_network(**(asked | change), settings=QUICK)
+    assert said in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_packages_names_are_there():
+    for name in netadapt_tf.__all__:
+        assert getattr(netadapt_tf, name).__name__ == name
+    with pytest.raises(AttributeError, match="adapt_netwrok"):
+        netadapt_tf.adapt_netwrok  # noqa: B018
 
 
 def searched(
@@ -25,19 +151,23 @@ def searched(
 
     costs = iter(delivered)
     monkeypatch.setattr(adaptation, "Search", FakeSearch)
-    monkeypatch.setattr(adaptation, "convert", lambda network: b"")
-    monkeypatch.setattr(adaptation, "_settings", lambda request: None)
     monkeypatch.setattr(adaptation, "_measured_start", lambda *_: Iterate(0, None, 0.9, 100.0, 0.0))
-    monkeypatch.setattr(adaptation, "_long_term_fine_tune", lambda *_: None)
+    monkeypatch.setattr(adaptation, "_last_stage", lambda *_: None)
     monkeypatch.setattr(
-        adaptation, "_delivered_costs", lambda *_: (Delivered(0, 0, 0, 100.0), Delivered(0, 0, 0, next(costs)))
+        adaptation, "_delivered", lambda *_: (b"", Delivered(0, 0, 0, 100.0), Delivered(0, 0, 0, next(costs)))
     )
-    request: Any = SimpleNamespace(budget=parse_budget(f"latency@host/cpu:1={budget}"))
-    start: Any = SimpleNamespace(widths={}, deployed=None)
-    resources: Any = SimpleNamespace(budgeted=SimpleNamespace(unit=""), latency=None)
-    run: Any = SimpleNamespace(write_bytes=lambda name, content: None)
     nothing: Any = None
-    adaptation._adapt_within_budget(request, start, resources, nothing, run, Stopwatch())
+    work = adaptation._Work(
+        parse_budget(f"latency@host/cpu:1={budget}"),
+        Settings(),
+        nothing,
+        classification(tiny_cnn()),
+        nothing,
+        Stopwatch(),
+    )
+    start: Any = SimpleNamespace(widths={}, deployed=None)
+    costs_of_start: Any = SimpleNamespace(budgeted=SimpleNamespace(unit=""), latency=None)
+    adaptation._adapt_within_budget(work, start, costs_of_start)
     return limits
 
 
@@ -55,6 +185,12 @@ def test_where_nothing_more_can_be_saved_it_ends(monkeypatch):
     assert searched(monkeypatch, [80.0], reachable=75.0) == [60.0]
 
 
-def test_the_start_itself_is_not_cut_for_the_noise_of_its_ratio_to_itself(monkeypatch):
-    assert searched(monkeypatch, [100.2], budget="100%", iterations=0) == [100.0]
+def test_a_start_that_turns_out_slower_than_an_absolute_budget_is_cut_after_all(monkeypatch):
     assert len(searched(monkeypatch, [100.2, 99.0], budget="100ms", iterations=0)) == 2
+
+
+def test_a_start_within_budget_is_delivered_as_it_is(tmp_path):
+    result = adapt_network(tiny_cnn(), corner_datasets(), ["latency@host/cpu:1=100%"], tmp_path / "run", settings=QUICK)
+    assert result.summary["iterations"] == 0
+    assert result.budgets[0].met
+    assert result.tflite_path.read_bytes() == (tmp_path / "run" / "start.tflite").read_bytes()

@@ -3,7 +3,7 @@ from tf_keras import layers
 
 from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
-from netadapt_tf.training.trainer import Trainer
+from tests.tiny_training import classifier_trainer
 
 
 def test_groups_of_mobilenet_v1():
@@ -87,7 +87,7 @@ def test_locked_groups_can_be_trained():
     images = layers.Input((8, 8, 3))
     x = layers.Conv2D(4, 1, groups=2, name="grouped")(layers.Conv2D(4, 1, name="a")(images))
     network = tf_keras.Model(images, layers.Dense(2, activation="softmax")(layers.GlobalMaxPooling2D()(x)))
-    Trainer(network, find_channel_groups(network)).set_masks({})
+    classifier_trainer(network, find_channel_groups(network)).set_masks({})
 
 
 def test_reshape_of_single_positions_is_followed():

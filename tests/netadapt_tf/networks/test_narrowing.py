@@ -6,8 +6,8 @@ from tf_keras import layers
 from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import load_network, save_network
 from netadapt_tf.networks.narrowing import narrow, parameter_count
-from netadapt_tf.training.trainer import Trainer
 from tests.tiny_networks import randomised, tiny_cnn
+from tests.tiny_training import classifier_trainer
 
 
 def random_choice(network: tf_keras.Model, seed: int) -> dict[str, np.ndarray]:
@@ -26,7 +26,7 @@ def masked(network: tf_keras.Model, kept: dict[str, np.ndarray]) -> tf_keras.Mod
     """A copy whose removed channels are read by nobody."""
     copy = tf_keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
-    Trainer(copy, find_channel_groups(copy)).set_masks(kept)
+    classifier_trainer(copy, find_channel_groups(copy)).set_masks(kept)
     return copy
 
 
@@ -95,10 +95,10 @@ def test_training_step_changes_kept_weights_alike():
     images = images_for(network, 16)
     labels = np.arange(16) % 4
     narrower = narrow(network, groups, kept)
-    wide_trainer = Trainer(network, groups)
+    wide_trainer = classifier_trainer(network, groups)
     wide_trainer.restart(network.get_weights(), kept, seed=0)
     before = narrower.get_weights()
-    narrow_trainer = Trainer(narrower)
+    narrow_trainer = classifier_trainer(narrower)
     batch = [(images, labels)] * 3
     wide_trainer.fit(batch, 3, lambda step: 0.1)
     narrow_trainer.fit(batch, 3, lambda step: 0.1)

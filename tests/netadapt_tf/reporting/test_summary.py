@@ -1,20 +1,14 @@
 from pathlib import Path
-from typing import Any
 
 from netadapt_tf.reporting.summary import Delivered, closing_table, summarise
-from netadapt_tf.request import Request
 from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.search.journal import Journal
-
-
-def request(budget: str) -> Request:
-    values: dict[str, Any] = dict.fromkeys(Request.__dataclass_fields__, 0)
-    values.update(budget=parse_budget(budget), run_dir=Path("run"), table=Path("table"))
-    return Request(**values)
-
+from netadapt_tf.settings import Settings
+from netadapt_tf.training.task import ACCURACY
+from tflite_bench.target import parse_target
 
 START = Delivered(parameters=2000, macs=4000, tflite_bytes=9000, latency_ms=0.2)
-ACCURACY = {"before": 0.9, "after_search": 0.85, "after": 0.89}
+VALUES = {"before": 0.9, "after_search": 0.85, "after": 0.89}
 ADAPTED = Delivered(parameters=1000, macs=1500, tflite_bytes=5000, latency_ms=0.11)
 
 
@@ -23,7 +17,20 @@ def summary(tmp_path, budget: str) -> dict:
     journal.append("iteration", iteration=1, wall_s={"measure": 2.0, "short_term": 3.0})
     journal.append("proposal", iteration=1, wall_s=3.0)
     journal.append("iteration", iteration=2, wall_s={"measure": 1.0, "long_term": 4.0})
-    return summarise(request(budget), "the command", journal, START, ADAPTED, ACCURACY, 0.108, 2, {"cpu": "a"})
+    return summarise(
+        command="the command",
+        budget=parse_budget(budget),
+        target=parse_target("host/cpu:1"),
+        settings=Settings(seed=3),
+        metric=ACCURACY,
+        journal=journal,
+        start=START,
+        adapted=ADAPTED,
+        accuracy=VALUES,
+        predicted_ms=0.108,
+        iterations=2,
+        fingerprint={"cpu": "a"},
+    )
 
 
 def test_contents_are_those_of_the_contract(tmp_path):
@@ -31,6 +38,8 @@ def test_contents_are_those_of_the_contract(tmp_path):
     assert result["budgets"] == [
         {"budget": "latency@host/cpu:1=60%", "asked": 0.12, "reached": 0.11, "unit": "ms", "met": True}
     ]
+    assert (result["seed"], result["final"], result["command"]) == (3, "fine_tune", "the command")
+    assert result["metric"] == {"name": "accuracy", "larger_is_better": True}
     assert result["accuracy"] == {"before": 0.9, "after_search": 0.85, "after": 0.89}
     assert result["latency_ms"] == {"host/cpu:1": {"before": 0.2, "after": 0.11, "predicted_after": 0.108}}
     assert result["macs"] == {"before": 4000, "after": 1500}
@@ -50,3 +59,13 @@ def test_the_table_reads_at_a_glance(tmp_path):
     assert lines[1].split() == ["accuracy", "(test)", "90.00%", "89.00%", "-1.00", "points"]
     assert lines[2].split() == ["latency,", "ms", "(host/cpu:1)", "0.2000", "0.1100", "55.0%"]
     assert lines[-4].strip() == "runs/demo/adapted.keras"
+
+
+def test_a_start_within_budget_and_another_metric_are_said(tmp_path):
+    result = summary(tmp_path, "latency@host/cpu:1=60%") | {
+        "iterations": 0,
+        "metric": {"name": "mean squared error", "larger_is_better": False},
+    }
+    text = closing_table(result, Path("run"))
+    assert "within the budget already" in text
+    assert text.splitlines()[1].split() == ["mean", "squared", "error", "(test)", "0.9", "0.89", "-0.01"]

@@ -3,28 +3,29 @@ import itertools
 
 import numpy as np
 import pytest
+import tf_keras
 
 from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.resource import Measurement
-from netadapt_tf.search.netadapt import Iterate, Search, Settings, relative_to
+from netadapt_tf.search.netadapt import Iterate, Search, relative_to
 from netadapt_tf.search.run_directory import RunDirectory
-from netadapt_tf.search.schedule import Schedule
+from netadapt_tf.settings import Settings
 from netadapt_tf.stopwatch import Stopwatch
-from netadapt_tf.training.datasets import Dataset
+from netadapt_tf.training.datasets import Datasets
+from netadapt_tf.training.image_dataset import ImageDataset
 from netadapt_tf.training.images import image_set
-from netadapt_tf.training.stages import Recipe
+from netadapt_tf.training.task import Metric, Task, classification
 from netadapt_tf.training.trainer import Trainer
 from tests.tiny_networks import tiny_cnn
 
 SETTINGS = Settings(
-    schedule=Schedule(initial_reduction=0.15, decay=0.9),
-    pick="highest_accuracy",
+    initial_reduction=0.15,
+    reduction_decay=0.9,
     filter_multiple=2,
     short_term_steps=3,
     short_term_learning_rate=0.05,
-    recipe=Recipe(batch_size=16, preprocessing="tf", seed=0),
 )
 START_WIDTHS = {"first": 8, "second": 12}
 
@@ -34,7 +35,7 @@ def cost(widths) -> int:
 
 
 @pytest.fixture(scope="module")
-def data() -> Dataset:
+def data() -> Datasets:
     """Four classes told apart by which corner is bright."""
     generator = np.random.default_rng(0)
     labels = np.arange(96) % 4
@@ -43,7 +44,17 @@ def data() -> Dataset:
         image[4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 120
     everything = image_set(images, labels, 4)
     holdout, train = everything.split(32, seed=0)
-    return Dataset(train=train, holdout=holdout, full_train=everything, test=holdout)
+    return ImageDataset(train=train, holdout=holdout, full_train=everything, test=holdout).datasets(16, "tf")
+
+
+def test_a_metric_that_should_be_small_is_made_small(tmp_path, data):
+    cross_entropy = Metric("loss", tf_keras.metrics.SparseCategoricalCrossentropy, larger_is_better=False)
+    task = Task(tf_keras.losses.SparseCategoricalCrossentropy(), cross_entropy)
+    _, run = search(tmp_path, data, task=task)
+    for record in run.journal.events("iteration"):
+        offered = [r["accuracy"] for r in run.journal.events("proposal") if r["iteration"] == record["iteration"]]
+        assert record["accuracy"] == min(offered)
+        assert len(set(offered)) == len(offered) > 1 or record["iteration"] > 1
 
 
 class InterruptionError(Exception):
@@ -64,12 +75,14 @@ class InterruptedAt(Counted):
         return super().measure(widths)
 
 
-def search(path, data, resource=None, limit=0.4, settings=SETTINGS) -> tuple[Iterate, RunDirectory]:
+def search(path, data, resource=None, limit=0.4, settings=SETTINGS, task=None) -> tuple[Iterate, RunDirectory]:
     run = RunDirectory(path, {"a": 1}, parse_budget("macs=40%"))
     run.claim()
     start = Iterate(0, tiny_cnn(), 0.25, float(cost(START_WIDTHS)), 0.0)
     resource = resource or Counted("units", cost, START_WIDTHS)
-    return Search("macs", resource, limit * cost(START_WIDTHS), data, run, settings, Stopwatch()).run(start), run
+    task = task or classification(start.network)
+    search = Search("macs", resource, limit * cost(START_WIDTHS), data, task, run, settings, Stopwatch())
+    return search.run(start), run
 
 
 def story(run: RunDirectory) -> list[tuple]:

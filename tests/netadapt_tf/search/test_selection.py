@@ -1,9 +1,9 @@
 from netadapt_tf.search.selection import PICKS, Outcome, Standing
 
-STANDING = Standing(cost=10.0, accuracy=0.9)
-SLIGHT = Outcome("slight", 56, cost=9.5, accuracy=0.89)
-DEEP = Outcome("deep", 8, cost=6.0, accuracy=0.88)
-EQUAL = Outcome("equal", 24, cost=9.0, accuracy=0.89)
+STANDING = Standing(cost=10.0, score=0.9)
+SLIGHT = Outcome("slight", 56, cost=9.5, score=0.89)
+DEEP = Outcome("deep", 8, cost=6.0, score=0.88)
+EQUAL = Outcome("equal", 24, cost=9.0, score=0.89)
 
 
 def test_highest_accuracy_and_the_first_of_equals():
@@ -15,11 +15,11 @@ def test_best_ratio_weighs_what_is_saved():
 
 
 def test_of_proposals_that_lose_nothing_the_deeper_cut_wins():
-    better, better_and_deeper = (Outcome(name, 8, cost, accuracy=0.92) for name, cost in (("a", 9.5), ("b", 9.0)))
+    better, better_and_deeper = (Outcome(name, 8, cost, score=0.92) for name, cost in (("a", 9.5), ("b", 9.0)))
     assert PICKS["best_ratio"]([DEEP, better, better_and_deeper], STANDING) is better_and_deeper
 
 
 def test_a_proposal_that_saves_nothing_comes_last():
-    free = Outcome("free", 8, cost=10.0, accuracy=0.95)
+    free = Outcome("free", 8, cost=10.0, score=0.95)
     assert PICKS["best_ratio"]([free, DEEP], STANDING) is DEEP
     assert PICKS["best_ratio"]([free], STANDING) is free

@@ -1,92 +1,69 @@
-import gzip
-import os
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from netadapt_tf.training import fashion_mnist
-from netadapt_tf.training.datasets import load_dataset
+from netadapt_tf.training.datasets import Datasets, batch_spec, endless, epoch, steps_per_epoch
 from tflite_bench.errors import UserError
 
-
-def test_what_ships_is_balanced_and_whole():
-    train_images, train_labels, test_images, test_labels = fashion_mnist.fashion_mnist_12k()
-    assert train_images.shape == (10_000, 28, 28, 1)
-    assert test_images.shape == (2_000, 28, 28, 1)
-    assert list(np.bincount(train_labels)) == [1000] * 10
-    assert list(np.bincount(test_labels)) == [200] * 10
-    assert 70 < train_images.mean() < 76  # the whole set's is 72.9
-    assert fashion_mnist.TWELVE_K.stat().st_size <= 7_000_000
+IMAGES = np.zeros((10, 8, 8, 3), np.float32)
+LABELS = np.arange(10)
 
 
-def test_parts_do_not_overlap():
-    data = load_dataset("fashion_mnist_12k", 32, holdout_images=300, train_images=1000, seed=0)
-    assert (len(data.train), len(data.holdout), len(data.full_train), len(data.test)) == (700, 300, 1000, 2000)
-    assert not set(data.train.indices) & set(data.holdout.indices)
-    assert list(np.bincount(data.holdout.own_labels)) == [30] * 10
-    assert list(np.bincount(data.train.own_labels)) == [70] * 10
-    image, label = next(iter(data.test.examples()))
-    assert image.shape == (32, 32, 1)
-    assert image.dtype == tf.uint8
-    assert 0 <= int(label) < data.classes == 10
+@pytest.fixture
+def fit() -> tf.data.Dataset:
+    return of((IMAGES, LABELS))
+
+
+def of(values) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices(values).batch(4)
+
+
+def test_batches_are_counted_and_repeated(fit):
+    assert steps_per_epoch(fit) == 3
+    labels = [int(label) for _, batch in endless(fit, 0).take(6) for label in batch]
+    assert labels == [*range(10), *range(10)]
+
+
+def test_a_function_of_a_seed_is_asked_for_each_order(fit):
+    asked = []
+
+    def shuffled(seed):
+        asked.append(seed)
+        return fit
+
+    assert epoch(shuffled, 7) is fit
+    assert asked == [7]
+    assert steps_per_epoch(shuffled) == 3
+
+
+def test_any_batch_size_will_do(fit):
+    images, labels = batch_spec(fit)
+    assert images == tf.TensorSpec([None, 8, 8, 3], tf.float32)
+    assert labels.shape == [None]
+
+
+def test_the_long_term_fine_tune_sees_the_full_set_where_there_is_one(fit):
+    more = fit.repeat(2)
+    assert Datasets(fit, fit, fit).long_term is fit
+    assert Datasets(fit, fit, fit, more).long_term is more
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("wrong", "said"),
     [
-        ({"name": "imagenet"}, "fashion_mnist_12k"),
-        ({"train_images": 20_000}, "10000 training images"),
-        ({"holdout_images": 10_000}, "leave some"),
-        ({"name": "folder:/nowhere"}, "no folder /nowhere"),
+        (lambda fit: of(IMAGES), "batches (images, targets)"),
+        (lambda fit: of((IMAGES.astype(np.uint8), LABELS)), "uint8"),
+        (lambda fit: of((IMAGES[:, :4], LABELS)), "takes float32 (batch, 8, 8, 3)"),
+        (lambda fit: fit.repeat(), "no end"),
+        (lambda fit: fit.filter(lambda images, labels: True), "assert_cardinality"),
+        (lambda fit: fit.take(0), "no batch"),
     ],
 )
-def test_what_cannot_be_is_explained(change, said):
-    wanted = {"name": "fashion_mnist_12k", "resolution": 32, "holdout_images": 100, "train_images": None, "seed": 0}
+@pytest.mark.parametrize("part", ["train", "holdout", "test", "full_train"])
+def test_sets_that_cannot_be_fed_are_refused_by_name(cnn, fit, part, wrong, said):
+    parts = {"train": fit, "holdout": fit, "test": fit}
+    Datasets(**parts).check(cnn)
     with pytest.raises(UserError) as error:
-        load_dataset(**(wanted | change))
+        Datasets(**(parts | {part: wrong(fit)})).check(cnn)
     assert said in str(error.value)
-
-
-def write_images(folder, count: int, value: int, suffix: str = ".png") -> None:
-    folder.mkdir(parents=True)
-    for number in range(count):
-        image = np.full((10, 14, 3), value, np.uint8)
-        image[0, 0] = number
-        encode = tf.io.encode_png if suffix == ".png" else tf.io.encode_jpeg
-        tf.io.write_file(str(folder / f"{number}{suffix}"), encode(image))
-
-
-def test_folders_are_classes(tmp_path):
-    write_images(tmp_path / "cats", 10, 40)
-    write_images(tmp_path / "dogs" / "deeper", 10, 200, ".jpg")
-    data = load_dataset(f"folder:{tmp_path}", 8, holdout_images=4, train_images=None, seed=0)
-    assert (data.classes, len(data.full_train), len(data.test)) == (2, 16, 4)
-    assert list(np.bincount(data.test.own_labels)) == [2, 2]
-    for image, label in data.train.examples():
-        assert image.shape == (8, 8, 3)
-        assert abs(int(image.numpy()[4, 4, 0]) - (40, 200)[int(label)]) < 3
-
-
-def test_folders_without_classes_are_refused(tmp_path):
-    write_images(tmp_path / "only", 3, 0)
-    with pytest.raises(UserError, match="at least two"):
-        load_dataset(f"folder:{tmp_path}", 8, 1, None, 0)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="empty holds 0 images"):
-        load_dataset(f"folder:{tmp_path}", 8, 1, None, 0)
-
-
-def test_files_of_another_data_set_are_refused(tmp_path):
-    for name, *_ in fashion_mnist._FILES:
-        (tmp_path / name).write_bytes(gzip.compress(b"something else"))
-    with pytest.raises(UserError, match="sha256"):
-        fashion_mnist.fashion_mnist(tmp_path)
-
-
-@pytest.mark.slow
-def test_the_whole_set_when_debian_has_it():
-    if not fashion_mnist._DEBIAN_FOLDER.exists() and "CI" not in os.environ:
-        pytest.skip("dataset-fashion-mnist is not installed; .ci/run installs it")
-    train_images, train_labels, test_images, test_labels = fashion_mnist.fashion_mnist()
-    assert (len(train_images), len(train_labels), len(test_images), len(test_labels)) == (60_000,) * 2 + (10_000,) * 2
+    assert f"data set {part} " in str(error.value)

@@ -55,13 +55,13 @@ def test_split_is_by_seed_and_loses_nothing():
     assert list(first.indices) != list(images.split(12, seed=2)[0].indices)
 
 
-def test_one_pass_in_order_or_endless_by_seed():
+def test_in_order_or_shuffled_by_seed():
     images, _ = numbered().split(10, seed=0)
     assert numbers(images.examples()) == list(images.indices)
-    shuffled = numbers(images.examples(seed=3).take(20))
+    shuffled = numbers(images.examples(seed=3).repeat(2))
     assert sorted(shuffled[:10]) == sorted(shuffled[10:]) == list(images.indices)
     assert shuffled[:10] != shuffled[10:]
-    assert shuffled == numbers(images.examples(seed=3).take(20))
+    assert shuffled == numbers(images.examples(seed=3).repeat(2))
 
 
 def test_in_memory_is_the_same_set():
@@ -78,6 +78,8 @@ def test_batches_feed_a_network():
     assert pixels.shape == (16, 4, 4, 3)
     assert pixels.dtype == tf.float32
     assert labels.dtype == tf.int64
+    assert [len(labels) for _, labels in batches(images, 16, "tf", seed=0)] == [16, 16]
+    assert [len(labels) for _, labels in batches(images, 100, "tf", seed=0)] == [40]
 
 
 @pytest.mark.parametrize(

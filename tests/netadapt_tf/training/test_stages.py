@@ -1,19 +1,37 @@
 import numpy as np
 import pytest
+import tf_keras
 
-from netadapt_tf.training.images import image_set
-from netadapt_tf.training.stages import Recipe, accuracy, tflite_accuracy, train
+from netadapt_tf.training.images import batches, image_set
+from netadapt_tf.training.stages import evaluate, evaluate_tflite, train
+from netadapt_tf.training.task import ACCURACY, Metric, classification
 from tests.tiny_networks import tiny_cnn
 
 
-def test_the_tflite_file_is_as_accurate_as_the_network_it_was_made_of(cnn_tflite):
+@pytest.fixture
+def noise():
     generator = np.random.default_rng(0)
     images = image_set(generator.integers(0, 256, (50, 8, 8, 3), dtype=np.uint8), np.arange(50) % 4, 4)
-    assert tflite_accuracy(cnn_tflite, images, "tf") == pytest.approx(accuracy(tiny_cnn(), images, "tf"))
+    return batches(images, 16, "tf")
+
+
+def test_the_tflite_file_is_as_accurate_as_the_network_it_was_made_of(cnn_tflite, noise):
+    network = tiny_cnn()
+    expected = evaluate(network, classification(network), noise)
+    assert evaluate_tflite(cnn_tflite, ACCURACY, noise) == pytest.approx(expected)
+
+
+def test_any_keras_metric_will_do(cnn_tflite, noise):
+    network = tiny_cnn()
+    loss = Metric("cross-entropy", tf_keras.metrics.SparseCategoricalCrossentropy, larger_is_better=False)
+    (truth,) = [tf_keras.losses.SparseCategoricalCrossentropy()(y, network(x)) for x, y in noise.unbatch().batch(50)]
+    assert evaluate_tflite(cnn_tflite, loss, noise) == pytest.approx(float(truth), rel=1e-4)
 
 
 def test_training_in_epochs_learns(cnn):
     labels = np.arange(64) % 4
     images = image_set((labels[:, None, None, None] * 60 + np.zeros((1, 8, 8, 3))).astype(np.uint8), labels, 4)
-    train(cnn, images, Recipe(16, "tf", 0), epochs=40, learning_rate=0.05, what="")
-    assert accuracy(cnn, images, "tf") > 0.7
+    task = classification(cnn)
+    shuffled = lambda seed: batches(images, 16, "tf", seed)  # noqa: E731
+    train(cnn, task, shuffled, seed=0, epochs=40, learning_rate=0.05, what="")
+    assert evaluate(cnn, task, batches(images, 64, "tf")) > 0.7

@@ -1,0 +1,107 @@
+"""The main job as the command line asks for it: network and data by name, then `adapt_network`."""
+
+from pathlib import Path
+
+import tf_keras
+
+from netadapt_tf.adaptation import adapt_network, finished_adaptation, run_identity
+from netadapt_tf.forecast import Forecast, dry_run
+from netadapt_tf.networks.files import load_network
+from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
+from netadapt_tf.outcome import AdaptedNetwork
+from netadapt_tf.request import NETWORKS, Request
+from netadapt_tf.search.run_directory import RunDirectory
+from netadapt_tf.training.datasets import Datasets
+from netadapt_tf.training.image_dataset import ImageDataset, load_image_dataset
+from netadapt_tf.training.task import ACCURACY
+from tflite_bench.errors import UserError
+
+_ALPHA, _RESOLUTION = 1.0, 224
+
+
+def adapt(request: Request, command: str) -> AdaptedNetwork:
+    """Runs the adaptation that the flags ask for, goes on with it, or repeats a finished one's result.
+
+    Raises:
+        UserError: what the user can mend.
+    """
+    run = _run_directory(request)
+    finished = finished_adaptation(run, request.budget)
+    if finished is not None:
+        return finished
+    network, datasets = _read(request, run)
+    return adapt_network(
+        network,
+        datasets,
+        [request.budget.text],
+        request.run_dir,
+        settings=request.settings,
+        table=request.table,
+        identity=request.identity(),
+        allow_lambda=request.allow_lambda,
+        command=command,
+    )
+
+
+def forecast(request: Request) -> Forecast:
+    """Says what an adaptation would do, without training or writing anything but measured table entries.
+
+    Raises:
+        UserError: what the user can mend.
+    """
+    network, datasets = _read(request, _run_directory(request))
+    return dry_run(network, datasets, [request.budget.text], settings=request.settings, table=request.table)
+
+
+def _run_directory(request: Request) -> RunDirectory:
+    return RunDirectory(
+        request.run_dir,
+        run_identity(None, request.identity(), request.settings, ACCURACY.name),
+        request.budget,
+        allow_lambda=request.allow_lambda,
+    )
+
+
+def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Datasets]:
+    """The starting network as it was kept, as it was given, or still to be pre-trained; and the data."""
+    network = _kept_or_given(request, run)
+    resolution = network.input_shape[1] if network is not None else request.resolution or _RESOLUTION
+    images = load_image_dataset(
+        request.dataset, resolution, request.holdout_images, request.train_images, request.settings.seed
+    )
+    if network is None:
+        tf_keras.utils.set_random_seed(request.settings.seed)
+        network = mobilenet_v1(mobilenet_v1_widths(request.alpha or _ALPHA), resolution, images.classes)
+    _check_fit(request, network, images)
+    return network, images.datasets(request.batch_size, request.preprocessing)
+
+
+def _kept_or_given(request: Request, run: RunDirectory) -> tf_keras.Model | None:
+    for flag in ("alpha", "resolution"):
+        if request.is_from_file and getattr(request, flag) is not None:
+            raise UserError(f"--{flag} is for mobilenet_v1; a network from a file has its own")
+    if run.has_iteration(0):
+        return run.load_iteration(0)
+    if not request.is_from_file:
+        return None
+    path = Path(request.network)
+    if not path.suffix and not path.exists():
+        raise UserError(
+            f"unknown network {request.network!r}; it should be {' or '.join(NETWORKS)}, or the path of a trained "
+            "network (.keras or .h5)"
+        )
+    return load_network(path, allow_lambda=request.allow_lambda, trust_saved_model=request.trust_saved_model)
+
+
+def _check_fit(request: Request, network: tf_keras.Model, images: ImageDataset) -> None:
+    height, width, channels = network.input_shape[1:]
+    if height != width or channels != 3:
+        raise UserError(
+            f"{request.network} takes images of shape {height} x {width} x {channels}; square ones of three channels "
+            "are needed"
+        )
+    if network.output_shape != (None, images.classes):
+        raise UserError(
+            f"{request.network} answers {network.output_shape}; for {request.dataset}, of {images.classes} classes, "
+            f"(None, {images.classes}) is needed: give a network that was trained for these classes"
+        )

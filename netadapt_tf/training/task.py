@@ -1,0 +1,56 @@
+"""What a network is trained for: a loss to fall, and a metric to be judged by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+Loss = Callable[[Any, Any], tf.Tensor]
+"""(targets [B, ...], outputs [B, ...]) -> a number, or one for each example; any `tf_keras.losses.Loss` is one."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What proposals are ranked by, and what the summary reports.
+
+    Attributes:
+        name: for messages and `summary.json`.
+        make: a `tf_keras.metrics.Metric` class, or a function that returns a new one; its `update_state` is given
+            targets [B, ...] and outputs [B, ...], of the Keras network and of its `.tflite` alike.
+        larger_is_better: whether a larger value is a better one.
+    """
+
+    name: str
+    make: Callable[[], tf_keras.metrics.Metric]
+    larger_is_better: bool = True
+
+    def score(self, value: float) -> float:
+        """The value so that larger is better."""
+        return value if self.larger_is_better else -value
+
+
+@dataclass(frozen=True)
+class Task:
+    """A loss and a metric."""
+
+    loss: Loss
+    metric: Metric
+
+
+ACCURACY = Metric("accuracy", tf_keras.metrics.SparseCategoricalAccuracy)
+"""The share of right answers: targets int [B], outputs float32 [B, classes]."""
+
+
+def classification(network: tf_keras.Model) -> Task:
+    """Cross-entropy and accuracy, for a network of class scores [B, classes] and targets int [B]."""
+    return Task(tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_in_softmax(network)), ACCURACY)
+
+
+def ends_in_softmax(network: tf_keras.Model) -> bool:
+    """Whether the network's output are probabilities rather than logits."""
+    last = network.layers[-1]
+    return isinstance(last, tf_keras.layers.Softmax) or (
+        getattr(getattr(last, "activation", None), "__name__", "") == "softmax"
+    )

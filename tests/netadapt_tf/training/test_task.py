@@ -1,0 +1,28 @@
+import tf_keras
+from tf_keras import layers
+
+from netadapt_tf.training.task import ACCURACY, Metric, classification, ends_in_softmax
+
+
+def test_softmax_is_recognised(cnn):
+    assert ends_in_softmax(cnn)
+    images = layers.Input((4,))
+    assert not ends_in_softmax(tf_keras.Model(images, layers.Dense(2)(images)))
+    assert ends_in_softmax(tf_keras.Model(images, layers.Softmax()(layers.Dense(2)(images))))
+
+
+def test_loss_takes_probabilities_and_logits_as_the_network_gives_them(cnn):
+    images = layers.Input((4,))
+    logits = tf_keras.Model(images, layers.Dense(2)(images))
+    for network in (cnn, logits):
+        loss = classification(network).loss
+        assert isinstance(loss, tf_keras.losses.SparseCategoricalCrossentropy)
+        assert loss.get_config()["from_logits"] == (network is logits)
+    assert classification(cnn).metric is ACCURACY
+
+
+def test_a_score_is_larger_where_the_value_is_better():
+    error = Metric("error", tf_keras.metrics.MeanSquaredError, larger_is_better=False)
+    assert error.score(0.1) > error.score(0.2)
+    assert ACCURACY.score(0.2) > ACCURACY.score(0.1)
+    assert error.score(error.score(0.3)) == 0.3
