@@ -1,0 +1,220 @@
+"""What an adaptation would do, before anything is trained."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tf_keras
+
+from netadapt_tf.networks.channel_groups import ChannelGroup
+from netadapt_tf.networks.files import checked
+from netadapt_tf.networks.narrowing import fresh_copy
+from netadapt_tf.resources.budget import Budget, only_budget
+from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.search.proposals import propose
+from netadapt_tf.settings import Settings
+from netadapt_tf.start import Costs, Start, costs_of, default_table, shrinkable_groups, start_of, target_of
+from netadapt_tf.training.datasets import Datasets, batch_spec, endless, steps_per_epoch
+from netadapt_tf.training.task import Loss, Metric, Task, classification
+from netadapt_tf.training.trainer import Trainer, constant
+from tflite_bench.convert import convert
+from tflite_bench.host import HostMeter
+from tflite_bench.latency_table import prepare_file
+
+_TIMED_STEPS = 5
+
+
+@dataclass(frozen=True)
+class LayerLatency:
+    """One layer of the starting network.
+
+    Attributes:
+        name: of the Keras layer, or the position in the `.tflite` where none is known.
+        kind: TensorFlow Lite's name of the operator.
+        output_shape: [1, H, W, C] or [1, C].
+        latency_ms: alone, from the table.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    latency_ms: float
+
+
+@dataclass(frozen=True)
+class Reach:
+    """A budget, and whether it can be met.
+
+    Attributes:
+        budget: as it was asked for.
+        unit: of the amounts.
+        now: what the starting network costs.
+        allowed: what the budget allows.
+        least: what the network costs with every channel group at its fewest filters.
+        possible: whether the budget can be met.
+    """
+
+    budget: Budget
+    unit: str
+    now: float
+    allowed: float
+    least: float
+    possible: bool
+
+
+@dataclass(frozen=True)
+class Effort:
+    """About how much work the search would be.
+
+    Attributes:
+        iterations: of the search; None where the schedule's steps never add up to the budget.
+        proposals_each: proposals of the first iteration.
+        pretrain_s: seconds of pre-training.
+        search_s: seconds of all iterations.
+        final_s: seconds of the last stage.
+    """
+
+    iterations: int | None
+    proposals_each: int
+    pretrain_s: float
+    search_s: float
+    final_s: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What an adaptation would do.
+
+    Attributes:
+        groups: channel groups, locked ones included.
+        target: where latency is measured.
+        layers: of the starting network, in order of execution.
+        whole_ms: latency of the starting network, measured whole.
+        reaches: the budgets.
+        effort: about how much work.
+    """
+
+    groups: Sequence[ChannelGroup]
+    target: str
+    layers: Sequence[LayerLatency]
+    whole_ms: float
+    reaches: Sequence[Reach]
+    effort: Effort
+
+
+def dry_run(
+    network: tf_keras.Model,
+    datasets: Datasets,
+    budgets: Sequence[str],
+    *,
+    loss: Loss | None = None,
+    metric: Metric | None = None,
+    settings: Settings | None = None,
+    table: str | Path | None = None,
+) -> Forecast:
+    """Foretells an adaptation; trains nothing, and keeps nothing but the table's new entries.
+
+    Args:
+        network: see `adapt_network`, as for all the others.
+        datasets: a few batches are read, to see how fast a step is.
+        budgets: what would be allowed.
+        loss: what training would lessen.
+        metric: what proposals would be ranked by.
+        settings: how the network would be adapted.
+        table: file of the latency table.
+
+    Raises:
+        UserError: what the caller can mend; a budget out of reach is an answer here.
+    """
+    budget = only_budget(budgets)
+    settings = settings or Settings()
+    network = checked(network, network.name)
+    default = classification(network)
+    task = Task(loss or default.loss, metric or default.metric)
+    datasets.check(network)
+    groups = shrinkable_groups(network)
+    table = Path(table) if table else default_table()
+    prepare_file(table)
+    start = start_of(network, groups, convert(network))
+    with HostMeter(target_of(budget)) as meter:
+        costs = costs_of(start, budget, meter, table)
+        begin = time.monotonic()
+        least = costs.budgeted.measure(start.narrowest(settings.filter_multiple))
+        measure_s = time.monotonic() - begin
+        reach = _reach(budget, costs.budgeted.unit, least)
+        proposals = _first_proposals(start, costs, reach, settings)
+        whole_ms = costs.latency.measure(start.widths).start if budget.resource != "latency" else least.start
+        layers = _layers(start, costs)
+    effort = _effort(network, datasets, task, settings, reach, proposals, measure_s)
+    return Forecast(groups, str(target_of(budget)), layers, whole_ms, (reach,), effort)
+
+
+def _reach(budget: Budget, unit: str, least: Measurement) -> Reach:
+    allowed = budget.limit(least.start)
+    return Reach(budget, unit, least.start, allowed, least.value, least.value - least.spread <= allowed)
+
+
+def _first_proposals(start: Start, costs: Costs, reach: Reach, settings: Settings) -> int:
+    constraint = settings.schedule.constraint(1, reach.now, reach.now, reach.allowed)
+    proposed = propose(
+        start.network,
+        start.groups,
+        start.widths,
+        reach.now,
+        reach.now,
+        costs.budgeted,
+        constraint,
+        settings.filter_multiple,
+    )
+    return len(proposed.proposals)
+
+
+def _layers(start: Start, costs: Costs) -> list[LayerLatency]:
+    known = {layer.name for layer in start.network.layers}
+    return [
+        LayerLatency(
+            name=min(layer.operator.layer_names & known, default=str(layer.operator.index)),
+            kind=layer.operator.kind,
+            output_shape=layer.output_shapes[0],
+            latency_ms=latency_ms,
+        )
+        for layer, latency_ms in costs.latency.by_layer(start.widths)
+    ]
+
+
+def _effort(
+    network: tf_keras.Model,
+    datasets: Datasets,
+    task: Task,
+    settings: Settings,
+    reach: Reach,
+    proposals: int,
+    measure_s: float,
+) -> Effort:
+    """Times a few steps on a copy of the network, and multiplies."""
+    trainer = Trainer(fresh_copy(network, settings.seed), task, batch_spec(datasets.holdout))
+    stream = iter(endless(datasets.train, settings.seed))
+    build_s, *steps_s = (
+        _seconds(lambda: trainer.fit([next(stream)], 1, constant(0.0))) for _ in range(1 + _TIMED_STEPS)
+    )
+    step_s = float(np.median(steps_s))
+    trainer.evaluate(datasets.holdout.take(1))
+    evaluate_s = _seconds(lambda: trainer.evaluate(datasets.holdout))
+    iterations = settings.schedule.iterations_left(0, reach.now, reach.now, reach.allowed)
+    proposal_s = settings.short_term_steps * step_s + evaluate_s
+    iteration_s = build_s + measure_s + proposals * proposal_s
+    return Effort(
+        iterations=iterations,
+        proposals_each=proposals,
+        pretrain_s=settings.pretrain_epochs * steps_per_epoch(datasets.train) * step_s,
+        search_s=(iterations or 0) * iteration_s,
+        final_s=settings.final_epochs * steps_per_epoch(datasets.long_term) * step_s if iterations else 0.0,
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begin = time.monotonic()
+    work()
+    return time.monotonic() - begin

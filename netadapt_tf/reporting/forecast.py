@@ -1,0 +1,49 @@
+"""What `--dry_run` prints."""
+
+from netadapt_tf.forecast import Effort, Forecast, Reach
+from netadapt_tf.stopwatch import duration
+
+
+def forecast_text(forecast: Forecast) -> str:
+    """Channel groups, latency by layer, what each budget asks and what can be reached, and about how long."""
+    return "\n".join(
+        [*_groups(forecast), "", *_layers(forecast), "", *map(_reach, forecast.reaches), *_effort(forecast)]
+    )
+
+
+def _groups(forecast: Forecast) -> list[str]:
+    return ["Channel groups", *(f"  {line}" for group in forecast.groups for line in str(group).splitlines())]
+
+
+def _layers(forecast: Forecast) -> list[str]:
+    total_ms = sum(layer.latency_ms for layer in forecast.layers)
+    lines = [f"Latency of each layer, ms ({forecast.target})"]
+    for layer in forecast.layers:
+        shape = "x".join(map(str, layer.output_shape[1:]))
+        share = layer.latency_ms / total_ms
+        lines.append(f"  {layer.latency_ms:8.4f} {share:6.1%}  {layer.kind:<18} {layer.name:<26} -> {shape}")
+    lines.append(f"  {total_ms:8.4f} in all; the whole network, measured: {forecast.whole_ms:.4f}")
+    return lines
+
+
+def _reach(reach: Reach) -> str:
+    return (
+        f"budget {reach.budget.text}: {'can be met' if reach.possible else 'CANNOT be met'}; now {reach.now:.4g} "
+        f"{reach.unit}, allowed {reach.allowed:.4g}, least reachable {reach.least:.4g} ({reach.least / reach.now:.1%})"
+    )
+
+
+def _effort(forecast: Forecast) -> list[str]:
+    effort: Effort = forecast.effort
+    if not all(reach.possible for reach in forecast.reaches):
+        return []
+    if effort.iterations == 0:
+        return ["The starting network is within the budget already."]
+    if effort.iterations is None:
+        return ["The schedule's steps add up to less than the budget asks for; raise --initial_reduction."]
+    total_s = effort.pretrain_s + effort.search_s + effort.final_s
+    return [
+        f"about {effort.iterations} iterations of {effort.proposals_each} proposals, {duration(total_s)} in all: "
+        f"pre-training {duration(effort.pretrain_s)}, search {duration(effort.search_s)}, "
+        f"last stage {duration(effort.final_s)}"
+    ]

@@ -1,0 +1,75 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from netadapt_tf import Datasets, Settings, dry_run
+from netadapt_tf.networks.channel_groups import find_channel_groups
+from netadapt_tf.reporting.forecast import forecast_text
+from tests.tiny_networks import tiny_cnn
+
+SETTINGS = Settings(initial_reduction=0.2, short_term_steps=2, filter_multiple=2)
+
+
+def datasets() -> Datasets:
+    images = np.random.default_rng(0).uniform(-1, 1, (64, 8, 8, 3)).astype(np.float32)
+    batches = tf.data.Dataset.from_tensor_slices((images, np.arange(64) % 4)).batch(16)
+    return Datasets(batches, batches, batches)
+
+
+@pytest.fixture(scope="module")
+def forecast():
+    network = tiny_cnn()
+    before = network.get_weights()
+    result = dry_run(network, datasets(), ["macs=60%"], settings=SETTINGS)
+    for old, new in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new, "something was trained")
+    return result
+
+
+def test_it_knows_groups_layers_and_reach(forecast):
+    assert forecast.groups == find_channel_groups(tiny_cnn())
+    assert {"first", "depthwise", "second", "classifier"} <= {layer.name for layer in forecast.layers}
+    assert forecast.whole_ms > 0
+    (reach,) = forecast.reaches
+    assert reach.possible
+    assert reach.least < reach.allowed < reach.now
+    assert reach.allowed == pytest.approx(0.6 * reach.now)
+
+
+def test_effort_is_in_proportion(forecast):
+    effort = forecast.effort
+    assert effort.iterations == 3  # 0.2, 0.192 and the rest of 0.4
+    assert 1 <= effort.proposals_each <= 2
+    assert effort.pretrain_s == 0
+    assert effort.search_s > 0
+    more = dataclasses.replace(SETTINGS, long_term_epochs=80, pretrain_epochs=80)
+    longer = dry_run(tiny_cnn(), datasets(), ["macs=60%"], settings=more).effort
+    assert longer.final_s == pytest.approx(longer.pretrain_s)
+    assert longer.final_s > effort.final_s
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "about 3 iterations of "),
+        ({"iterations": 0}, "within the budget already"),
+        ({"iterations": None}, "--initial_reduction"),
+    ],
+)
+def test_the_text_says_it_all(forecast, change, said):
+    effort = dataclasses.replace(forecast.effort, **change)
+    text = forecast_text(dataclasses.replace(forecast, effort=effort))
+    assert "budget macs=60%: can be met; now " in text
+    assert "first: 8 filters" in text
+    assert "classifier: 4 filters, locked" in text
+    assert said in text
+
+
+def test_what_cannot_be_met_is_said(forecast):
+    (reach,) = forecast.reaches
+    hopeless = dataclasses.replace(forecast, reaches=(dataclasses.replace(reach, possible=False),))
+    text = forecast_text(hopeless)
+    assert "CANNOT be met" in text
+    assert "iterations" not in text
