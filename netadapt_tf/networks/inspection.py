@@ -41,7 +41,7 @@ _FUNCTIONS = {
 } - {"get", "serialize", "deserialize"}
 _DATA = {"__tensor__", "__numpy__", "__bytes__", "__tuple__", "__ellipsis__", "TensorShape"}
 
-_OPERATOR_LAYERS = {"TFOpLambda", "SlicingOpLambda"}
+_OPERATOR_LAYERS = ("TFOpLambda", "SlicingOpLambda")
 _ARITHMETIC = re.compile(r"(math|nn|linalg|__operators__)\.\w+|quantization\.fake_quant\w+")
 _ARITHMETIC_BY_NAME = {
     *("add_n", "argsort", "boolean_mask", "broadcast_to", "cast", "clip_by_norm", "clip_by_value", "concat", "cumsum"),
@@ -97,25 +97,24 @@ def _described(config: Any) -> Iterator[tuple[Mapping[str, Any], str]]:
 
 def _judge(described: Mapping[str, Any], layer: str, registered: Collection[str]) -> str | None:
     """What program one description may stand for, if any."""
-    name, module, alias = described["class_name"], described.get("module"), described.get("registered_name")
+    kind, module, alias = described["class_name"], described.get("module"), described.get("registered_name")
     config = described.get("config")
-    if name == "Lambda":
+    if kind == "Lambda":
         return f"a Lambda layer ({layer}), which is a program"
-    if name == "__lambda__":
+    if kind == "__lambda__":
         return f"a Python function (in {layer}), which is a program"
-    if name in _OPERATOR_LAYERS and _is_keras(module) and alias in (None, name):
+    if kind in _OPERATOR_LAYERS and _is_keras(module) and alias in (None, kind):
         return _judge_operator(config, layer)
-    name = config if name == "function" else name
-    if not isinstance(name, str):
-        known = False
-    elif described["class_name"] == "function":
-        known = name in _FUNCTIONS and _is_keras(module, "builtins") and alias in (None, "function", name)
-    elif name in _CLASSES:
-        known = _is_keras(module, _TENSORFLOW_INITIALIZERS) and alias in (None, name)
-    else:
-        known = name in _DATA
-    if known or _is_registered(name, alias, registered):
-        return None
+    name = config if kind == "function" else kind
+    if isinstance(name, str):
+        if kind == "function":
+            known = name in _FUNCTIONS and _is_keras(module, "builtins") and alias in (None, "function", name)
+        elif name in _CLASSES:
+            known = _is_keras(module, _TENSORFLOW_INITIALIZERS) and alias in (None, name)
+        else:
+            known = name in _DATA
+        if known or _is_registered(name, alias, registered):
+            return None
     whence = "" if module is None else f" of module {one_line(module)}"
     registration = "" if alias in (None, name) else f" registered as {one_line(alias)}"
     return f"{one_line(name)}{whence}{registration} (in {layer}), which is not known to be Keras' own arithmetic"
@@ -134,8 +133,8 @@ def _is_keras(module: Any, *others: str) -> bool:
     return module is None or module in others or bool(isinstance(module, str) and _KERAS_MODULE.fullmatch(module))
 
 
-def _is_registered(name: Any, alias: Any, registered: Collection[str]) -> bool:
+def _is_registered(name: str, alias: Any, registered: Collection[str]) -> bool:
     """Whether Keras takes a name from this process' registry, whichever of its two readers it uses."""
     if alias is None:
-        return isinstance(name, str) and ">" in name and name in registered
+        return ">" in name and name in registered
     return isinstance(alias, str) and alias in registered and alias.rpartition(">")[2] == name
