@@ -38,13 +38,17 @@ class FolderImages(ImageSet):
         try:
             held = super().in_memory()
         except tf.errors.OpError as error:
-            raise UserError(self._complaint(self._undecodable()) or _words(error)) from error
+            self._refuse_undecodable(error)
+            raise
         if held is self:
             logging.info("%d images are too many to be held in memory; checking that each can be decoded.", len(self))
-            complaint = self._complaint(self._undecodable())
-            if complaint:
-                raise UserError(complaint)
+            self._refuse_undecodable()
         return held
+
+    def _refuse_undecodable(self, cause: Exception | None = None) -> None:
+        undecodable = self._undecodable()
+        if len(undecodable):
+            raise UserError(self._complaint(undecodable)) from cause
 
     def _undecodable(self) -> np.ndarray:
         """Indices of the files of this set that are no images, int64 [K]."""
@@ -62,9 +66,7 @@ class FolderImages(ImageSet):
         return np.setdiff1d(self.indices, good)
 
     def _complaint(self, undecodable: np.ndarray) -> str:
-        """What to say about files that are no images; nothing if there are none."""
-        if not len(undecodable):
-            return ""
+        """What to say about files that are no images."""
         named = [self.paths[index] for index in undecodable[:_NAMED]]
         more = len(undecodable) - _NAMED
         others = f" and {more} other{'s' * (more > 1)}" if more > 0 else ""

@@ -2,6 +2,7 @@ import contextlib
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def lambda_that_leaves(marker) -> Edit:
     """Turns the pooling layer into a marshalled function."""
     scope: dict = {}
     exec(f"def leave(x):\n  open({str(marker)!r}, 'w').close()\n  return x[:, 0, 0]", scope)
-    function = {
+    function: dict[str, Any] = {
         "function": list(generic_utils.func_dump(scope["leave"])),
         "function_type": "lambda",
         "module": "builtins",
