@@ -31,7 +31,6 @@ _CLASSES = {
     *(name for namespace in _NAMESPACES for name, value in vars(namespace).items() if inspect.isclass(value)),
     *("Model", "Functional", "Sequential"),
     *("BatchNormalizationV1", "BatchNormalizationV2"),  # as TensorFlow 1.13 called them
-    *("LayerScale", "StochasticDepth"),  # of tf_keras.applications.convnext
 } - _OUTSIDE
 _FUNCTIONS = {
     name

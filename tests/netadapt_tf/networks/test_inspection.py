@@ -56,7 +56,7 @@ def network_with_much_of_keras() -> tf_keras.Model:
         network_with_much_of_keras,
         *(
             pytest.param(lambda name=name: getattr(tf_keras.applications, name)(weights=None), marks=pytest.mark.slow)
-            for name in ("ConvNeXtTiny", "EfficientNetV2B0", "MobileNetV3Small")
+            for name in ("EfficientNetV2B0", "MobileNetV3Small")
         ),
     ],
 )
