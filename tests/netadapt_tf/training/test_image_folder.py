@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from netadapt_tf.training import image_folder, images
-from netadapt_tf.training.datasets import load_dataset
+from netadapt_tf.training.image_dataset import load_image_dataset
 from tflite_bench.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 24, 3)).astype(np.uint8)
@@ -28,7 +28,7 @@ def photos(tmp_path):
 
 def load(folder):
     """As an adaptation does before it trains."""
-    return load_dataset(f"folder:{folder}", 8, holdout_images=2, train_images=None, seed=0)
+    return load_image_dataset(f"folder:{folder}", 8, holdout_images=2, train_images=None, seed=0)
 
 
 def said_of(folder) -> str:
