@@ -70,7 +70,7 @@ def _read_hdf5(path: Path) -> tuple[bytes, str]:
     """The text of the configuration, and Keras' version."""
     with h5py.File(path) as file:
         if "model_config" not in file.attrs:
-            if "layer_names" in file.attrs or "layers" in file or "_layer_checkpoint_dependencies" in file:
+            if "layer_names" in file.attrs or "layers" in file:
                 raise UserError(f"{path} holds weights only; save the whole network, with network.save(…)")
             raise UserError(f"{path} is HDF5, but no network saved by tf_keras: it has no model_config")
         if file.attrs.get_id("model_config").get_storage_size() > _MAX_CONFIG_BYTES:
