@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 
 from netadapt_tf.networks.inspection import one_line
 from tflite_bench.errors import UserError

@@ -124,11 +124,16 @@ def balanced_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Positions of `count` labels, ascending, of every class the same share as nearly as whole examples allow."""
+    """Positions of `count` labels, ascending, of every class the same share as nearly as whole examples allow.
+
+    Each class gives its share rounded down; the examples still missing come from the classes of the largest remainders.
+    """
     generator = np.random.default_rng(seed)
     turns = _random_turns(labels, generator)
-    shares = (turns + 0.5) / np.bincount(labels)[labels]  # of its class drawn when the example is
-    return np.sort(np.lexsort((generator.permutation(len(labels)), shares))[:count])
+    shares = np.bincount(labels) * (count / max(1, len(labels)))  # [classes]
+    quotas = np.floor(shares).astype(np.int64)
+    quotas[np.argsort(quotas - shares, kind="stable")[: count - quotas.sum()]] += 1
+    return np.flatnonzero(turns < quotas[labels])
 
 
 def _random_turns(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:

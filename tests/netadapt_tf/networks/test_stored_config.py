@@ -1,7 +1,7 @@
 import json
 import zipfile
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 import pytest
 
 from netadapt_tf.networks.stored_config import read_config
