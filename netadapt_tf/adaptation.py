@@ -12,7 +12,7 @@ from absl import logging
 
 from netadapt_tf.networks.channel_groups import ChannelGroup, find_channel_groups, widths_of
 from netadapt_tf.networks.files import checked, save_network
-from netadapt_tf.networks.narrowing import fresh_copy
+from netadapt_tf.networks.narrowing import fresh_copy, narrow
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.budget import Budget, only_budget
@@ -60,7 +60,7 @@ def adapt_network(
 
     Args:
         network: a `tf_keras` functional model of one input, float32 [N, H, W, C] of fixed H, W and C, and one output
-            [N, ...]. It is trained in place where `settings.pretrain_epochs` asks for it, and left alone otherwise.
+            [N, ...]. It is left as it is; `settings.pretrain_epochs` trains a copy.
         datasets: what to learn from and to be judged by.
         budgets: what is allowed at the end, `RESOURCE[@TARGET]=AMOUNT`; one for now.
         run_dir: where everything of this adaptation is kept.
@@ -167,11 +167,13 @@ def _trained(work: _Work, start: Start) -> Start:
     """Pre-trains where that is asked for, and keeps the starting network; what is kept is not done again."""
     run, settings = work.run, work.settings
     to_train = settings.pretrain_epochs > 0 and not run.has_iteration(0)
+    network = start.network
     if to_train:
+        network = narrow(network, start.groups, {})
         logging.info("Pre-training for %d epochs.", settings.pretrain_epochs)
         with work.clock("pretrain"):
             train(
-                start.network,
+                network,
                 work.task,
                 work.datasets.train,
                 settings.seed,
@@ -180,15 +182,15 @@ def _trained(work: _Work, start: Start) -> Start:
                 "pre-training",
             )
     if not run.has_iteration(0):
-        run.save_iteration(0, start.network, start.widths)
+        run.save_iteration(0, network, start.widths)
     if run.file("start.tflite").exists():
         return start
     tflite = start.tflite
     if to_train:
         with work.clock("convert"):
-            tflite = convert(start.network)
+            tflite = convert(network)
     run.write_bytes("start.tflite", tflite)
-    return start_of(start.network, start.groups, tflite)
+    return start_of(network, start.groups, tflite)
 
 
 def _adapt_within_budget(work: _Work, start: Start, costs: Costs) -> _Result:

@@ -44,7 +44,7 @@ class Datasets:
             UserError: a set of another form, or without an end or a batch.
         """
         wanted = network.input_shape[1:]
-        for name in ("train", "holdout", "test", "full_train"):
+        for name in ("holdout", "train", "test", "full_train"):
             dataset = getattr(self, name)
             if dataset is None:
                 continue
@@ -57,6 +57,9 @@ class Datasets:
                     f"the data set {name} yields images {images.dtype.name} {images.shape}; {network.name} takes "
                     f"float32 (batch, {', '.join(map(str, wanted))})"
                 )
+            own, common = batch_spec(dataset), batch_spec(self.holdout)
+            if own != common:
+                raise UserError(f"the data set {name} yields batches {own}, the data set holdout {common}")
             steps_per_epoch(dataset, name)
 
 
