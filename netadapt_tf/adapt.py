@@ -14,6 +14,7 @@ The same command goes on after an interruption; with a lower budget it goes on f
 says what would be done, and trains nothing.
 """
 
+import math
 import os
 import shlex
 import sys
@@ -29,15 +30,25 @@ from tflite_bench.binary import quiet_native_code, run
 
 _DEFAULTS = Settings()
 _PRETRAIN_EPOCHS = 10
+_LARGEST = 2**31 - 1
 
 _NETWORK = flags.DEFINE_string(
     "network",
     "mobilenet_v1",
     "mobilenet_v1, or the path of a trained functional network (.keras, .h5, or a SavedModel directory).",
 )
-_ALPHA = flags.DEFINE_float("alpha", None, "Width multiplier of mobilenet_v1; by default 1.0.", lower_bound=0.125)
+_ALPHA = flags.DEFINE_float(
+    "alpha", None, "Width multiplier of mobilenet_v1; by default 1.0.", lower_bound=0.125, upper_bound=4.0
+)
+flags.register_validator(  # bounds let NaN pass; Settings refuses it for the other numbers
+    _ALPHA, lambda alpha: alpha is None or math.isfinite(alpha), "it should be a number in the range [0.125, 4.0]"
+)
 _RESOLUTION = flags.DEFINE_integer(
-    "resolution", None, "Height and width of mobilenet_v1's input, in pixels; by default 224.", lower_bound=32
+    "resolution",
+    None,
+    "Height and width of mobilenet_v1's input, in pixels; by default 224.",
+    lower_bound=32,
+    upper_bound=4096,
 )
 _DATASET = flags.DEFINE_string(
     "dataset", "fashion_mnist_12k", "fashion_mnist_12k, fashion_mnist, or folder:PATH with one sub-folder per class."
@@ -65,7 +76,9 @@ _EPOCHS = flags.DEFINE_integer(
     f"Epochs of training before the search; by default {_PRETRAIN_EPOCHS} for mobilenet_v1, 0 for a file.",
     lower_bound=0,
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Images a training step. ImageNet: 96 to 256.", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 128, "Images a training step. ImageNet: 96 to 256.", lower_bound=1, upper_bound=_LARGEST
+)
 _INITIAL_REDUCTION = flags.DEFINE_float(
     "initial_reduction",
     _DEFAULTS.initial_reduction,
@@ -109,7 +122,8 @@ _FINAL = flags.DEFINE_enum(
     _DEFAULTS.final,
     FINALS,
     "The last stage: fine_tune what the search found, or retrain its shape from fresh weights, for as many epochs as "
-    "pre-training and long-term fine-tune together.",
+    "pre-training and long-term fine-tune together: without pre-training, let long_term_epochs be what training from "
+    "scratch takes.",
 )
 _PICK = flags.DEFINE_enum(
     "pick",
@@ -128,18 +142,25 @@ _HOLDOUT_IMAGES = flags.DEFINE_integer(
     2000,
     "Training images kept back to rank proposals. ImageNet: 10000.",
     lower_bound=1,
+    upper_bound=_LARGEST,
 )
 _TRAIN_IMAGES = flags.DEFINE_integer(
-    "train_images", None, "Use a balanced part of the training set; hold-out images included.", lower_bound=2
+    "train_images",
+    None,
+    "Use a balanced part of the training set; hold-out images included.",
+    lower_bound=2,
+    upper_bound=_LARGEST,
 )
 _SEED = flags.DEFINE_integer(
-    "seed", _DEFAULTS.seed, "Of weights, hold-out set, shuffling and proposals.", lower_bound=0, upper_bound=2**31 - 1
+    "seed", _DEFAULTS.seed, "Of weights, hold-out set, shuffling and proposals.", lower_bound=0, upper_bound=_LARGEST
 )
 _THREADS = flags.DEFINE_integer(
-    "threads", 0, "Training threads of one operation; 0: one for each core. Others round differently.", lower_bound=0
+    "threads",
+    0,
+    "Training threads of one operation; 0: one for each core. Others round differently.",
+    lower_bound=0,
+    upper_bound=1024,
 )
-
-
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run",
     False,

@@ -1,19 +1,19 @@
 """One adaptation from start to end: a trained network in, a smaller one within budget out."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tf_keras
 from absl import logging
 
-from netadapt_tf.networks.channel_groups import ChannelGroup, find_channel_groups, widths_of
+from netadapt_tf.identity import run_identity
+from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import checked, save_network
-from netadapt_tf.networks.narrowing import fresh_copy, narrow
+from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
+from netadapt_tf.problem import Problem, problem_of, readable
 from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.budget import Budget, only_budget
 from netadapt_tf.resources.latency import Latency
@@ -21,23 +21,14 @@ from netadapt_tf.resources.resource import Resource
 from netadapt_tf.search.netadapt import Iterate, Search
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import (
-    Costs,
-    Start,
-    check_reachable,
-    costs_of,
-    default_table,
-    shrinkable_groups,
-    start_of,
-    target_of,
-)
+from netadapt_tf.start import Costs, Start, check_reachable, costs_of, start_of, target_of
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.stages import evaluate, evaluate_tflite, train
-from netadapt_tf.training.task import Loss, Metric, Task, classification
+from netadapt_tf.training.task import ACCURACY, Loss, Metric
 from tflite_bench.convert import convert
+from tflite_bench.errors import InvalidModelError, UserError
 from tflite_bench.host import HostMeter
-from tflite_bench.latency_table import prepare_file
 
 _A_LITTLE_LESS = 0.999
 
@@ -80,45 +71,19 @@ def adapt_network(
         UserError: what the caller can mend: a network that cannot be followed, data that do not fit it, a budget out of
             reach, a directory of another run.
     """
-    budget = only_budget(budgets)
-    settings = settings or Settings()
-    metric_name = (metric or classification(network).metric).name
     run = RunDirectory(
-        Path(run_dir), run_identity(network, identity, settings, metric_name), budget, allow_lambda=allow_lambda
+        Path(run_dir),
+        run_identity(network, identity, settings or Settings(), loss, metric or ACCURACY),
+        only_budget(budgets),
+        allow_lambda=allow_lambda,
     )
-    finished = finished_adaptation(run, budget)
-    if finished is not None:
-        return finished
-    network = checked(run.load_iteration(0) if run.has_iteration(0) else network, network.name)
-    default = classification(network)
-    task = Task(loss or default.loss, metric or default.metric)
-    datasets.check(network)
-    groups = shrinkable_groups(network)
-    table = Path(table) if table else default_table()
-    prepare_file(table)
-    tf_keras.utils.set_random_seed(settings.seed)
-    work = _Work(budget, settings, datasets, task, run, Stopwatch())
-    with HostMeter(target_of(budget)) as meter:
-        start = _as_given(work, network, groups)
-        costs = costs_of(start, budget, meter, table)
-        with work.clock("measure"):
-            least = costs.budgeted.measure(start.narrowest(settings.filter_multiple))
-        check_reachable(budget, costs.budgeted.unit, least)
-        run.claim()
-        start = _trained(work, start)
-        costs = costs_of(start, budget, meter, table)
-        result = _adapt_within_budget(work, start, costs)
-        summary = _summarised(work, command, start, costs, result)
-    return adapted_network(run, summary)
-
-
-def run_identity(
-    network: tf_keras.Model | None, identity: Mapping[str, Any] | None, settings: Settings, metric: str
-) -> dict[str, Any]:
-    """Everything that changes the results of a run, as JSON values."""
-    if identity is None and network is not None:
-        identity = {"network": network.name, "network_sha256": _digest(network)}
-    return {**(identity or {}), **asdict(settings), "metric": metric}
+    with readable(checked(network, "the network"), allow_lambda):
+        finished = finished_adaptation(run, only_budget(budgets))
+        if finished is not None:
+            return finished
+        if run.has_iteration(0):
+            network = run.load_iteration(0)
+        return _adapt(problem_of(network, datasets, budgets, loss, metric, settings, table), run, command)
 
 
 def finished_adaptation(run: RunDirectory, budget: Budget) -> AdaptedNetwork | None:
@@ -130,14 +95,29 @@ def finished_adaptation(run: RunDirectory, budget: Budget) -> AdaptedNetwork | N
     return adapted_network(run, summary)
 
 
+def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
+    budget, settings = problem.budget, problem.settings
+    tf_keras.utils.set_random_seed(settings.seed)
+    work = _Work(problem, run, Stopwatch())
+    with HostMeter(target_of(budget)) as meter:
+        start = _as_given(work)
+        costs = costs_of(start, budget, meter, problem.table)
+        with work.clock("measure"):
+            least = costs.budgeted.measure(start.narrowest(settings.filter_multiple))
+        check_reachable(budget, costs.budgeted.unit, least)
+        with run.claimed():
+            start = _trained(work, start)
+            costs = costs_of(start, budget, meter, problem.table)
+            result = _adapt_within_budget(work, start, costs)
+            summary = _summarised(work, command, start, costs, result)
+    return adapted_network(run, summary)
+
+
 @dataclass(frozen=True)
 class _Work:
     """What all stages of an adaptation share."""
 
-    budget: Budget
-    settings: Settings
-    datasets: Datasets
-    task: Task
+    problem: Problem
     run: RunDirectory
     clock: Stopwatch
 
@@ -153,44 +133,45 @@ class _Result:
     after: Delivered
 
 
-def _as_given(work: _Work, network: tf_keras.Model, groups: tuple[ChannelGroup, ...]) -> Start:
+def _as_given(work: _Work) -> Start:
     """The starting network, perhaps untrained: enough to know its layers."""
-    kept = work.run.file("start.tflite")
+    problem, kept = work.problem, work.run.file("start.tflite")
     if kept.exists():
-        return start_of(network, groups, kept.read_bytes())
+        try:
+            return start_of(problem.network, problem.groups, kept.read_bytes())
+        except InvalidModelError as error:
+            raise UserError(f"{kept} is damaged ({error}); name another run directory") from error
     logging.info("Converting the starting network.")
     with work.clock("convert"):
-        return start_of(network, groups, convert(network))
+        return start_of(problem.network, problem.groups, convert(problem.network))
 
 
 def _trained(work: _Work, start: Start) -> Start:
     """Pre-trains where that is asked for, and keeps the starting network; what is kept is not done again."""
-    run, settings = work.run, work.settings
+    run, settings = work.run, work.problem.settings
     to_train = settings.pretrain_epochs > 0 and not run.has_iteration(0)
-    network = start.network
     if to_train:
-        network = narrow(network, start.groups, {})
         logging.info("Pre-training for %d epochs.", settings.pretrain_epochs)
         with work.clock("pretrain"):
             train(
-                network,
-                work.task,
-                work.datasets.train,
+                start.network,
+                work.problem.task,
+                work.problem.datasets.train,
                 settings.seed,
                 settings.pretrain_epochs,
                 settings.long_term_learning_rate,
                 "pre-training",
             )
     if not run.has_iteration(0):
-        run.save_iteration(0, network, start.widths)
+        run.save_iteration(0, start.network, start.widths)
     if run.file("start.tflite").exists():
         return start
     tflite = start.tflite
     if to_train:
         with work.clock("convert"):
-            tflite = convert(network)
+            tflite = convert(start.network)
     run.write_bytes("start.tflite", tflite)
-    return start_of(network, start.groups, tflite)
+    return start_of(start.network, start.groups, tflite)
 
 
 def _adapt_within_budget(work: _Work, start: Start, costs: Costs) -> _Result:
@@ -199,13 +180,13 @@ def _adapt_within_budget(work: _Work, start: Start, costs: Costs) -> _Result:
     The search measures files made by editing, on the scale of its first measurement; the delivered file,
     measured anew, has the last word. Where it disagrees, the search goes on with a limit as much lower.
     """
-    budget, resource = work.budget, costs.budgeted
+    budget, resource = work.problem.budget, costs.budgeted
     beginning = _measured_start(work, start, resource)
     limit = budget.limit(beginning.cost)
     logging.info(
         "%d channel groups; hold-out %s %.4f; %s %.4g %s, budget %.4g.",
         len(start.widths),
-        work.task.metric.name,
+        work.problem.task.metric.name,
         beginning.accuracy,
         budget.name,
         beginning.cost,
@@ -215,7 +196,16 @@ def _adapt_within_budget(work: _Work, start: Start, costs: Costs) -> _Result:
     if beginning.cost <= limit:
         logging.info("The starting network is within the budget already.")
     while True:
-        search = Search(budget.name, resource, limit, work.datasets, work.task, work.run, work.settings, work.clock)
+        search = Search(
+            budget.name,
+            resource,
+            limit,
+            work.problem.datasets,
+            work.problem.task,
+            work.run,
+            work.problem.settings,
+            work.clock,
+        )
         found = search.run(beginning)
         adapted = _last_stage(work, found)
         tflite, before, after = _delivered(work, start, costs.latency, found, adapted)
@@ -228,14 +218,14 @@ def _adapt_within_budget(work: _Work, start: Start, costs: Costs) -> _Result:
 
 def _measured_start(work: _Work, start: Start, resource: Resource) -> Iterate:
     """Iteration 0: the starting network, measured."""
-    name = work.budget.name
+    name = work.problem.budget.name
     record = next(work.run.journal.events("iteration"), None)
     if record is None:
         with work.clock("measure"):
             resource.prepare([start.widths])
             predicted, measured = resource.predict(start.widths), resource.measure(start.widths)
         with work.clock("evaluate"):
-            holdout_accuracy = evaluate(start.network, work.task, work.datasets.holdout)
+            holdout_accuracy = evaluate(start.network, work.problem.task, work.problem.datasets.holdout)
         record = work.run.journal.append(
             "iteration",
             iteration=0,
@@ -251,7 +241,7 @@ def _measured_start(work: _Work, start: Start, resource: Resource) -> Iterate:
 
 def _last_stage(work: _Work, found: Iterate) -> tf_keras.Model:
     """The search's network fine-tuned, or its shape retrained; the start itself where nothing had to shrink."""
-    run, settings = work.run, work.settings
+    run, settings = work.run, work.problem.settings
     if any(record["iteration"] == found.iteration for record in run.journal.events("long_term")):
         return run.load_network("adapted.keras")
     network = found.network
@@ -263,13 +253,14 @@ def _last_stage(work: _Work, found: Iterate) -> tf_keras.Model:
         with work.clock("long_term"):
             train(
                 network,
-                work.task,
-                work.datasets.long_term,
+                work.problem.task,
+                work.problem.datasets.long_term,
                 settings.seed + 1,
                 settings.final_epochs,
                 settings.long_term_learning_rate,
                 what,
             )
+    run.reopen()
     save_network(network, run.file("adapted.keras"))
     run.journal.append("long_term", iteration=found.iteration, wall_s=work.clock.lap("other"))
     return network
@@ -284,6 +275,7 @@ def _delivered(
         logging.info("Converting and measuring the adapted network.")
         with work.clock("convert"):
             tflite = convert(adapted)
+    work.run.reopen()
     work.run.write_bytes("adapted.tflite", tflite)
     with work.clock("measure"):
         measured = latency.verdict(start.tflite, tflite)
@@ -304,17 +296,17 @@ def _summarised(work: _Work, command: str, start: Start, costs: Costs, result: _
         found_tflite = convert(run.load_iteration(result.found.iteration))
     with work.clock("evaluate"):
         before, after_search, after = (
-            evaluate_tflite(tflite, work.task.metric, work.datasets.test)
+            evaluate_tflite(tflite, work.problem.task.metric, work.problem.datasets.test)
             for tflite in (start.tflite, found_tflite, result.tflite)
         )
     predicted_ms = _predicted_ms(work, start, costs.latency, result)
-    run.journal.append("finished", budget=work.budget.text, wall_s=work.clock.lap("other"))
+    run.journal.append("finished", budget=work.problem.budget.text, wall_s=work.clock.lap("other"))
     summary = summarise(
         command=command,
-        budget=work.budget,
-        target=target_of(work.budget),
-        settings=work.settings,
-        metric=work.task.metric,
+        budget=work.problem.budget,
+        target=target_of(work.problem.budget),
+        settings=work.problem.settings,
+        metric=work.problem.task.metric,
         journal=run.journal,
         start=result.before,
         adapted=result.after,
@@ -330,19 +322,8 @@ def _summarised(work: _Work, command: str, start: Start, costs: Costs, result: _
 def _predicted_ms(work: _Work, start: Start, latency: Latency, result: _Result) -> float:
     """What the search predicted for its last network; by the table alone where the budget is about something else."""
     last = work.run.journal.last("iteration")
-    if work.budget.resource == "latency" and last is not None and last["iteration"]:
-        first_ms = next(work.run.journal.events("iteration"))["measured"][work.budget.name]
-        return last["predicted"][work.budget.name] * result.before.latency_ms / first_ms
+    if work.problem.budget.resource == "latency" and last is not None and last["iteration"]:
+        first_ms = next(work.run.journal.events("iteration"))["measured"][work.problem.budget.name]
+        return last["predicted"][work.problem.budget.name] * result.before.latency_ms / first_ms
     widths = widths_of(find_channel_groups(result.network))
     return latency.predict(widths) * result.before.latency_ms / latency.predict(start.widths)
-
-
-def _digest(network: tf_keras.Model) -> str:
-    """Of layers and weights, and not of names, which Keras counts up within a process."""
-    digest = hashlib.sha256()
-    for layer in network.layers:
-        config = {key: value for key, value in layer.get_config().items() if key != "name"}
-        digest.update(json.dumps([type(layer).__name__, config], sort_keys=True, default=str).encode())
-        for weight in layer.get_weights():
-            digest.update(weight.tobytes())
-    return digest.hexdigest()

@@ -11,17 +11,17 @@ import tf_keras
 from netadapt_tf.networks.channel_groups import ChannelGroup
 from netadapt_tf.networks.files import checked
 from netadapt_tf.networks.narrowing import fresh_copy
-from netadapt_tf.resources.budget import Budget, only_budget
+from netadapt_tf.problem import Problem, problem_of, readable
+from netadapt_tf.resources.budget import Budget
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.proposals import propose
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import Costs, Start, costs_of, default_table, shrinkable_groups, start_of, target_of
+from netadapt_tf.start import Costs, Start, costs_of, start_of, target_of
 from netadapt_tf.training.datasets import Datasets, batch_spec, endless, steps_per_epoch
-from netadapt_tf.training.task import Loss, Metric, Task, classification
+from netadapt_tf.training.task import Loss, Metric
 from netadapt_tf.training.trainer import Trainer, constant
 from tflite_bench.convert import convert
 from tflite_bench.host import HostMeter
-from tflite_bench.latency_table import prepare_file
 
 _TIMED_STEPS = 5
 
@@ -113,6 +113,7 @@ def dry_run(
     metric: Metric | None = None,
     settings: Settings | None = None,
     table: str | Path | None = None,
+    allow_lambda: bool = False,
 ) -> Forecast:
     """Foretells an adaptation; trains nothing, and keeps nothing but the table's new entries.
 
@@ -124,22 +125,20 @@ def dry_run(
         metric: what proposals would be ranked by.
         settings: how the network would be adapted.
         table: file of the latency table.
+        allow_lambda: the network holds Python code of its own.
 
     Raises:
         UserError: what the caller can mend; a budget out of reach is an answer here.
     """
-    budget = only_budget(budgets)
-    settings = settings or Settings()
-    network = checked(network, network.name)
-    default = classification(network)
-    task = Task(loss or default.loss, metric or default.metric)
-    datasets.check(network)
-    groups = shrinkable_groups(network)
-    table = Path(table) if table else default_table()
-    prepare_file(table)
-    start = start_of(network, groups, convert(network))
+    with readable(checked(network, "the network"), allow_lambda):
+        return _forecast(problem_of(network, datasets, budgets, loss, metric, settings, table))
+
+
+def _forecast(problem: Problem) -> Forecast:
+    budget, settings = problem.budget, problem.settings
+    start = start_of(problem.network, problem.groups, convert(problem.network))
     with HostMeter(target_of(budget)) as meter:
-        costs = costs_of(start, budget, meter, table)
+        costs = costs_of(start, budget, meter, problem.table)
         begin = time.monotonic()
         least = costs.budgeted.measure(start.narrowest(settings.filter_multiple))
         measure_s = time.monotonic() - begin
@@ -147,8 +146,8 @@ def dry_run(
         proposals = _first_proposals(start, costs, reach, settings)
         whole_ms = costs.latency.measure(start.widths).start if budget.resource != "latency" else least.start
         layers = _layers(start, costs)
-    effort = _effort(network, datasets, task, settings, reach, proposals, measure_s)
-    return Forecast(groups, str(target_of(budget)), layers, whole_ms, (reach,), effort)
+    effort = _effort(problem, reach, proposals, measure_s)
+    return Forecast(problem.groups, str(target_of(budget)), layers, whole_ms, (reach,), effort)
 
 
 def _reach(budget: Budget, unit: str, least: Measurement) -> Reach:
@@ -184,17 +183,10 @@ def _layers(start: Start, costs: Costs) -> list[LayerLatency]:
     ]
 
 
-def _effort(
-    network: tf_keras.Model,
-    datasets: Datasets,
-    task: Task,
-    settings: Settings,
-    reach: Reach,
-    proposals: int,
-    measure_s: float,
-) -> Effort:
+def _effort(problem: Problem, reach: Reach, proposals: int, measure_s: float) -> Effort:
     """Times a few steps on a copy of the network, and multiplies."""
-    trainer = Trainer(fresh_copy(network, settings.seed), task, batch_spec(datasets.holdout))
+    datasets, settings = problem.datasets, problem.settings
+    trainer = Trainer(fresh_copy(problem.network, settings.seed), problem.task, batch_spec(datasets.holdout))
     stream = iter(endless(datasets.train, settings.seed))
     build_s, *steps_s = (
         _seconds(lambda: trainer.fit([next(stream)], 1, constant(0.0))) for _ in range(1 + _TIMED_STEPS)

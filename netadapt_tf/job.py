@@ -4,8 +4,9 @@ from pathlib import Path
 
 import tf_keras
 
-from netadapt_tf.adaptation import adapt_network, finished_adaptation, run_identity
+from netadapt_tf.adaptation import adapt_network, finished_adaptation
 from netadapt_tf.forecast import Forecast, dry_run
+from netadapt_tf.identity import run_identity
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
 from netadapt_tf.outcome import AdaptedNetwork
@@ -15,8 +16,6 @@ from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.image_dataset import ImageDataset, load_image_dataset
 from netadapt_tf.training.task import ACCURACY
 from tflite_bench.errors import UserError
-
-_ALPHA, _RESOLUTION = 1.0, 224
 
 
 def adapt(request: Request, command: str) -> AdaptedNetwork:
@@ -50,13 +49,20 @@ def forecast(request: Request) -> Forecast:
         UserError: what the user can mend.
     """
     network, datasets = _read(request, _run_directory(request))
-    return dry_run(network, datasets, [request.budget.text], settings=request.settings, table=request.table)
+    return dry_run(
+        network,
+        datasets,
+        [request.budget.text],
+        settings=request.settings,
+        table=request.table,
+        allow_lambda=request.allow_lambda,
+    )
 
 
 def _run_directory(request: Request) -> RunDirectory:
     return RunDirectory(
         request.run_dir,
-        run_identity(None, request.identity(), request.settings, ACCURACY.name),
+        run_identity(None, request.identity(), request.settings, None, ACCURACY),
         request.budget,
         allow_lambda=request.allow_lambda,
     )
@@ -65,13 +71,13 @@ def _run_directory(request: Request) -> RunDirectory:
 def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Datasets]:
     """The starting network as it was kept, as it was given, or still to be pre-trained; and the data."""
     network = _kept_or_given(request, run)
-    resolution = network.input_shape[1] if network is not None else request.resolution or _RESOLUTION
+    resolution = network.input_shape[1] if network is not None else request.resolution_or_default
     images = load_image_dataset(
         request.dataset, resolution, request.holdout_images, request.train_images, request.settings.seed
     )
     if network is None:
         tf_keras.utils.set_random_seed(request.settings.seed)
-        network = mobilenet_v1(mobilenet_v1_widths(request.alpha or _ALPHA), resolution, images.classes)
+        network = mobilenet_v1(mobilenet_v1_widths(request.alpha_or_default), resolution, images.classes)
     _check_fit(request, network, images)
     return network, images.datasets(request.batch_size, request.preprocessing)
 

@@ -36,19 +36,27 @@ class Request:
         """Whether the network is a file rather than one that can be built by name."""
         return self.network not in NETWORKS
 
+    @property
+    def alpha_or_default(self) -> float:
+        """The width multiplier of a network that is built by name."""
+        return 1.0 if self.alpha is None else self.alpha
+
+    @property
+    def resolution_or_default(self) -> int:
+        """The input's height and width in pixels, of a network that is built by name."""
+        return 224 if self.resolution is None else self.resolution
+
     def identity(self) -> dict[str, Any]:
         """What is adapted, data included, as JSON values.
 
         A network's file counts by its contents; once a run has begun it has its own copy and the file may be gone.
         """
-        values = {
-            name: getattr(self, name)
-            for name in (
-                *("network", "alpha", "resolution", "dataset", "preprocessing", "batch_size"),
-                *("holdout_images", "train_images", "threads"),
-            )
-        }
+        names = ("dataset", "preprocessing", "batch_size", "holdout_images", "train_images", "threads")
+        values = {name: getattr(self, name) for name in names}
+        if not self.is_from_file:
+            size = {"alpha": self.alpha_or_default, "resolution": self.resolution_or_default}
+            return {"network": self.network, **size, **values}
         file = Path(self.network)
         if file.is_file():
             values["network_sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
-        return values
+        return {"network": file.name, **values}

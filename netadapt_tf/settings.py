@@ -1,12 +1,44 @@
 """How to adapt: the numbers and choices that change the result, with their defaults."""
 
+import sys
 from dataclasses import dataclass
+from math import nextafter
+from numbers import Integral, Real
+from typing import NamedTuple
 
 from netadapt_tf.search.schedule import Schedule
 from netadapt_tf.search.selection import PICKS
 from tflite_bench.errors import UserError
 
 FINALS = ("fine_tune", "retrain")
+
+
+class _Range(NamedTuple):
+    """What a number may be, and how that is said."""
+
+    kind: type[int] | type[float]
+    least: float
+    most: float
+    said: str
+
+
+_LARGEST = 2**31 - 1
+_COUNT = _Range(int, 0, _LARGEST, f"an integer from 0 to {_LARGEST}")
+_LEARNING_RATE = _Range(float, 0.0, sys.float_info.max, "a finite number of at least 0")
+_SHARE = _Range(float, nextafter(0.0, 1.0), 1.0, "a number above 0 and at most 1")
+
+_NUMBERS = {
+    "pretrain_epochs": _COUNT,
+    "initial_reduction": _SHARE,
+    "reduction_decay": _SHARE,
+    "short_term_steps": _COUNT,
+    "short_term_learning_rate": _LEARNING_RATE,
+    "long_term_epochs": _COUNT,
+    "long_term_learning_rate": _LEARNING_RATE,
+    "filter_multiple": _Range(int, 1, _LARGEST, f"an integer from 1 to {_LARGEST}"),
+    "seed": _COUNT,
+}
+_CHOICES = {"final": FINALS, "pick": tuple(PICKS)}
 
 
 @dataclass(frozen=True)
@@ -22,7 +54,8 @@ class Settings:
         long_term_epochs: epochs of fine-tuning after the search.
         long_term_learning_rate: of pre-training and the last stage, at their first step; falls along a cosine.
         final: the last stage: `fine_tune` what the search found, or `retrain` its shape from fresh weights, for
-            as many epochs as pre-training and long-term fine-tune together.
+            as many epochs as pre-training and long-term fine-tune together; `long_term_epochs` alone where there is no
+            pre-training, which should then be what training from scratch takes.
         pick: which proposal wins, `highest_accuracy` (the paper) or `best_ratio` (least lost per cost saved).
         filter_multiple: numbers of filters are multiples of this, of half of it in groups of under four times it.
         seed: of weights, shuffling and proposals.
@@ -41,13 +74,17 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuses choices that do not exist."""
-        for name, known in (("final", FINALS), ("pick", tuple(PICKS))):
-            if getattr(self, name) not in known:
-                raise UserError(f"{name} is {getattr(self, name)!r}; it should be {' or '.join(known)}")
-        for name in ("initial_reduction", "reduction_decay"):
-            if not 0 < getattr(self, name) <= 1:
-                raise UserError(f"{name} is {getattr(self, name)}; it should be above 0 and at most 1")
+        """Refuses what cannot be; NumPy's numbers become Python's, which JSON can hold."""
+        for name, known in _CHOICES.items():
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in known:
+                raise UserError(f"{name} is {value!r}; it should be {' or '.join(known)}")
+        for name, (kind, least, most, said) in _NUMBERS.items():
+            value = getattr(self, name)
+            is_kind = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+            if not is_kind or not least <= value <= most:
+                raise UserError(f"{name} is {value!r}; it should be {said}")
+            object.__setattr__(self, name, kind(value))
 
     @property
     def schedule(self) -> Schedule:

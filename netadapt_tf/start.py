@@ -9,7 +9,7 @@ from absl import logging
 
 from netadapt_tf.networks.channel_groups import ChannelGroup, Widths, find_channel_groups, widths_of
 from netadapt_tf.networks.narrowing import parameter_count
-from netadapt_tf.resources.budget import Budget
+from netadapt_tf.resources.budget import Budget, amount_text, least_budget
 from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
@@ -111,6 +111,16 @@ def costs_of(start: Start, budget: Budget, meter: Meter, table: Path) -> Costs:
     return Costs(by_name[budget.resource], latency, meter.fingerprint())
 
 
+def is_reachable(limit: float, least: Measurement) -> bool:
+    """Whether a limit can be met as far as the narrowest network's measurement tells.
+
+    Args:
+        limit: what is allowed, in the resource's unit.
+        least: the narrowest network, measured.
+    """
+    return least.value - least.spread <= limit
+
+
 def check_reachable(budget: Budget, unit: str, least: Measurement) -> None:
     """Sees that the narrowest network is within budget.
 
@@ -120,12 +130,15 @@ def check_reachable(budget: Budget, unit: str, least: Measurement) -> None:
         least: the narrowest network, measured.
 
     Raises:
-        UserError: it is not; the message names the least budget that can be reached.
+        UserError: it is not; the message suggests the least budget that can be reached.
     """
     limit = budget.limit(least.start)
-    if least.value - least.spread > limit:
-        raise UserError(
-            f"budget {budget.text} cannot be reached: it allows {limit:.4g} {unit}, and with every channel group at "
-            f"its fewest filters the network still costs {least.value:.4g} {unit}, {least.value / least.start:.1%} of "
-            "what it costs now; ask for more than that"
-        )
+    if is_reachable(limit, least):
+        return
+    suggested = least_budget(budget, least.start, least.value + least.spread)
+    raise UserError(
+        f"budget {budget.text} cannot be reached: it allows {amount_text(limit, unit)}, and with every channel group "
+        f"at its fewest filters the network still costs {amount_text(least.value, unit)}, "
+        f"{least.value / least.start:.1%} of what it costs now; "
+        + (f"ask for {suggested} or more" if suggested else "no percentage can be reached")
+    )

@@ -1,7 +1,7 @@
 """The one way every binary runs: absl flags in, one sentence and an exit status out.
 
-Exit status: 0 done (also `--help`); 2 what the user can mend, without a traceback;
-1 a defect of ours, with its traceback; 130 interrupted.
+Exit status: 0 done (also `--help`); 2 what the user can mend, without a traceback, files that the system refuses
+included; 1 a defect of ours, with its traceback; 130 interrupted.
 """
 
 import inspect
@@ -36,6 +36,11 @@ def run(main: Callable[[Sequence[str]], None], resume_hint: str = "") -> None:
         app.run(body, flags_parser=_parse_flags)
     except UserError as error:
         _say(f"Error: {error}")
+        sys.exit(_EXIT_USER_ERROR)
+    except OSError as error:
+        if not isinstance(error.filename, str | bytes | os.PathLike):
+            raise
+        _say(f"Error: {os.fsdecode(error.filename)}: {error.strerror or error}")
         sys.exit(_EXIT_USER_ERROR)
     except KeyboardInterrupt:
         _say(f"\nInterrupted. {resume_hint}".rstrip())
@@ -72,6 +77,9 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
         positional = flags.FLAGS(argv)
     except flags.Error as error:
         _say(f"Error: {error}. --help lists the flags.")
+        sys.exit(_EXIT_USER_ERROR)
+    except (OSError, ValueError) as error:  # absl lets these pass where a flag file is not text
+        _say(f"Error: --flagfile cannot be read as text: {error}.")
         sys.exit(_EXIT_USER_ERROR)
     except SystemExit:  # after --helpfull and the like
         sys.exit(0)

@@ -36,6 +36,17 @@ def load_network(path: Path, *, allow_lambda: bool = False, trust_saved_model: b
     return checked(network, str(path))
 
 
+def check_no_program(network: tf_keras.Model, what: str) -> None:
+    """Sees that a network is made of Keras' own layers, which can be read back from a file without running programs.
+
+    Raises:
+        UserError: it holds Lambda layers, unregistered classes or operators that are not arithmetic.
+    """
+    program = find_program(network.get_config(), tf_keras.saving.get_custom_objects().keys())
+    if program is not None:
+        raise UserError(f"{what} holds {program}; allow_lambda=True (--allow_lambda) takes it as it is")
+
+
 def checked(network: tf_keras.Model, what: str) -> tf_keras.Model:
     """The network as the search needs it: functional (a Sequential is turned into one), with one image input.
 
@@ -56,6 +67,8 @@ def checked(network: tf_keras.Model, what: str) -> tf_keras.Model:
         )
     if isinstance(network, tf_keras.Sequential):
         network = tf_keras.Model(network.inputs, network.outputs, name=network.name)
+    if len(network.outputs) != 1:
+        raise UserError(f"{what} has {len(network.outputs)} outputs; one is needed")
     shape = network.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4 or None in shape[1:]:
         raise UserError(

@@ -1,6 +1,7 @@
 """What `--dry_run` prints."""
 
 from netadapt_tf.forecast import Effort, Forecast, Reach
+from netadapt_tf.resources.budget import amount_text, least_budget
 from netadapt_tf.stopwatch import duration
 
 
@@ -27,9 +28,12 @@ def _layers(forecast: Forecast) -> list[str]:
 
 
 def _reach(reach: Reach) -> str:
+    now, allowed, least = (amount_text(amount, reach.unit) for amount in (reach.now, reach.allowed, reach.least))
+    suggested = None if reach.possible else least_budget(reach.budget, reach.now, reach.least)
     return (
-        f"budget {reach.budget.text}: {'can be met' if reach.possible else 'CANNOT be met'}; now {reach.now:.4g} "
-        f"{reach.unit}, allowed {reach.allowed:.4g}, least reachable {reach.least:.4g} ({reach.least / reach.now:.1%})"
+        f"budget {reach.budget.text}: {'can be met' if reach.possible else 'CANNOT be met'}; now {now}, allowed "
+        f"{allowed}, least reachable {least} ({reach.least / reach.now:.1%})"
+        + (f"; ask for {suggested} or more" if suggested else "")
     )
 
 
@@ -40,7 +44,10 @@ def _effort(forecast: Forecast) -> list[str]:
     if effort.iterations == 0:
         return ["The starting network is within the budget already."]
     if effort.iterations is None:
-        return ["The schedule's steps add up to less than the budget asks for; raise --initial_reduction."]
+        return [
+            "It would take many small iterations: the schedule's steps become tiny before they add up to what the "
+            "budget asks for. A larger initial_reduction or reduction_decay shortens it."
+        ]
     total_s = effort.pretrain_s + effort.search_s + effort.final_s
     return [
         f"about {effort.iterations} iterations of {effort.proposals_each} proposals, {duration(total_s)} in all: "

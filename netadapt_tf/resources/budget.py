@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 
 from tflite_bench.errors import UserError
 from tflite_bench.target import Target, parse_target
@@ -19,6 +20,7 @@ _UNITS = {
     "tflite_bytes": {"": 1.0, "B": 1.0, "KB": 1e3, "MB": 1e6},
 }
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([A-Za-z%]*)")
+_SUGGESTED_DIGITS = 3
 
 
 @dataclass(frozen=True)
@@ -89,3 +91,32 @@ def only_budget(budgets: Sequence[str]) -> Budget:
     if isinstance(budgets, str) or len(budgets) != 1:
         raise UserError(f"budgets should be a list of one budget; it is {budgets!r}")
     return parse_budget(budgets[0])
+
+
+def least_budget(budget: Budget, start: float, least: float) -> str | None:
+    """A budget like the given one, in the same unit, that a network of a given cost is within.
+
+    Args:
+        budget: one that cannot be reached.
+        start: what the starting network costs.
+        least: the least that can be reached, above 0; in the resource's unit, like `start`.
+
+    Returns:
+        A text that `parse_budget` reads, its amount rounded up to three digits; None where it would be above 100%.
+    """
+    unit = budget.text.rpartition("=")[2].lstrip("0123456789.")
+    exact = Decimal(least / (start / 100 if budget.relative else _UNITS[budget.resource][unit]))
+    step = Decimal(1).scaleb(exact.adjusted() + 1 - _SUGGESTED_DIGITS)
+    amount = exact.quantize(step, ROUND_CEILING)
+    while not budget.relative or amount <= 100:
+        text = f"{budget.name}={amount.normalize():f}{unit}"
+        if parse_budget(text).limit(start) >= least:  # not so at once where floating point rounded down
+            return text
+        amount += step
+    return None
+
+
+def amount_text(amount: float, unit: str) -> str:
+    """An amount as messages show it: counts in full, milliseconds to four digits."""
+    digits = f"{amount:.4g}" if unit == "ms" and amount < 1000 else f"{amount:,.0f}"
+    return f"{digits} {unit}"

@@ -6,18 +6,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tflite_bench.errors import UserError
+
+_KEYS = {
+    "iteration": {"iteration", "accuracy", "predicted", "measured", "spread"},
+    "proposal": {"iteration", "group", "filters", "accuracy"},
+    "long_term": {"iteration"},
+}
+"""What a record of each kind holds at least."""
+
 
 class Journal:
     """An append-only file; a last line that an interruption cut short is dropped."""
 
     def __init__(self, path: Path) -> None:
-        """Reads what is there."""
+        """Reads what is there.
+
+        Raises:
+            UserError: it is no journal, or damaged.
+        """
         self._path = path
         self._events: list[dict[str, Any]] = []
         self._torn_bytes = 0
         if path.exists():
-            complete, _, torn = path.read_bytes().rpartition(b"\n")
-            self._events = [json.loads(line) for line in complete.splitlines()]
+            try:
+                complete, _, torn = path.read_bytes().rpartition(b"\n")
+                self._events = [_checked(json.loads(line)) for line in complete.splitlines()]
+            except (OSError, ValueError) as error:
+                raise UserError(f"{path} is damaged ({error}); name another run directory") from error
             self._torn_bytes = len(torn)
 
     def append(self, event: str, **values: Any) -> dict[str, Any]:
@@ -40,3 +56,9 @@ class Journal:
     def last(self, event: str) -> dict[str, Any] | None:
         """The newest record of one kind."""
         return next((record for record in reversed(self._events) if record["event"] == event), None)
+
+
+def _checked(record: Any) -> dict[str, Any]:
+    if not isinstance(record, dict) or not record.keys() >= {"event", *_KEYS.get(str(record.get("event")), set())}:
+        raise ValueError(f"{str(record)[:80]!r} is no record")
+    return record

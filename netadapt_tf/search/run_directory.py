@@ -4,7 +4,8 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from netadapt_tf.resources.budget import Budget, parse_budget
 from netadapt_tf.search.journal import Journal
 from tflite_bench.errors import UserError
 
+RESERVED = ("budgets", "hash")
+"""Keys of `config.json` that are no part of a request."""
+
 
 class RunDirectory:
     """The files of a run and where they are."""
 
     def __init__(self, path: Path, request: Mapping[str, Any], budget: Budget, *, allow_lambda: bool = False) -> None:
-        """Reads what is there; nothing is written before `claim`.
+        """Reads what is there; nothing is written before `claimed`.
 
         Args:
             path: the directory.
@@ -30,65 +34,98 @@ class RunDirectory:
             allow_lambda: whether its networks may hold programs, see `files.load_network`.
 
         Raises:
-            UserError: the directory belongs to another request, or cannot be written.
+            UserError: the directory belongs to another request, is damaged, or cannot be written.
         """
         self.path = path
         self._allow_lambda = allow_lambda
         self._request = request
         self._budget = budget
-        self._check(request, budget)
+        self._check()
         self.journal = Journal(path / "journal.jsonl")
 
-    def claim(self) -> None:
-        """Makes the directory this request's, now that it is known to make sense, and this process's.
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Inside, the directory is this request's, now that it is known to make sense, and this process's.
 
         Raises:
             UserError: it cannot be written, or another process works in it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held until the process ends
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            config = {**self._request, "budgets": [self._budget.text], "hash": _hash(self._request)}
-            self.write_json("config.json", config)
-            (self.path / "iterations").mkdir(exist_ok=True)
-        except BlockingIOError as error:
-            raise UserError(f"another process works in {self.path}; wait for it, or use another --run_dir") from error
+            lock = open(self.path / ".lock", "w")  # noqa: SIM115 - closed below
         except OSError as error:
             raise UserError(f"the run directory {self.path} cannot be written: {error}") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                earlier = self._check()  # another process may have been here since
+                self.journal = Journal(self.path / "journal.jsonl")
+                request = {key: value for key, value in {**earlier, **self._request}.items() if key not in RESERVED}
+                config = {**request, "budgets": [self._budget.text], "hash": _hash(request)}
+                self.write_json("config.json", config)
+                (self.path / "iterations").mkdir(exist_ok=True)
+            except BlockingIOError as error:
+                raise UserError(f"another process works in {self.path}; wait for it, or name another one") from error
+            except OSError as error:
+                raise UserError(f"the run directory {self.path} cannot be written: {error}") from error
+            yield
 
-    def _check(self, request: Mapping[str, Any], budget: Budget) -> None:
+    def _check(self) -> dict[str, Any]:
+        """The configuration that is there, empty in a new directory."""
         if self.path.exists() and not self.path.is_dir():
-            raise UserError(f"{self.path} is a file; --run_dir should name a folder")
+            raise UserError(f"{self.path} is a file; the run directory should be a folder")
         nearest = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise UserError(f"the run directory {self.path} cannot be written; name another folder with --run_dir")
+            raise UserError(f"the run directory {self.path} cannot be written; name another folder")
         earlier = self.read_json("config.json")
         if earlier is None:
             if self.path.exists() and any(not file.name.startswith(".") for file in self.path.iterdir()):
-                raise UserError(f"{self.path} holds other files; name an empty or new folder with --run_dir")
-            return
+                raise UserError(f"{self.path} holds other files; name an empty or new folder")
+            return {}
         if not isinstance(earlier, dict) or "hash" not in earlier:
-            raise UserError(f"{self.path} holds a config.json that is not ours; name another folder with --run_dir")
+            raise UserError(f"{self.path} holds a config.json that is not ours; name another folder")
         differing = [
-            f"--{name} (there {earlier.get(name)}, now {request[name]})"
-            for name in request
-            if earlier.get(name) != request[name]
+            f"{name} (there {earlier.get(name)}, now {value})"
+            for name, value in self._request.items()
+            if earlier.get(name) != value
         ]
-        before = parse_budget(earlier["budgets"][0])
+        try:
+            (text,) = earlier["budgets"]
+            before = parse_budget(text)
+        except (KeyError, TypeError, ValueError, UserError) as error:
+            raise UserError(f"{self.path / 'config.json'} is damaged; name another run directory") from error
+        budget = self._budget
         tightened = (before.name, before.relative) == (budget.name, budget.relative) and budget.amount <= before.amount
         if not tightened and self.summary(budget) is None:
-            differing.append(f"--budget (there {before.text}, now {budget.text}: only lower ones go on)")
+            differing.append(f"budget (there {before.text}, now {budget.text}: only lower ones go on)")
         if differing:
             raise UserError(
-                f"{self.path} belongs to another request; it differs in {', '.join(differing)}; use another --run_dir"
+                f"{self.path} belongs to another request; it differs in {', '.join(differing)}; use another run "
+                "directory"
             )
+        return earlier
 
     def summary(self, budget: Budget) -> dict[str, Any] | None:
-        """The summary, if the run is finished for this budget."""
+        """The summary, if the run is finished for this budget.
+
+        Raises:
+            UserError: it is damaged, or the files that it is about are gone.
+        """
         summary = self.read_json("summary.json")
-        finished = summary is not None and [row["budget"] for row in summary["budgets"]] == [budget.text]
+        if summary is None:
+            return None
+        try:
+            finished = [row["budget"] for row in summary["budgets"]] == [budget.text]
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{self.path / 'summary.json'} is damaged; name another run directory") from error
+        missing = [name for name in ("adapted.keras", "adapted.tflite") if finished and not self.file(name).exists()]
+        if missing:
+            raise UserError(f"{self.path} is finished, and {missing[0]} is gone; name another run directory")
         return summary if finished else None
+
+    def reopen(self) -> None:
+        """Takes back that the run is finished: what is delivered is about to change."""
+        self.file("summary.json").unlink(missing_ok=True)
 
     def file(self, name: str) -> Path:
         """The path of a file of the run."""
@@ -115,7 +152,9 @@ class RunDirectory:
 
     def load_network(self, name: str) -> tf_keras.Model:
         """A network that is kept here, by the name of its file."""
-        return load_network(self.path / name, allow_lambda=self._allow_lambda)
+        if not self.file(name).is_file():
+            raise UserError(f"{self.path} is damaged: {name} is gone; name another run directory")
+        return load_network(self.file(name), allow_lambda=self._allow_lambda)
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file."""
@@ -138,8 +177,8 @@ class RunDirectory:
             return None
         try:
             return json.loads(path.read_text())
-        except ValueError as error:
-            raise UserError(f"{path} is damaged ({error}); use another --run_dir") from error
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} is damaged ({error}); name another run directory") from error
 
 
 def _hash(request: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Which proposal: pure functions over what the proposals turned out to be worth."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ class Outcome:
         group: the channel group it shrinks.
         filters: how many filters it leaves.
         cost: what the network is predicted to cost, in the budget's resource.
-        score: the task's metric on the hold-out set, so that larger is better.
+        score: the task's metric on the hold-out set, so that larger is better; -inf where it has no value.
     """
 
     group: str
@@ -41,11 +42,16 @@ def best_ratio(outcomes: Sequence[Outcome], standing: Standing) -> Outcome:
     """The least accuracy lost per cost saved, the first of equals (the rule of MobileNetV3's search).
 
     A proposal that loses nothing comes before all that do, the one with the most gained times saved first;
-    one that saves nothing comes last.
+    one that saves nothing comes after all that do, and one of score -inf last. Where the standing has no finite
+    score, nothing can be said of losses, and the most accurate wins.
     """
+    if not math.isfinite(standing.score):
+        return highest_accuracy(outcomes, standing)
 
     def rank(outcome: Outcome) -> tuple[int, float]:
         lost, saved = standing.score - outcome.score, standing.cost - outcome.cost
+        if outcome.score == -math.inf:
+            return 3, lost
         if saved <= 0:
             return 2, lost
         return (1, lost / saved) if lost > 0 else (0, lost * saved)

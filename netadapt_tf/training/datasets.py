@@ -48,9 +48,16 @@ class Datasets:
             dataset = getattr(self, name)
             if dataset is None:
                 continue
+            if not isinstance(dataset, tf.data.Dataset) and not callable(dataset):
+                raise UserError(
+                    f"the data set {name} is a {type(dataset).__name__}; a tf.data.Dataset of batches, or a function "
+                    "of a seed that returns one, is needed"
+                )
             spec = epoch(dataset, 0).element_spec
             if not isinstance(spec, tuple) or len(spec) != 2 or not isinstance(spec[0], tf.TensorSpec):
                 raise UserError(f"the data set {name} should yield batches (images, targets); it yields {spec}")
+            if any(part.shape.rank in (None, 0) for part in tf.nest.flatten(spec)):
+                raise UserError(f"the data set {name} should yield batches of known rank; it yields {spec}")
             images = spec[0]
             if images.dtype != tf.float32 or not images.shape.is_compatible_with([None, *wanted]):
                 raise UserError(

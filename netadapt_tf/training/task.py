@@ -1,5 +1,6 @@
 """What a network is trained for: a loss to fall, and a metric to be judged by."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,9 @@ class Metric:
     larger_is_better: bool = True
 
     def score(self, value: float) -> float:
-        """The value so that larger is better."""
+        """The value so that larger is better; -inf, worse than all others, for NaN, which compares with none."""
+        if math.isnan(value):
+            return -math.inf
         return value if self.larger_is_better else -value
 
 

@@ -91,7 +91,7 @@ def test_a_tiny_adaptation_from_start_to_end(tmp_path):
 
     other = adapt(TINY, budget=budget, run_dir=run_dir, seed=5)
     assert other.returncode == 2
-    assert "--seed (there 0, now 5)" in other.stderr
+    assert "seed (there 0, now 5)" in other.stderr
     assert "Traceback" not in other.stderr
 
 

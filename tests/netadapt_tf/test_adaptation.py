@@ -12,11 +12,13 @@ import netadapt_tf
 from netadapt_tf import Datasets, Metric, Settings, UserError, adapt_network, adaptation
 from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import load_network
+from netadapt_tf.problem import Problem
 from netadapt_tf.reporting.summary import Delivered
 from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.search.netadapt import Iterate
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.task import classification
+from netadapt_tf.training.trainer import Trainer
 from tests.tiny_networks import randomised, tiny_cnn
 from tflite_bench import runtime
 
@@ -68,6 +70,9 @@ def test_a_finished_run_is_repeated_and_another_network_refused(adapted):
     run_dir = adapted.keras_path.parent
     again = adapt_network(tiny_cnn(), corner_datasets(), ["macs=60%"], run_dir, settings=QUICK)
     assert again.summary == adapted.summary
+    by_loss = Metric("accuracy", tf_keras.metrics.SparseCategoricalCrossentropy, larger_is_better=False)
+    with pytest.raises(UserError, match="larger_is_better"):
+        adapt_network(tiny_cnn(), corner_datasets(), ["macs=60%"], run_dir, settings=QUICK, metric=by_loss)
     other = randomised(tiny_cnn(), seed=1)
     with pytest.raises(UserError, match="network_sha256"):
         adapt_network(other, corner_datasets(), ["macs=60%"], run_dir, settings=QUICK)
@@ -105,6 +110,48 @@ def test_a_network_that_answers_numbers_is_adapted_by_its_own_loss_and_metric(tm
     assert result.metric["after"] == pytest.approx(truth, rel=1e-4)
 
 
+def test_interrupted_the_network_is_untouched_and_the_same_call_goes_on(tmp_path, adapted, monkeypatch):
+    network, fit = tiny_cnn(), Trainer.fit
+
+    def interrupted(*arguments, **more):
+        fit(*arguments, **more)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            adapt_network(network, corner_datasets(), ["macs=60%"], tmp_path / "run", settings=QUICK)
+    assert (tmp_path / "run" / "start.tflite").exists()
+    result = adapt_network(network, corner_datasets(), ["macs=60%"], tmp_path / "run", settings=QUICK)
+    assert result.widths == adapted.widths
+
+
+class Twice(tf_keras.layers.Layer):
+    """A layer of the user's own, which Keras does not know."""
+
+    def call(self, x):
+        return 2.0 * x
+
+
+@pytest.mark.parametrize("own", [lambda: tf_keras.layers.Lambda(lambda x: 2.0 * x), Twice])
+def test_networks_with_code_of_their_own_need_to_be_allowed(tmp_path, own):
+    layers = tf_keras.layers
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(8, 3, activation="relu", name="a")(own()(images))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, activation="relu", name="b")(x))
+    network = tf_keras.Model(images, layers.Dense(4, activation="softmax")(x))
+    call = (network, corner_datasets(), ["macs=60%"], tmp_path / "run")
+    with pytest.raises(UserError, match="allow_lambda"):
+        adapt_network(*call, settings=QUICK)
+    assert not (tmp_path / "run").exists()
+    settings = dataclasses.replace(QUICK, short_term_steps=1)
+    result = adapt_network(*call, settings=settings, allow_lambda=True)
+    assert result.budgets[0].met
+    assert adapt_network(*call, settings=settings, allow_lambda=True).summary == result.summary
+    with pytest.raises(UserError, match="allow_lambda"):
+        adapt_network(*call, settings=settings)
+
+
 def test_retraining_begins_with_fresh_weights(tmp_path, adapted):
     settings = dataclasses.replace(QUICK, final="retrain", long_term_learning_rate=0.0)
     fresh = adapt_network(tiny_cnn(), corner_datasets(), ["macs=60%"], tmp_path / "run", settings=settings)
@@ -122,6 +169,11 @@ def test_retraining_begins_with_fresh_weights(tmp_path, adapted):
         ({"budgets": "macs=60%"}, "list of one budget"),
         ({"budgets": ["macs=60%", "parameters=60%"]}, "list of one budget"),
         ({"budgets": ["macs=1%"]}, "cannot be reached"),
+        ({"network": None}, "the network"),
+        ({"network": "tiny.keras"}, "the network"),
+        ({"identity": {"seed": 3}}, "identity takes seed"),
+        ({"identity": {"data": {1, 2}}}, "JSON"),
+        ({"datasets": Datasets(np.zeros(3), np.zeros(3), np.zeros(3))}, "data set holdout is a ndarray"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, change, said):
@@ -140,7 +192,7 @@ def test_the_packages_names_are_there():
 
 
 def searched(
-    monkeypatch, delivered: list[float], reachable: float = 0.0, budget: str = "60%", iterations: int = 1
+    monkeypatch, delivered: list[float], reachable: float = 0.0, budget_text: str = "60%", iterations: int = 1
 ) -> list[float]:
     """The limits that searches are given for a start that costs 100, when the delivered files cost `delivered`."""
     limits: list[float] = []
@@ -160,14 +212,9 @@ def searched(
         adaptation, "_delivered", lambda *_: (b"", Delivered(0, 0, 0, 100.0), Delivered(0, 0, 0, next(costs)))
     )
     nothing: Any = None
-    work = adaptation._Work(
-        parse_budget(f"latency@host/cpu:1={budget}"),
-        Settings(),
-        nothing,
-        classification(tiny_cnn()),
-        nothing,
-        Stopwatch(),
-    )
+    budget = parse_budget(f"latency@host/cpu:1={budget_text}")
+    problem = Problem(tiny_cnn(), (), nothing, classification(tiny_cnn()), budget, Settings(), nothing)
+    work = adaptation._Work(problem, nothing, Stopwatch())
     start: Any = SimpleNamespace(widths={}, deployed=None)
     costs_of_start: Any = SimpleNamespace(budgeted=SimpleNamespace(unit=""), latency=None)
     adaptation._adapt_within_budget(work, start, costs_of_start)
@@ -189,7 +236,7 @@ def test_where_nothing_more_can_be_saved_it_ends(monkeypatch):
 
 
 def test_a_start_that_turns_out_slower_than_an_absolute_budget_is_cut_after_all(monkeypatch):
-    assert len(searched(monkeypatch, [100.2, 99.0], budget="100ms", iterations=0)) == 2
+    assert len(searched(monkeypatch, [100.2, 99.0], budget_text="100ms", iterations=0)) == 2
 
 
 def test_a_start_within_budget_is_delivered_as_it_is(tmp_path):

@@ -51,7 +51,7 @@ MISTAKES = {
     "damaged network": Mistake({"network": "damaged.keras"}, ("damaged.keras",)),
     "foreign network": Mistake({"network": "foreign.keras"}, ("foreign.keras", "tf_keras")),
     "nothing to shrink": Mistake({"network": "flat.keras"}, ("no channel group that can shrink",)),
-    "another request": Mistake({"run_dir": "others"}, ("belongs to another request", "--seed (there 5, now 0)")),
+    "another request": Mistake({"run_dir": "others"}, ("belongs to another request", "seed (there 5, now 0)")),
     "not a folder": Mistake({"run_dir": "a_file/run"}, ("a_file/run cannot be written",)),
     "no table": Mistake({"table": "a_file"}, ("a_file", "--table")),
     "Lambda in .h5": Mistake({"network": "lambda.h5"}, ("Lambda", "--allow_lambda")),

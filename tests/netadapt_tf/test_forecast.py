@@ -55,7 +55,7 @@ def test_effort_is_in_proportion(forecast):
     [
         ({}, "about 3 iterations of "),
         ({"iterations": 0}, "within the budget already"),
-        ({"iterations": None}, "--initial_reduction"),
+        ({"iterations": None}, "initial_reduction"),
     ],
 )
 def test_the_text_says_it_all(forecast, change, said):

@@ -1,3 +1,10 @@
+import dataclasses
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
 import pytest
 
 from netadapt_tf.settings import Settings
@@ -9,9 +16,64 @@ def test_retraining_takes_as_long_as_all_training_before_it():
     assert Settings(pretrain_epochs=3, long_term_epochs=5, final="retrain").final_epochs == 8
 
 
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings)])
+@pytest.mark.parametrize("value", [None, "many", [1], True, float("nan"), float("inf"), -1, 10**400, np.ones(2)])
+def test_no_field_takes_what_means_nothing(name, value):
+    with pytest.raises(UserError) as error:
+        Settings(**{name: value})
+    assert str(error.value).startswith(f"{name} is {value!r}; it should be ")
+
+
 @pytest.mark.parametrize(
-    "choice", [{"final": "stop"}, {"pick": "best"}, {"initial_reduction": 0}, {"reduction_decay": 2}]
+    ("choice", "said"),
+    [
+        ({"final": "stop"}, "fine_tune or retrain"),
+        ({"pick": "best"}, "highest_accuracy or best_ratio"),
+        ({"initial_reduction": 0}, "above 0 and at most 1"),
+        ({"reduction_decay": 2}, "above 0 and at most 1"),
+        ({"short_term_steps": 2.0}, "an integer from 0"),
+        ({"filter_multiple": 0}, "an integer from 1"),
+        ({"seed": 2**31}, "to 2147483647"),
+        ({"seed": np.int64(-1)}, "an integer from 0"),
+        ({"short_term_learning_rate": -1e-9}, "at least 0"),
+    ],
 )
-def test_choices_that_do_not_exist_are_refused(choice):
-    with pytest.raises(UserError, match=next(iter(choice))):
+def test_the_sentence_says_what_would_be_right(choice, said):
+    with pytest.raises(UserError, match=said):
         Settings(**choice)
+
+
+def test_the_ends_of_the_ranges_are_taken():
+    lowest = Settings(0, 1e-9, 1e-9, 0, 0.0, 0, 0.0, filter_multiple=1, seed=0)
+    highest = Settings(initial_reduction=1, reduction_decay=1, seed=2**31 - 1)
+    assert (lowest.short_term_steps, highest.initial_reduction) == (0, 1)
+
+
+def test_numbers_of_numpy_become_plain_ones():
+    numbers: dict[str, Any] = {"long_term_epochs": np.int64(3), "initial_reduction": np.float32(0.25)}
+    settings = Settings(**numbers, reduction_decay=1)
+    assert settings == Settings(long_term_epochs=3, initial_reduction=0.25, reduction_decay=1.0)
+    assert json.loads(json.dumps(dataclasses.asdict(settings)))["initial_reduction"] == 0.25
+    assert isinstance(settings.reduction_decay, float)
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("alpha=nan", "--alpha"),
+        ("alpha=inf", "--alpha"),
+        ("alpha=4.5", "--alpha"),
+        ("resolution=5000", "--resolution"),
+        ("threads=1025", "--threads"),
+        (f"batch_size={10**30}", "--batch_size"),
+        ("long_term_learning_rate=nan", "long_term_learning_rate is nan; it should be a finite number"),
+        (f"long_term_epochs={10**30}", "long_term_epochs is 1000"),
+    ],
+)
+def test_numbers_that_flags_cannot_be_get_one_sentence(flag, said, tmp_path):
+    command = [sys.executable, "-m", "netadapt_tf.adapt", "--budget=macs=50%", f"--run_dir={tmp_path}", f"--{flag}"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 2, result.stderr
+    (sentence,) = result.stderr.splitlines()
+    assert sentence.startswith("Error: ")
+    assert said in sentence

@@ -7,7 +7,7 @@ import pytest
 
 BODY = """
     '''Counts to 60% --really.'''
-    import sys, time
+    import os, sys, time
     from absl import flags
     from tflite_bench.binary import run
     from tflite_bench.errors import UserError
@@ -21,6 +21,14 @@ BODY = """
         if COUNT.value == 4:
             print("ready", flush=True)
             time.sleep(30)
+        if COUNT.value == 5:
+            open("/dev/null/table", "w")
+        if COUNT.value == 6:
+            raise OSError("a defect, of no file")
+        if COUNT.value == 7:
+            os.stat(987654)
+        if COUNT.value == 8:
+            os.mkdir("x" * 300)
         print("done")
 
     if __name__ == "__main__":
@@ -46,6 +54,13 @@ def script(tmp_path):
         (["--no_such_flag"], 2, "no_such_flag"),
         (["stray"], 2, "stray"),
         (["--count=3"], 1, "ZeroDivisionError"),
+        (["--count=5"], 2, "Error: /dev/null/table: Not a directory"),
+        (["--count=6"], 1, "a defect, of no file"),
+        (["--count=7"], 1, "Bad file descriptor"),
+        (["--count=8"], 2, "xxx: File name too long"),
+        (["--flagfile=missing"], 2, "missing"),
+        (["--flagfile=/proc/self/mem"], 2, "Error: --flagfile cannot be read as text: "),
+        ([f"--flagfile={sys.executable}"], 2, "Error: --flagfile cannot be read as text: "),
     ],
 )
 def test_exit_status_and_sentence(script, arguments, status, said, monkeypatch):

@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from netadapt_tf.resources.budget import parse_budget
+from netadapt_tf.resources.budget import amount_text, least_budget, parse_budget
 from tflite_bench.errors import UserError
 
 
@@ -46,3 +47,40 @@ def test_mistakes_are_explained(text, said):
     with pytest.raises(UserError) as error:
         parse_budget(text)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "least", "suggested"),
+    [
+        ("latency@host/cpu:1=10%", 0.1, 0.0312, "latency@host/cpu:1=31.2%"),
+        ("latency@host/cpu:1=0.01ms", 0.1, 0.031199, "latency@host/cpu:1=0.0312ms"),
+        ("latency@host/cpu:1=10us", 0.1, 0.031199, "latency@host/cpu:1=31.2us"),
+        ("macs=5K", 1e6, 57e3, "macs=57K"),
+        ("macs=5", 1e6, 56330, "macs=56400"),
+        ("parameters=1%", 1e6, 1e6, "parameters=100%"),
+        ("parameters=1%", 1e6, 1e6 + 1, None),
+    ],
+)
+def test_a_suggestion_is_in_the_unit_that_was_asked_in(asked, start, least, suggested):
+    assert least_budget(parse_budget(asked), start, least) == suggested
+
+
+@pytest.mark.parametrize(
+    "asked", ["latency@host/cpu:2=1%", "latency@host/cpu:1=1ms", "latency@host/cpu:1=1us", "macs=1", "macs=1G"]
+)
+def test_a_suggestion_can_be_met_and_is_close(asked):
+    random = np.random.default_rng(0)
+    for _ in range(500):
+        start = 10 ** random.uniform(-4, 12)
+        least = start * random.choice([10 ** random.uniform(-5, 0), random.integers(1, 1000) / 1000])
+        suggested = least_budget(parse_budget(asked), start, least)
+        assert suggested is not None
+        assert least <= parse_budget(suggested).limit(start) < 1.1 * least
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "text"),
+    [(56330.4, "MACs", "56,330 MACs"), (0.0312345, "ms", "0.03123 ms"), (12345.6, "ms", "12,346 ms")],
+)
+def test_amounts_never_have_exponents(amount, unit, text):
+    assert amount_text(amount, unit) == text

@@ -77,12 +77,12 @@ class InterruptedAt(Counted):
 
 def search(path, data, resource=None, limit=0.4, settings=SETTINGS, task=None) -> tuple[Iterate, RunDirectory]:
     run = RunDirectory(path, {"a": 1}, parse_budget("macs=40%"))
-    run.claim()
     start = Iterate(0, tiny_cnn(), 0.25, float(cost(START_WIDTHS)), 0.0)
     resource = resource or Counted("units", cost, START_WIDTHS)
     task = task or classification(start.network)
     search = Search("macs", resource, limit * cost(START_WIDTHS), data, task, run, settings, Stopwatch())
-    return search.run(start), run
+    with run.claimed():
+        return search.run(start), run
 
 
 def story(run: RunDirectory) -> list[tuple]:

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from netadapt_tf.resources.budget import parse_budget
@@ -10,51 +12,92 @@ REQUEST = {"network": "mobilenet_v1", "seed": 0}
 
 def claimed(path) -> RunDirectory:
     run = RunDirectory(path, REQUEST, BUDGET)
-    run.claim()
-    return run
+    with run.claimed():
+        return run
 
 
 def test_the_same_request_finds_what_was_kept(tmp_path, cnn):
     run = claimed(tmp_path / "run")
     assert not run.has_iteration(3)
     run.save_iteration(3, cnn, {"first": 8})
-    run.journal.append("iteration", iteration=3)
+    run.journal.append("long_term", iteration=3)
     again = RunDirectory(tmp_path / "run", REQUEST, BUDGET)
     assert again.has_iteration(3)
     assert again.load_iteration(3).count_params() == cnn.count_params()
     assert again.read_json("iterations/003/widths.json") == {"first": 8}
-    assert again.journal.last("iteration") is not None
+    assert again.journal.last("long_term") is not None
     assert not list((tmp_path / "run").rglob("*.partial*"))
 
 
 def test_another_request_is_refused_by_the_flags_that_differ(tmp_path):
     claimed(tmp_path)
-    with pytest.raises(UserError, match=r"--seed \(there 0, now 1\)") as error:
+    with pytest.raises(UserError, match=r"seed \(there 0, now 1\)") as error:
         RunDirectory(tmp_path, REQUEST | {"seed": 1}, BUDGET)
-    assert "--network" not in str(error.value)
+    assert "network" not in str(error.value)
 
 
 def test_a_lower_budget_goes_on_and_a_higher_one_does_not(tmp_path):
     run = claimed(tmp_path)
+    for name in ("adapted.keras", "adapted.tflite"):
+        run.write_bytes(name, b"")
     run.write_json("summary.json", {"budgets": [{"budget": "macs=60%"}]})
     assert run.summary(BUDGET) is not None
-    del run  # and with it the hold on the directory
     lower = parse_budget("macs=50%")
     going_on = RunDirectory(tmp_path, REQUEST, lower)
     assert going_on.summary(lower) is None
-    going_on.claim()
+    with going_on.claimed():
+        pass
     assert RunDirectory(tmp_path, REQUEST, BUDGET).summary(BUDGET) is not None, "what is finished stays finished"
     for other in ("macs=55%", "macs=10M", "parameters=40%"):
-        with pytest.raises(UserError, match="--budget"):
+        with pytest.raises(UserError, match="budget"):
             RunDirectory(tmp_path, REQUEST, parse_budget(other))
 
 
 def test_two_processes_do_not_share_a_directory(tmp_path):
-    first = claimed(tmp_path)
-    with pytest.raises(UserError, match="another process"):
-        RunDirectory(tmp_path, REQUEST, BUDGET).claim()
-    del first
-    claimed(tmp_path)
+    first, second = claimed(tmp_path), RunDirectory(tmp_path, REQUEST, BUDGET)
+    with first.claimed():
+        with pytest.raises(UserError, match="another process"), second.claimed():
+            pass
+        first.journal.append("long_term", iteration=3)
+    with second.claimed():
+        assert second.journal.last("long_term") is not None, "what the first has done since is not known"
+
+
+def test_what_is_finished_is_no_more_once_it_is_about_to_change(tmp_path):
+    run = claimed(tmp_path)
+    run.write_json("summary.json", {"budgets": [{"budget": "macs=60%"}]})
+    with pytest.raises(UserError, match=r"adapted\.keras is gone"):
+        run.summary(BUDGET)
+    run.write_bytes("adapted.keras", b"")
+    run.write_bytes("adapted.tflite", b"")
+    assert run.summary(BUDGET) is not None
+    run.reopen()
+    assert run.summary(BUDGET) is None
+
+
+def test_what_was_known_of_the_request_is_kept(tmp_path):
+    with RunDirectory(tmp_path, REQUEST | {"network_sha256": "abc"}, BUDGET).claimed():
+        pass
+    claimed(tmp_path)  # the file was away
+    RunDirectory(tmp_path, REQUEST | {"network_sha256": "abc"}, BUDGET)
+    with pytest.raises(UserError, match="network_sha256"):
+        RunDirectory(tmp_path, REQUEST | {"network_sha256": "def"}, BUDGET)
+
+
+@pytest.mark.parametrize("name", ["config.json", "summary.json", "journal.jsonl"])
+@pytest.mark.parametrize("content", ["", "{}\n", "[]\n", "[1]\n", "\0\0\n", '{"budgets": [], "hash": 1}\n', "a folder"])
+def test_damage_is_said_or_harmless(tmp_path, name, content):
+    run = claimed(tmp_path)
+    run.file(name).unlink(missing_ok=True)
+    if content == "a folder":
+        run.file(name).mkdir()
+    else:
+        run.file(name).write_text(content)
+    if (name, content) in (("journal.jsonl", ""), ("summary.json", '{"budgets": [], "hash": 1}\n')):
+        assert RunDirectory(tmp_path, REQUEST, BUDGET).summary(BUDGET) is None
+        return
+    with pytest.raises(UserError, match=re.escape(name)):
+        RunDirectory(tmp_path, REQUEST, BUDGET).summary(BUDGET)
 
 
 def test_a_foreign_configuration_is_refused(tmp_path):
@@ -75,10 +118,11 @@ def test_a_path_that_cannot_be_a_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match="is a file"):
         RunDirectory(tmp_path / "file", REQUEST, BUDGET)
     with pytest.raises(UserError, match="cannot be written"):
-        RunDirectory(tmp_path / "file" / "run", REQUEST, BUDGET).claim()
+        RunDirectory(tmp_path / "file" / "run", REQUEST, BUDGET)
 
 
 def test_nothing_is_written_before_the_request_is_known_to_make_sense(tmp_path):
     RunDirectory(tmp_path / "run", REQUEST, BUDGET)
     assert list(tmp_path.iterdir()) == []
-    RunDirectory(tmp_path / "run", REQUEST | {"seed": 1}, BUDGET).claim()
+    with RunDirectory(tmp_path / "run", REQUEST | {"seed": 1}, BUDGET).claimed():
+        pass

@@ -1,3 +1,8 @@
+import math
+from itertools import permutations
+
+import pytest
+
 from netadapt_tf.search.selection import PICKS, Outcome, Standing
 
 STANDING = Standing(cost=10.0, score=0.9)
@@ -23,3 +28,18 @@ def test_a_proposal_that_saves_nothing_comes_last():
     free = Outcome("free", 8, cost=10.0, score=0.95)
     assert PICKS["best_ratio"]([free, DEEP], STANDING) is DEEP
     assert PICKS["best_ratio"]([free], STANDING) is free
+
+
+@pytest.mark.parametrize("pick", PICKS)
+def test_a_proposal_without_a_score_comes_last_of_all(pick):
+    broken = Outcome("broken", 8, cost=1.0, score=-math.inf)
+    costly = Outcome("costly", 8, cost=11.0, score=0.1)
+    for order in permutations([broken, costly]):
+        assert PICKS[pick](order, STANDING) is costly
+
+
+@pytest.mark.parametrize("pick", PICKS)
+def test_after_a_network_without_a_score_the_most_accurate_wins(pick):
+    broken = Outcome("broken", 8, cost=1.0, score=-math.inf)
+    for order in permutations([broken, DEEP, SLIGHT]):
+        assert PICKS[pick](order, Standing(cost=10.0, score=-math.inf)) is SLIGHT

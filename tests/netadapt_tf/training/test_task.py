@@ -1,3 +1,6 @@
+import math
+
+import pytest
 import tf_keras
 from tf_keras import layers
 
@@ -26,3 +29,10 @@ def test_a_score_is_larger_where_the_value_is_better():
     assert error.score(0.1) > error.score(0.2)
     assert ACCURACY.score(0.2) > ACCURACY.score(0.1)
     assert error.score(error.score(0.3)) == 0.3
+
+
+@pytest.mark.parametrize("larger_is_better", [True, False])
+def test_no_value_is_worse_than_any(larger_is_better):
+    metric = Metric("m", tf_keras.metrics.Mean, larger_is_better)
+    assert metric.score(math.nan) == -math.inf
+    assert metric.score(math.nan) < min(metric.score(value) for value in (-1e9, 1e9))

@@ -1,0 +1,95 @@
+"""What is to be adapted, and to what: everything a caller hands over, checked before any work."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import tf_keras
+from tf_keras.src.saving.serialization_lib import SafeModeScope
+
+from netadapt_tf.networks.channel_groups import ChannelGroup
+from netadapt_tf.networks.files import check_no_program, checked
+from netadapt_tf.networks.narrowing import narrow
+from netadapt_tf.resources.budget import Budget, only_budget
+from netadapt_tf.settings import Settings
+from netadapt_tf.start import default_table, shrinkable_groups
+from netadapt_tf.training.datasets import Datasets
+from netadapt_tf.training.task import Loss, Metric, Task, classification
+from tflite_bench.latency_table import prepare_file
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be adapted, and to what.
+
+    Attributes:
+        network: a copy of the caller's, which is never touched.
+        groups: its channel groups, locked ones included.
+        datasets: what to learn from and to be judged by.
+        task: the loss and the metric.
+        budget: what is allowed at the end.
+        settings: how to adapt.
+        table: file of the latency table; it exists.
+    """
+
+    network: tf_keras.Model
+    groups: tuple[ChannelGroup, ...]
+    datasets: Datasets
+    task: Task
+    budget: Budget
+    settings: Settings
+    table: Path
+
+
+def problem_of(
+    network: tf_keras.Model,
+    datasets: Datasets,
+    budgets: Sequence[str],
+    loss: Loss | None,
+    metric: Metric | None,
+    settings: Settings | None,
+    table: str | Path | None,
+) -> Problem:
+    """Checks what a caller hands over; see `netadapt_tf.adapt_network` for each.
+
+    Raises:
+        UserError: something that does not fit.
+    """
+    budget = only_budget(budgets)
+    network = checked(network, "the network")
+    datasets.check(network)
+    groups = shrinkable_groups(network)
+    default = classification(network)
+    path = Path(table) if table else default_table()
+    prepare_file(path)
+    return Problem(
+        network=narrow(network, groups, {}),
+        groups=groups,
+        datasets=datasets,
+        task=Task(loss or default.loss, metric or default.metric),
+        budget=budget,
+        settings=settings or Settings(),
+        table=path,
+    )
+
+
+@contextmanager
+def readable(network: tf_keras.Model, allow_lambda: bool) -> Iterator[None]:
+    """Inside, copies of the network can be built and read back, its own Python code included where that is allowed.
+
+    Raises:
+        UserError: it holds Python code, and that is not allowed.
+    """
+    with ExitStack() as stack:
+        if allow_lambda:
+            stack.enter_context(SafeModeScope(False))
+            own = {type(layer).__name__: type(layer) for layer in network.layers if not _is_of_keras(layer)}
+            stack.enter_context(tf_keras.saving.custom_object_scope(own))
+        else:
+            check_no_program(network, "the network")
+        yield
+
+
+def _is_of_keras(layer: tf_keras.layers.Layer) -> bool:
+    return type(layer).__module__.partition(".")[0] == "tf_keras"

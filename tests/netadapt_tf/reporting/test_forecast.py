@@ -1,0 +1,57 @@
+import dataclasses
+
+import pytest
+
+from netadapt_tf.forecast import Effort, Forecast, LayerLatency, Reach
+from netadapt_tf.reporting.forecast import forecast_text
+from netadapt_tf.resources.budget import parse_budget
+
+MACS = Reach(parse_budget("macs=50%"), "MACs", now=3331072.0, allowed=1665536.0, least=56330.0, possible=True)
+FORECAST = Forecast(
+    groups=(),
+    target="host/cpu:1",
+    layers=(LayerLatency("conv", "CONV_2D", (1, 4, 4, 8), 0.02),),
+    whole_ms=0.021,
+    reaches=(MACS,),
+    effort=Effort(iterations=4, proposals_each=3, pretrain_s=0.0, search_s=60.0, final_s=30.0),
+)
+
+
+def text_of(reach: Reach = MACS, iterations: int | None = 4) -> str:
+    effort = dataclasses.replace(FORECAST.effort, iterations=iterations)
+    return forecast_text(dataclasses.replace(FORECAST, reaches=(reach,), effort=effort))
+
+
+def test_counts_are_shown_in_full():
+    assert (
+        "budget macs=50%: can be met; now 3,331,072 MACs, allowed 1,665,536 MACs, least reachable 56,330 MACs (1.7%)\n"
+        in text_of()
+    )
+
+
+@pytest.mark.parametrize(
+    ("reach", "said"),
+    [
+        (
+            dataclasses.replace(MACS, budget=parse_budget("macs=10K"), allowed=1e4, possible=False),
+            "CANNOT be met; now 3,331,072 MACs, allowed 10,000 MACs, least reachable 56,330 MACs (1.7%); "
+            "ask for macs=56.4K or more",
+        ),
+        (
+            Reach(parse_budget("latency@host/cpu:1=10%"), "ms", now=0.08, allowed=0.008, least=0.0162, possible=False),
+            "CANNOT be met; now 0.08 ms, allowed 0.008 ms, least reachable 0.0162 ms (20.2%); "
+            "ask for latency@host/cpu:1=20.3% or more",
+        ),
+    ],
+)
+def test_what_cannot_be_met_comes_with_a_budget_that_can(reach, said):
+    text = text_of(reach)
+    assert text.endswith(said)
+    assert "iterations" not in text
+
+
+def test_steps_that_become_tiny_are_no_refusal():
+    assert text_of(iterations=None).endswith(
+        "It would take many small iterations: the schedule's steps become tiny before they add up to what the budget "
+        "asks for. A larger initial_reduction or reduction_decay shortens it."
+    )
