@@ -1,1 +1,1 @@
-"""What the figures in the README and the docs come from."""
+"""What the README's and the docs' numbers come from."""

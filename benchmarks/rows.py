@@ -1,77 +1,48 @@
-"""Finished rows of a comparison, kept so that they are never done again."""
+"""Rows of a benchmark, kept in a CSV file the moment they exist, so that an interrupted benchmark goes on."""
 
 import csv
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
+from tflite_bench.errors import UserError
 
-_FIELDS = ("row", "accuracy", "training_steps", "minutes", "widths")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A network and the training it had.
-
-    Attributes:
-        name: as in the table.
-        accuracy: of its `.tflite` on the test set.
-        training_steps: all that went into it, pre-training and search included.
-        minutes: the same in wall time.
-        widths: filters by channel group.
-    """
-
-    name: str
-    accuracy: float
-    training_steps: int
-    minutes: float
-    widths: dict[str, int]
+Row = Mapping[str, str]
 
 
-class Rows:
-    """The finished rows, in a folder."""
+class RowFile:
+    """A CSV file with a header; rows are only ever added."""
 
-    def __init__(self, folder: Path) -> None:
-        """Reads what is there."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._path = folder / "rows.csv"
-        self._rows: dict[str, Row] = {}
-        if self._path.exists():
-            with open(self._path, newline="") as file:
-                for record in csv.DictReader(file):
-                    self._rows[record["row"]] = Row(
-                        record["row"],
-                        float(record["accuracy"]),
-                        int(record["training_steps"]),
-                        float(record["minutes"]),
-                        json.loads(record["widths"]),
-                    )
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        """Opens the file, or makes it.
 
-    def __getitem__(self, name: str) -> Row:
-        return self._rows[name]
+        Raises:
+            UserError: the file has other columns, or cannot be written.
+        """
+        self._path = path
+        self._columns = tuple(columns)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                path.write_text(",".join(columns) + "\n")
+            with path.open(newline="") as file:
+                reader = csv.DictReader(file)
+                found = tuple(reader.fieldnames or ())
+                self.rows: list[Row] = [row for row in reader if None not in row.values()]
+        except OSError as error:
+            raise UserError(f"{path} cannot be written ({error}); name another folder with --output") from error
+        if found != self._columns:
+            raise UserError(f"{path} holds other columns than this benchmark's; name another folder with --output")
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._rows
+    def add(self, row: Mapping[str, object]) -> None:
+        """Appends a row and sees it to the disk."""
+        values = {column: _text(row[column]) for column in self._columns}
+        with self._path.open("a", newline="") as file:
+            csv.DictWriter(file, self._columns, lineterminator="\n").writerow(values)
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows.append(values)
 
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self._rows.values())
 
-    def add(self, row: Row, right: np.ndarray) -> None:
-        """Keeps a row, and which test images it has right."""
-        np.save(self._right(row.name), np.packbits(right))
-        self._rows[row.name] = row
-        with open(self._path, "a", newline="") as file:
-            writer = csv.writer(file)
-            if file.tell() == 0:
-                writer.writerow(_FIELDS)
-            writer.writerow([row.name, row.accuracy, row.training_steps, round(row.minutes, 2), json.dumps(row.widths)])
-
-    def right(self, name: str, count: int) -> np.ndarray:
-        """Which of the `count` test images a row's network has right, bool [count]."""
-        return np.unpackbits(np.load(self._right(name)), count=count).astype(bool)
-
-    def _right(self, name: str) -> Path:
-        return self._folder / f"{name.replace(', ', '_').replace(' ', '_')}.right.npy"
+def _text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

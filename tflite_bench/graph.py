@@ -133,6 +133,10 @@ class Graph:
         """A tensor's number type, for example `float32`."""
         return TYPE_NAMES[self.tensor(index).type]
 
+    def bytes_of(self, index: int, shape: Shape) -> int:
+        """Bytes that a tensor takes at another shape."""
+        return math.prod(shape) * np.dtype(self.type_name(index)).itemsize
+
     def constant(self, index: int) -> np.ndarray | None:
         """A constant tensor's values, or None for a tensor that is computed."""
         data = self.model.buffers[self.tensor(index).buffer].data

@@ -101,6 +101,18 @@ class LatencyTable:
         """
         return self._latencies_ms[signature]
 
+    def signatures(self) -> list[str]:
+        """Of all entries, sorted."""
+        return sorted(self._latencies_ms)
+
+    def measured_at(self) -> datetime | None:
+        """When the newest entry was measured, or None in an empty table."""
+        with self._database() as database:
+            newest = database.execute(
+                "SELECT max(measured_at) FROM entries WHERE context = ?", [self._context_id]
+            ).fetchone()[0]
+        return datetime.fromisoformat(newest) if newest else None
+
     def reference_ms(self) -> float | None:
         """The median of the reference network's readings stored so far, or None in an empty table."""
         with self._database() as database:

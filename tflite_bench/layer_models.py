@@ -17,16 +17,19 @@ _SCHEMA_VERSION = 3
 _DATA_ALIGNMENT = 16  # schema.fbs: Buffer.data is force_align: 16
 
 
-def one_layer_model(graph: Graph, layer: SizedOperator) -> bytes:
+def one_layer_model(graph: Graph, layer: SizedOperator, instances: int = 1) -> bytes:
     """A `.tflite` that runs one layer, its constants inside, its activations as input and output.
 
     Args:
         graph: the network that the layer is cut from.
         layer: the layer, at any number of channels.
+        instances: how many times over the layer stands in the model, side by side. All read the same input; each has
+            outputs of its own, all of them the model's, lest the runtime leave one out. The file holds the constants
+            once; a runtime that packs weights packs them for each instance.
     """
     builder = _ModelBuilder(graph)
-    builder.add_operator(layer)
-    return builder.pack(outputs=layer.operator.outputs)
+    outputs = [output for _ in range(instances) for output in builder.add_operator(layer)]
+    return builder.pack(outputs)
 
 
 def resized_model(graph: Graph, layers: Sequence[SizedOperator]) -> bytes:
@@ -43,7 +46,7 @@ def resized_model(graph: Graph, layers: Sequence[SizedOperator]) -> bytes:
         builder.add_input(index, graph.shape(index))
     for layer in layers:
         builder.add_operator(layer)
-    return builder.pack(outputs=graph.outputs)
+    return builder.pack([builder.tensor(index) for index in graph.outputs])
 
 
 class _AlignedBuffer(schema.BufferT):
@@ -72,6 +75,7 @@ class _ModelBuilder:
         self._buffers = [_AlignedBuffer()]  # by convention the first is empty
         self._codes: list[schema.OperatorCodeT] = []
         self._computed: dict[int, int] = {}  # tensor of the graph -> tensor here
+        self._constants: dict[tuple[int, Shape], int] = {}  # tensor of the graph at a shape -> tensor here
 
     def add_input(self, index: int, shape: Shape) -> int:
         """An input of the new model."""
@@ -79,8 +83,12 @@ class _ModelBuilder:
         self._subgraph.inputs.append(self._computed[index])
         return self._computed[index]
 
-    def add_operator(self, layer: SizedOperator) -> None:
-        """Appends a layer, with its constants; what nothing before it computes becomes an input of the model."""
+    def add_operator(self, layer: SizedOperator) -> list[int]:
+        """Appends a layer, with its constants; what nothing before it computes becomes an input of the model.
+
+        Returns:
+            Its outputs, as tensors of the new model.
+        """
         original = self._graph.schema_operator(layer.operator)
         operator = copy.copy(original)
         operator.opcodeIndex = self._code(self._graph.model.operatorCodes[original.opcodeIndex])
@@ -98,12 +106,17 @@ class _ModelBuilder:
             operator.builtinOptionsType = schema.BuiltinOptions.NONE
             operator.inputs[1] = self._add_shape_constant(layer.operator.inputs[1], layer.output_shapes[0])
         self._subgraph.operators.append(operator)
+        return operator.outputs
+
+    def tensor(self, index: int) -> int:
+        """The new model's tensor for one that the graph computes."""
+        return self._computed[index]
 
     def pack(self, outputs: Sequence[int]) -> bytes:
-        """The finished file."""
+        """The finished file; `outputs` are tensors of the new model."""
         model = schema.ModelT()
         model.version = _SCHEMA_VERSION
-        self._subgraph.outputs = [self._computed[index] for index in outputs]
+        self._subgraph.outputs = list(outputs)
         model.subgraphs = [self._subgraph]
         model.operatorCodes = self._codes
         model.buffers = self._buffers
@@ -115,9 +128,11 @@ class _ModelBuilder:
         if index in self._computed:
             return self._computed[index]
         constant = self._graph.constant(index)
-        if constant is not None:
-            return self._add_tensor(index, shape, constant)
-        return self.add_input(index, shape)
+        if constant is None:
+            return self.add_input(index, shape)
+        if (index, shape) not in self._constants:
+            self._constants[index, shape] = self._add_tensor(index, shape, constant)
+        return self._constants[index, shape]
 
     def _add_tensor(self, index: int, shape: Shape, constant: np.ndarray | None) -> int:
         tensor = copy.copy(self._graph.tensor(index))

@@ -6,8 +6,6 @@ from typing import Protocol
 
 import numpy as np
 
-STATISTIC = "median of the loads' medians"
-
 
 @dataclass(frozen=True)
 class Job:
@@ -15,14 +13,12 @@ class Job:
 
     Attributes:
         tflite: the model.
-        copies: how many copies take turns; one keeps its weights in the caches, several push them out.
         loads: how many times over the model is loaded and timed; where its buffers land in memory is worth percents.
         min_runs: timed runs of each load, at least.
         min_total_ms: timed time of each load, at least.
     """
 
     tflite: bytes
-    copies: int = 1
     loads: int = 5
     min_runs: int = 11
     min_total_ms: float = 2.0
@@ -49,7 +45,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Reading:
-    """Milliseconds of one run of a model, the cost of the call itself taken off.
+    """Milliseconds of one run of a model, the call included.
 
     Attributes:
         latency_ms: the median.
@@ -64,21 +60,34 @@ class Reading:
     runs: int
 
 
-def reading(runs_ms: Sequence[np.ndarray], call_ms: float = 0.0) -> Reading:
-    """Summarises single runs, each less the cost of a call: the median over the loads of each load's median.
+def reading(runs_ms: Sequence[np.ndarray]) -> Reading:
+    """Summarises single runs: the median over the loads of each load's median.
 
     Args:
         runs_ms: for each load of the model, the times of its runs.
-        call_ms: cost of a call.
     """
-    median_ms = np.median([np.median(of_load) for of_load in runs_ms])
     p5_ms, p95_ms = np.percentile(np.concatenate(runs_ms), [5, 95])
     return Reading(
-        latency_ms=max(0.0, float(median_ms) - call_ms),
-        p5_ms=max(0.0, float(p5_ms) - call_ms),
-        p95_ms=max(0.0, float(p95_ms) - call_ms),
+        latency_ms=float(np.median([np.median(of_load) for of_load in runs_ms])),
+        p5_ms=float(p5_ms),
+        p95_ms=float(p95_ms),
         runs=sum(len(of_load) for of_load in runs_ms),
     )
+
+
+def share(whole: Reading, call_ms: float, instances: int) -> Reading:
+    """What one of several equal layers takes of a run of the model that holds them.
+
+    Args:
+        whole: the reading of the model.
+        call_ms: what the call costs by itself; it is taken off.
+        instances: how many layers the model holds.
+    """
+
+    def of_one(run_ms: float) -> float:
+        return max(0.0, run_ms - call_ms) / instances
+
+    return Reading(of_one(whole.latency_ms), of_one(whole.p5_ms), of_one(whole.p95_ms), whole.runs)
 
 
 @dataclass(frozen=True)

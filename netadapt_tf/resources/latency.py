@@ -1,4 +1,4 @@
-"""Latency on a target: predicted as the sum of the table's layers, measured on the whole network."""
+"""Latency on a target: predicted as the sum of the table's layers and one call, measured on the whole network."""
 
 import math
 from collections.abc import Iterable
@@ -12,15 +12,20 @@ from netadapt_tf.resources.resource import Measurement
 from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.graph import SizedOperator
 from tflite_bench.latency_table import Context, LatencyTable
-from tflite_bench.table_filling import Caches, fill
+from tflite_bench.table_filling import CALL, STATISTIC, Caches, fill
 from tflite_bench.target import Target
-from tflite_bench.timing import STATISTIC, Meter, Pair
+from tflite_bench.timing import Meter, Pair
 
 _REPEATABILITY = 0.005  # by how much two comparisons of the same files differ, beyond their own intervals
 
 
 class Latency:
-    """Milliseconds of one inference on a target."""
+    """Milliseconds of one inference on a target.
+
+    Attributes:
+        unit: of all its answers.
+        table: the latency table that predictions are read off.
+    """
 
     unit = "ms"
 
@@ -39,7 +44,7 @@ class Latency:
         self._meter = meter
         self._start_tflite = network.resized(start)
         self._caches = Caches(network.constant_bytes)
-        self._table = LatencyTable(table_path, Context(str(target), meter.fingerprint(), str(self._caches), STATISTIC))
+        self.table = LatencyTable(table_path, Context(str(target), meter.fingerprint(), str(self._caches), STATISTIC))
         self._signatures: dict[tuple[tuple[str, int], ...], list[str]] = {}
         self._failed: set[str] = set()
 
@@ -50,16 +55,16 @@ class Latency:
             if not all(map(self._is_known, self._signatures_of(widths))):
                 layers = zip(self._signatures_of(widths), self._network.layers(widths), strict=True)
                 missing.update({signature: layer for signature, layer in layers if not self._is_known(signature)})
-        self._failed |= fill(self._table, self._meter, self._network.graph, missing, self._caches)
+        self._failed |= fill(self.table, self._meter, self._network.graph, missing, self._caches)
 
     def predict(self, widths: Widths) -> float:
-        """The sum over the layers, in milliseconds; infinite where a layer could not be measured."""
+        """The sum over the layers and one call, in milliseconds; infinite where a layer could not be measured."""
         signatures = self._signatures_of(widths)
         if not all(map(self._is_known, signatures)):
             self.prepare([widths])
         if self._failed.intersection(signatures):
             return math.inf
-        return math.fsum(self._table.latency_ms(signature) for signature in signatures)
+        return math.fsum(self.table.latency_ms(signature) for signature in [CALL, *signatures])
 
     def by_layer(self, widths: Widths) -> list[tuple[SizedOperator, float]]:
         """Every layer and its latency in milliseconds, in order of execution; infinite where it cannot be measured."""
@@ -93,7 +98,7 @@ class Latency:
         )
 
     def _is_known(self, signature: str) -> bool:
-        return signature in self._table or signature in self._failed
+        return signature in self.table or signature in self._failed
 
     def _signatures_of(self, widths: Widths) -> list[str]:
         key = tuple(widths.items())

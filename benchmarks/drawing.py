@@ -1,0 +1,39 @@
+"""The pictures of the benchmarks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from benchmarks.accuracy import KINDS, Trial, by_configuration
+
+_DOT = {"s": 12, "alpha": 0.7}
+
+
+def draw_accuracy(trials: Sequence[Trial], path: Path) -> None:
+    """Predicted against measured, and the signed errors of every configuration, as a PNG."""
+    figure = Figure(figsize=(13, 5.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.4])
+    groups = by_configuration(trials)
+    for configuration, group in groups.items():
+        left.scatter([t.measured_ms for t in group], [t.sum_ms for t in group], label=configuration, **_DOT)
+    ends = [min(t.measured_ms for t in trials), max(t.measured_ms for t in trials)]
+    left.plot(ends, ends, color="black", linewidth=0.8)
+    left.set(xscale="log", yscale="log", xlabel="measured, ms", ylabel="sum of the table, raw, ms")
+    left.set_title("Predicted against measured")
+    left.legend(fontsize=8)
+    for offset, (kind, name) in enumerate(KINDS.items()):
+        places = [place + 0.25 * (offset - 1) for place, group in enumerate(groups.values()) for _ in group]
+        errors = [100 * getattr(trial, kind) for group in groups.values() for trial in group]
+        right.scatter(places, errors, label=name, **_DOT)
+    right.axhline(0, color="black", linewidth=0.8)
+    for aim in (-5, 5):
+        right.axhline(aim, color="grey", linewidth=0.8, linestyle="--")
+    right.set_xticks(range(len(groups)), groups, rotation=30, ha="right", fontsize=8)
+    right.set(ylabel="error, %")
+    right.set_title("Signed errors")
+    right.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)

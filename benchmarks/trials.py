@@ -1,0 +1,149 @@
+"""Networks drawn at random, their sums by the table and their times, measured whole."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.accuracy import Trial
+from benchmarks.networks import converted_mobilenet_v1
+from benchmarks.rows import RowFile
+from netadapt_tf.networks.channel_groups import Widths
+from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1_widths
+from netadapt_tf.resources.deployed import DeployedNetwork
+from netadapt_tf.resources.latency import Latency
+from netadapt_tf.search.filter_counts import candidate_filters
+from tflite_bench.errors import UserError
+from tflite_bench.progress import progress
+from tflite_bench.target import Target
+from tflite_bench.timing import Comparison, Meter, Pair
+
+_FILTER_MULTIPLE = 8
+_MAX_LOADS = 2 * Pair.max_loads
+_KEY = ("target", "seed", "configuration", "number", "widths", "group", "filters")
+_MEASURED = tuple(field.name for field in dataclasses.fields(Trial) if field.name != "configuration")
+
+
+class TrialFile:
+    """The finished trials of one target and seed, in a CSV file that may hold others'."""
+
+    def __init__(self, path: Path, target: str, seed: int) -> None:
+        """Opens the file, or makes it.
+
+        Raises:
+            UserError: the file holds something else, or cannot be written.
+        """
+        self._file = RowFile(path, _KEY + _MEASURED)
+        self.target = target
+        self.seed = seed
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All of them, in the order in which they were measured."""
+        return [
+            Trial(row["configuration"], **{name: float(row[name]) for name in _MEASURED})
+            for row in self._file.rows
+            if (row["target"], row["seed"]) == (self.target, str(self.seed))
+        ]
+
+    def __contains__(self, key: tuple[str, int]) -> bool:
+        wanted = (self.target, str(self.seed), key[0], str(key[1]))
+        return any(
+            (row["target"], row["seed"], row["configuration"], row["number"]) == wanted for row in self._file.rows
+        )
+
+    def add(self, number: int, widths: Widths, group: str, filters: int, trial: Trial) -> None:
+        """Keeps a finished trial."""
+        key = {"target": self.target, "seed": self.seed, "number": number, "group": group, "filters": filters}
+        self._file.add(key | {"widths": "-".join(map(str, widths.values()))} | dataclasses.asdict(trial))
+
+
+def random_widths(start: Widths, generator: np.random.Generator) -> dict[str, int]:
+    """Widths drawn from what a search may choose, the starting network's own included."""
+    return {
+        name: int(generator.choice([*candidate_filters(filters, filters, _FILTER_MULTIPLE), filters]))
+        for name, filters in start.items()
+    }
+
+
+def random_cut(start: Widths, widths: Widths, generator: np.random.Generator) -> tuple[str, int]:
+    """A channel group, of those that can be cut further, and the number of filters it is cut to.
+
+    Raises:
+        UserError: nothing can be cut.
+    """
+    candidates = {name: candidate_filters(start[name], widths[name], _FILTER_MULTIPLE) for name in widths}
+    groups = [name for name, counts in candidates.items() if counts]
+    if not groups:
+        raise UserError("these widths are the narrowest there are: draw others with --seed")
+    group = str(generator.choice(groups))
+    return group, int(generator.choice(candidates[group]))
+
+
+def trial_network(
+    alpha: float, resolution: int, number_of_widths: int, seed: int
+) -> tuple[DeployedNetwork, Widths, list[Widths]]:
+    """A converted starting network, its widths, and these with the random ones."""
+    start = mobilenet_v1_widths(alpha)
+    generators = (_generator(seed, alpha, resolution, number) for number in range(number_of_widths))
+    widths: list[Widths] = [start, *(random_widths(start, generator) for generator in generators)]
+    return converted_mobilenet_v1(start, resolution), start, widths
+
+
+def measure_trials(
+    file: TrialFile,
+    configurations: Sequence[tuple[float, int]],
+    number_of_widths: int,
+    seconds: float,
+    meter: Meter,
+    target: Target,
+    table: Path,
+) -> None:
+    """Measures what the file does not hold yet, row by row.
+
+    Args:
+        file: where finished rows go.
+        configurations: width multiplier and resolution of each starting network.
+        number_of_widths: how many random widths of each.
+        seconds: how long each network is measured whole.
+        meter: the way to measure.
+        target: where it measures.
+        table: the latency table's file.
+    """
+    missing = [
+        (alpha, resolution, number)
+        for alpha, resolution in configurations
+        for number in range(number_of_widths)
+        if (configuration_name(alpha, resolution), number) not in file
+    ]
+    with progress("measuring networks", len(missing)) as bar:
+        for alpha, resolution in dict.fromkeys((alpha, resolution) for alpha, resolution, _ in missing):
+            start = mobilenet_v1_widths(alpha)
+            network = converted_mobilenet_v1(start, resolution)
+            latency = Latency(network, start, target, meter, table)
+            for number in (n for a, r, n in missing if (a, r) == (alpha, resolution)):
+                generator = _generator(file.seed, alpha, resolution, number)
+                widths = random_widths(start, generator)
+                group, filters = random_cut(start, widths, generator)
+                step = widths | {group: filters}
+                latency.prepare([start, widths, step])
+                whole, cut = (_compared(meter, network, start, which, seconds) for which in (widths, step))
+                sums_ms = [latency.predict(which) for which in (start, widths, step)]
+                trial = Trial(configuration_name(alpha, resolution), whole.first_ms, whole.ratio, cut.ratio, *sums_ms)
+                file.add(number, widths, group, filters, trial)
+                bar.update(1)
+
+
+def _compared(meter: Meter, network: DeployedNetwork, start: Widths, widths: Widths, seconds: float) -> Comparison:
+    pair = Pair(network.resized(start), network.resized(widths), _MAX_LOADS, total_ms=1e3 * seconds)
+    return meter.compare(pair)
+
+
+def _generator(seed: int, alpha: float, resolution: int, number: int) -> np.random.Generator:
+    return np.random.default_rng([seed, round(1e6 * alpha), resolution, number])
+
+
+def configuration_name(alpha: float, resolution: int) -> str:
+    """For example `0.25, 64 px`."""
+    return f"{alpha:g}, {resolution} px"
