@@ -25,12 +25,15 @@ class RowFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 path.write_text(",".join(columns) + "\n")
-            with path.open(newline="") as file:
-                reader = csv.DictReader(file)
-                found = tuple(reader.fieldnames or ())
-                self.rows: list[Row] = [row for row in reader if None not in row.values()]
+            text = path.read_text()
+            complete = text[: text.rfind("\n") + 1]
+            if complete != text:  # an interruption came in the middle of a row
+                path.write_text(complete)
         except OSError as error:
             raise UserError(f"{path} cannot be written ({error}); name another folder with --output") from error
+        reader = csv.DictReader(complete.splitlines())
+        found = tuple(reader.fieldnames or ())
+        self.rows: list[Row] = list(reader)
         if found != self._columns:
             raise UserError(f"{path} holds other columns than this benchmark's; name another folder with --output")
 

@@ -3,7 +3,7 @@ import pytest
 from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.graph import Graph, sized
 from tflite_bench.host import HostMeter
-from tflite_bench.layer_models import resized_model
+from tflite_bench.layer_models import one_layer_model, resized_model
 from tflite_bench.reference import almost_empty_model, reference_network
 from tflite_bench.target import Target, parse_target
 from tflite_bench.timing import Job, Pair
@@ -24,8 +24,11 @@ def test_a_reading_is_of_the_model(meter):
     assert reference.runs >= Job.loads * Job.min_runs
 
 
-def test_copies_that_take_turns_are_timed_too(meter):
-    assert meter.time(Job(reference_network(), copies=4, loads=2)).latency_ms > 0
+def test_every_instance_of_a_layer_is_run(meter, mobilenet_tflite):
+    graph = Graph(mobilenet_tflite)
+    convolution = next(layer for layer in sized(graph, {}) if layer.macs > 100_000)
+    alone, eight = (one_layer_model(graph, convolution, instances) for instances in (1, 8))
+    assert 4 < meter.compare(Pair(alone, eight, total_ms=200)).ratio < 16
 
 
 def test_narrower_is_faster_and_the_same_is_the_same(meter, mobilenet_tflite):

@@ -20,6 +20,23 @@ def run(tflite: bytes, values: np.ndarray) -> np.ndarray:
     return interpreter.get_tensor(result["index"])
 
 
+def test_instances_answer_alike_and_share_their_constants(mobilenet_tflite):
+    graph = Graph(mobilenet_tflite)
+    layer = max(sized(graph, {}), key=lambda layer: layer.macs)
+    alone, thrice = one_layer_model(graph, layer), one_layer_model(graph, layer, instances=3)
+    assert len(thrice) < 1.5 * len(alone)
+    interpreter = Interpreter(model_content=thrice)
+    interpreter.allocate_tensors()
+    (source,) = interpreter.get_input_details()
+    values = np.random.default_rng(0).normal(size=source["shape"]).astype(np.float32)
+    interpreter.set_tensor(source["index"], values)
+    interpreter.invoke()
+    results = [interpreter.get_tensor(result["index"]) for result in interpreter.get_output_details()]
+    assert len(results) == 3
+    for result in results:
+        np.testing.assert_array_equal(result, run(alone, values))
+
+
 def all_activations(tflite: bytes, image: np.ndarray) -> dict[int, np.ndarray]:
     """What every tensor of the whole network holds, by index, from the plain kernels, which keep them all."""
     interpreter = Interpreter(model_content=tflite, experimental_preserve_all_tensors=True)

@@ -1,20 +1,21 @@
 import pytest
 
-from tests.fake_meter import FakeMeter, work_ms
+from tests.fake_meter import CALL_MS, FakeMeter
 from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.graph import Graph, SizedOperator, sized
 from tflite_bench.latency_table import Context, LatencyTable
-from tflite_bench.layer_models import one_layer_model
 from tflite_bench.layer_signature import layer_signature
-from tflite_bench.table_filling import Caches, fill
+from tflite_bench.reference import reference_network
+from tflite_bench.table_filling import CALL, Caches, fill
 from tflite_bench.timing import Job, Reading
 
-WARM = Caches(constant_bytes=1000)
+CACHES = Caches(constant_bytes=200_000)
+PASSES = 3
 
 
 @pytest.fixture
 def table(tmp_path) -> LatencyTable:
-    return LatencyTable(tmp_path / "table", Context("host/cpu:1", {}, str(WARM), "median"))
+    return LatencyTable(tmp_path / "table", Context("host/cpu:1", {}, str(CACHES), "median"))
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +29,10 @@ def layers(graph) -> dict[str, SizedOperator]:
 
 
 def test_every_layer_gets_its_own_reading(table, graph, layers):
-    assert fill(table, FakeMeter(), graph, layers, WARM) == set()
+    assert fill(table, FakeMeter(), graph, layers, CACHES) == set()
+    assert table.latency_ms(CALL) == pytest.approx(CALL_MS)
     for signature, layer in layers.items():
-        assert table.latency_ms(signature) == pytest.approx(work_ms(one_layer_model(graph, layer)))
+        assert table.latency_ms(signature) == pytest.approx(layer.macs / 1e6)
 
 
 def test_a_batch_in_which_the_reference_drifts_is_repeated_and_the_steady_try_counts(table, graph, layers):
@@ -38,29 +40,45 @@ def test_a_batch_in_which_the_reference_drifts_is_repeated_and_the_steady_try_co
         """From the second reading of the reference to the end of the first try everything takes half as long again."""
 
         def time(self, job: Job) -> Reading:
-            slow = 1.5 if 0 < len(self.jobs) < len(layers) else 1.0
+            slow = 1.5 if 0 < len(self.jobs) < PASSES * len(layers) else 1.0
             return Reading(super().time(job).latency_ms * slow, 0, 0, 1)
 
     meter = SlowAtFirst()
-    fill(table, meter, graph, layers, WARM)
-    assert len(meter.jobs) == 2 * len(layers)
+    fill(table, meter, graph, layers, CACHES)
+    assert len(meter.jobs) == 2 * PASSES * len(layers)
     for signature, layer in layers.items():
-        assert table.latency_ms(signature) == pytest.approx(work_ms(one_layer_model(graph, layer)))
+        assert table.latency_ms(signature) == pytest.approx(layer.macs / 1e6)
+
+
+def test_a_burst_leaves_no_trace(table, graph, layers):
+    class Burst(FakeMeter):
+        """One of a layer's readings is twice what it should be, and the reference network sees nothing of it."""
+
+        def time(self, job: Job) -> Reading:
+            reading = super().time(job)
+            slow = 2.0 if job.tflite != reference_network() and 10 <= len(self.jobs) < 10 + len(layers) else 1.0
+            return Reading(reading.latency_ms * slow, 0, 0, 1)
+
+    meter = Burst()
+    fill(table, meter, graph, layers, CACHES)
+    assert len(meter.jobs) == PASSES * len(layers)
+    for signature, layer in layers.items():
+        assert table.latency_ms(signature) == pytest.approx(layer.macs / 1e6)
 
 
 def test_a_machine_that_never_settles_is_said(table, graph, layers, caplog):
     meter = FakeMeter(lambda call: 1.0 + call % 2)
-    fill(table, meter, graph, layers, WARM)
-    assert len(meter.jobs) == 3 * len(layers)
+    fill(table, meter, graph, layers, CACHES)
+    assert len(meter.jobs) == 3 * PASSES * len(layers)
     assert "drifted" in caplog.text
-    assert len(table) == len(layers)
+    assert len(table) == len({CALL} | layers.keys())
 
 
 def test_a_machine_slower_than_when_the_table_was_begun_is_noticed(table, graph, layers, caplog):
     first, *others = layers
-    fill(table, FakeMeter(), graph, {first: layers[first]}, WARM)
+    fill(table, FakeMeter(), graph, {first: layers[first]}, CACHES)
     assert "drifted" not in caplog.text
-    fill(table, FakeMeter(lambda call: 1.5), graph, {name: layers[name] for name in others}, WARM)
+    fill(table, FakeMeter(lambda call: 1.5), graph, {name: layers[name] for name in others}, CACHES)
     assert "drifted by 50 %" in caplog.text
 
 
@@ -69,40 +87,40 @@ def test_a_model_that_crashes_the_runtime_costs_one_entry(table, graph, layers, 
 
     class Crashing(FakeMeter):
         def time(self, job: Job) -> Reading:
-            if job.tflite == one_layer_model(graph, layers[victim]):
+            if Graph(job.tflite).operators[0].kind == "MEAN":
                 raise MeasurementError("the runtime crashed on this model")
             return super().time(job)
 
-    assert fill(table, Crashing(), graph, layers, WARM) == {victim}
-    assert len(table) == len(layers) - 1
+    assert fill(table, Crashing(), graph, layers, CACHES) == {victim}
+    assert len(table) == len({CALL} | layers.keys()) - 1
     assert f"{victim} cannot be measured: the runtime crashed on this model" in caplog.text
 
 
 def test_batches_before_an_interruption_are_kept(table, graph, layers):
     class Interrupted(FakeMeter):
         def time(self, job: Job) -> Reading:
-            if len(self.jobs) == 40:
+            if len(self.jobs) == PASSES * 32 + 8:
                 raise KeyboardInterrupt
             return super().time(job)
 
     many = {f"{name} {number}": layer for number in range(3) for name, layer in layers.items()}
     with pytest.raises(KeyboardInterrupt):
-        fill(table, Interrupted(), graph, many, WARM)
-    assert len(table) == 32
+        fill(table, Interrupted(), graph, many, CACHES)
+    assert len(table) == len({CALL}) + 32
 
 
-def test_small_networks_are_warm_and_large_ones_rotate_copies():
-    assert str(WARM) == "warm"
-    assert WARM.job(bytes(100_000)).copies == 1
-    cold = Caches(constant_bytes=17 << 20)
-    assert str(cold) == "cold weights, 16 MiB"
-    assert cold.job(bytes(1 << 20)).copies == 16
-    assert cold.job(bytes(1 << 20)).loads == 1
-    assert cold.job(bytes(8 << 20)).copies == 2
-    assert cold.job(bytes(8 << 20)).loads == 3
-    assert cold.job(bytes(6000)).copies == 64
-    assert cold.job(bytes(4000)) == Job(bytes(4000))
-    assert str(Caches(constant_bytes=20 << 20)) == str(cold)
+def test_a_layer_stands_side_by_side_as_often_as_makes_the_networks_weights():
+    caches = Caches(constant_bytes=17 << 20)
+    assert caches.instances(weight_bytes=4 << 20, output_bytes=4000) == 4
+    assert caches.instances(weight_bytes=20 << 20, output_bytes=4000) == 1
+    assert caches.instances(weight_bytes=1 << 10, output_bytes=4000) == 32
+    assert caches.instances(weight_bytes=1 << 10, output_bytes=100 << 10) == 2
+    assert caches.instances(weight_bytes=1 << 10, output_bytes=1 << 20) == 1
+    assert caches.instances(weight_bytes=0, output_bytes=0) == 32
+
+
+def test_networks_of_like_size_share_entries_and_others_do_not():
+    assert str(Caches(17 << 20)) == str(Caches(20 << 20)) != str(Caches(15 << 20))
 
 
 def test_a_machine_that_cannot_even_run_the_reference_is_said(table, graph, layers):
@@ -111,4 +129,4 @@ def test_a_machine_that_cannot_even_run_the_reference_is_said(table, graph, laye
             raise MeasurementError("the runtime crashed on this model")
 
     with pytest.raises(UserError, match="reference network"):
-        fill(table, Dead(), graph, layers, WARM)
+        fill(table, Dead(), graph, layers, CACHES)

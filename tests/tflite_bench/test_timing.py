@@ -1,18 +1,22 @@
 import numpy as np
 import pytest
 
-from tflite_bench.timing import comparison, reading
+from tflite_bench.timing import Reading, comparison, reading, share
 
 
-def test_reading_is_the_median_of_the_loads_less_the_call():
-    result = reading([np.array([1.0, 2.0, 9.0]), np.array([4.0, 4.0]), np.array([3.0])], call_ms=0.5)
-    assert result.latency_ms == pytest.approx(3.0 - 0.5)
+def test_reading_is_the_median_of_the_loads():
+    result = reading([np.array([1.0, 2.0, 9.0]), np.array([4.0, 4.0]), np.array([3.0])])
+    assert result.latency_ms == pytest.approx(3.0)
     assert result.runs == 6
     assert result.p5_ms < result.latency_ms < result.p95_ms
 
 
-def test_a_reading_is_never_negative():
-    assert reading([np.array([0.1])], call_ms=0.5).latency_ms == 0.0
+def test_a_share_is_of_what_the_call_leaves():
+    assert share(Reading(8.5, 4.5, 16.5, 11), call_ms=0.5, instances=4) == Reading(2.0, 1.0, 4.0, 11)
+
+
+def test_a_share_is_never_negative():
+    assert share(Reading(0.1, 0.1, 0.6, 1), call_ms=0.5, instances=1).latency_ms == 0.0
 
 
 def test_what_slows_both_models_leaves_the_ratio():

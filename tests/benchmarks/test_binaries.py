@@ -1,0 +1,28 @@
+"""The real binaries, on a network so small that they take seconds."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def call(*arguments: str) -> str:
+    return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def test_table_accuracy_measures_draws_and_does_nothing_twice(tmp_path):
+    command = ["benchmarks.table_accuracy", "--alphas=0.25", "--resolutions=32", "--widths=2", "--seconds=0.05"]
+    command += [f"--output={tmp_path}", f"--table={tmp_path}/table.sqlite"]
+    printed = call(*command)
+    assert "corrected, step" in printed
+    assert len((tmp_path / "table_accuracy.csv").read_text().splitlines()) == 3
+    assert (tmp_path / "table_accuracy.png").read_bytes().startswith(b"\x89PNG")
+    assert call(*command) == printed
+
+
+@pytest.mark.slow
+def test_table_repeatability_fills_once_then_again(tmp_path):
+    command = ["benchmarks.table_repeatability", "--alpha=0.25", "--resolution=32", "--widths=1"]
+    assert "Call again in an hour" in call(*command, f"--output={tmp_path}")
+    assert "median difference" in call(*command, f"--output={tmp_path}")
+    assert (tmp_path / "table_repeatability.csv").read_text().startswith("signature,first_ms,second_ms,difference")
