@@ -1,6 +1,7 @@
 """Networks drawn at random, their sums by the table and their times, measured whole."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1_widths
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
 from netadapt_tf.search.filter_counts import candidate_filters
-from tflite_bench.errors import UserError
+from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.progress import progress
 from tflite_bench.target import Target
 from tflite_bench.timing import Comparison, Meter, Pair
@@ -110,6 +111,9 @@ def measure_trials(
         meter: the way to measure.
         target: where it measures.
         table: the latency table's file.
+
+    Raises:
+        UserError: a layer, or a whole network, cannot be measured.
     """
     missing = [
         (alpha, resolution, number)
@@ -130,6 +134,8 @@ def measure_trials(
                 latency.prepare([start, widths, step])
                 whole, cut = (_compared(meter, network, start, which, seconds) for which in (widths, step))
                 sums_ms = [latency.predict(which) for which in (start, widths, step)]
+                if not all(map(math.isfinite, sums_ms)):
+                    raise UserError("a layer cannot be measured; the warnings above name it")
                 trial = Trial(configuration_name(alpha, resolution), whole.first_ms, whole.ratio, cut.ratio, *sums_ms)
                 file.add(number, widths, group, filters, trial)
                 bar.update(1)
@@ -137,7 +143,10 @@ def measure_trials(
 
 def _compared(meter: Meter, network: DeployedNetwork, start: Widths, widths: Widths, seconds: float) -> Comparison:
     pair = Pair(network.resized(start), network.resized(widths), _MAX_LOADS, total_ms=1e3 * seconds)
-    return meter.compare(pair)
+    try:
+        return meter.compare(pair)
+    except MeasurementError as error:
+        raise UserError(f"a network cannot be measured whole: {error}") from error
 
 
 def _generator(seed: int, alpha: float, resolution: int, number: int) -> np.random.Generator:
