@@ -10,14 +10,12 @@ def call(*arguments: str) -> str:
     return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, check=True).stdout
 
 
-def test_table_accuracy_measures_draws_and_does_nothing_twice(tmp_path):
+def test_table_accuracy_measures_and_draws(tmp_path):
     command = ["benchmarks.table_accuracy", "--alphas=0.25", "--resolutions=32", "--widths=2", "--seconds=0.05"]
     command += [f"--output={tmp_path}", f"--table={tmp_path}/table.sqlite"]
-    printed = call(*command)
-    assert "corrected, step" in printed
+    assert "corrected, step" in call(*command)
     assert len((tmp_path / "table_accuracy.csv").read_text().splitlines()) == 3
     assert (tmp_path / "table_accuracy.png").read_bytes().startswith(b"\x89PNG")
-    assert call(*command) == printed
 
 
 @pytest.mark.slow

@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from benchmarks import trials
 from benchmarks.accuracy import Trial
-from benchmarks.trials import TrialFile, measure_trials, random_cut, random_widths, trial_network
+from benchmarks.trials import TrialFile, WholeNetworks, measure_trials, random_cut, random_widths, trial_network
 from netadapt_tf.networks.channel_groups import find_channel_groups
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1_widths
 from netadapt_tf.resources.deployed import DeployedNetwork
@@ -11,6 +13,7 @@ from netadapt_tf.search.filter_counts import candidate_filters
 from tests.fake_meter import FakeMeter
 from tflite_bench.errors import UserError
 from tflite_bench.target import parse_target
+from tflite_bench.timing import Comparison, Pair
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +73,23 @@ def test_the_network_of_the_repeatability_has_the_same_random_widths():
     _, start, widths = trial_network(0.25, 32, 2, seed=0)
     assert start == widths[0] == START
     assert len(widths) == 3
+
+
+def test_a_disturbed_comparison_is_repeated(mobilenet, mobilenet_tflite):
+    class Disturbed(FakeMeter):
+        """Another process takes half of the core during the second and the third comparison."""
+
+        comparisons = 0
+
+        def compare(self, pair: Pair) -> Comparison:
+            self.comparisons += 1
+            result = super().compare(pair)
+            slow = 2.0 if self.comparisons in (2, 3) else 1.0
+            return dataclasses.replace(result, first_ms=slow * result.first_ms, ratio=slow * result.ratio)
+
+    meter = Disturbed()
+    network = DeployedNetwork(mobilenet_tflite, find_channel_groups(mobilenet))
+    whole_networks = WholeNetworks(meter, network, START, seconds=0.1)
+    undisturbed = whole_networks.compare(START)
+    assert whole_networks.compare(START) == undisturbed
+    assert meter.comparisons == 4
