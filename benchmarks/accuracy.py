@@ -1,5 +1,6 @@
 """The arithmetic of the table's accuracy: signed errors, raw and corrected, and what they come to."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -68,6 +69,8 @@ def sizes(errors: Iterable[float]) -> Sizes:
     return Sizes(float(np.median(absolute)), float(np.max(absolute)))
 
 
+_NUMBER = re.compile(r"[0-9.]+")
+
 KINDS = {
     "raw": "raw",
     "corrected_by_start": "corrected, start",
@@ -77,9 +80,9 @@ KINDS = {
 
 
 def by_configuration(trials: Iterable[Trial]) -> Mapping[str, Sequence[Trial]]:
-    """The trials of each configuration, in the order of first appearance."""
+    """The trials of each configuration, by the numbers in its name."""
     result: dict[str, list[Trial]] = {}
-    for trial in trials:
+    for trial in sorted(trials, key=lambda trial: [float(text) for text in _NUMBER.findall(trial.configuration)]):
         result.setdefault(trial.configuration, []).append(trial)
     return result
 

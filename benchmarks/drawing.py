@@ -31,6 +31,8 @@ def draw_accuracy(trials: Sequence[Trial], path: Path) -> None:
     right.axhline(0, color="black", linewidth=0.8)
     for aim in (-5, 5):
         right.axhline(aim, color="grey", linewidth=0.8, linestyle="--")
+    for place in range(1, len(groups)):
+        right.axvline(place - 0.5, color="lightgrey", linewidth=0.8)
     right.set_xticks(range(len(groups)), groups, rotation=30, ha="right", fontsize=8)
     right.set(ylabel="error, %")
     right.set_title("Signed errors")

@@ -31,8 +31,8 @@ _MEASURED = tuple(field.name for field in dataclasses.fields(Trial) if field.nam
 class WholeNetworks:
     """Measures networks whole, in turn with the starting network; again where something else was running.
 
-    A comparison in which the starting network is slower than in the quickest so far, by more than 5 %, was disturbed. It
-    is repeated, up to three times; the one with the quickest start counts.
+    A comparison in which the starting network is slower than in the quickest so far, by more than 5 %, was disturbed.
+    It is repeated, up to three times; the one with the quickest start counts.
     """
 
     def __init__(self, meter: Meter, network: DeployedNetwork, start: Widths, seconds: float) -> None:

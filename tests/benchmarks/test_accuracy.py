@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -34,6 +35,12 @@ def test_a_sum_that_is_off_by_a_factor_is_right_when_corrected():
 def test_sizes_leave_signs_aside():
     assert (sizes([-0.04, 0.01, 0.02]).median, sizes([-0.04, 0.01, 0.02]).largest) == (0.02, 0.04)
     assert math.isnan(sizes([]).median)
+
+
+def test_configurations_stand_in_the_order_of_their_numbers():
+    names = ["0.5, 224 px", "1, 64 px", "0.25, 128 px", "0.5, 64 px"]
+    trials = [dataclasses.replace(TRIAL, configuration=name) for name in names]
+    assert list(by_configuration(trials)) == ["0.25, 128 px", "0.5, 64 px", "0.5, 224 px", "1, 64 px"]
 
 
 def test_the_table_names_every_error_and_what_they_come_to():
