@@ -12,9 +12,10 @@ Rows:
   netadapt                       searched, then fine-tuned (--final=fine_tune)
   netadapt, retrained            its shape from fresh weights, pre-training plus long-term steps (--final=retrain)
   uniform                        every group shrunk alike by L2 norm, the same long-term fine-tune
+  uniform, whole compute         and for as many steps besides as the search took
   multiplier                     the same widths from fresh weights, pre-training plus long-term steps
   multiplier, whole compute      and for as many steps besides as the search took
-  ..., doubled                   the row's last training twice as long: does it gain half a point?
+  ..., doubled                   the row's last training twice as long, against the row: does it gain half a point?
 """
 
 from collections.abc import Sequence
@@ -26,18 +27,18 @@ from netadapt_tf.settings import Settings
 from tflite_bench.binary import quiet_native_code, run
 
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of rows, networks and the table.", required=True)
-_ALPHA = flags.DEFINE_float("alpha", 0.25, "Width multiplier of the starting MobileNetV1.")
-_RESOLUTION = flags.DEFINE_integer("resolution", 64, "Height and width of its input, in pixels.")
+_ALPHA = flags.DEFINE_float("alpha", 0.25, "Width multiplier of the starting MobileNetV1.", 0.125, 4.0)
+_RESOLUTION = flags.DEFINE_integer("resolution", 64, "Height and width of its input, in pixels.", 32, 4096)
 _DATASET = flags.DEFINE_string("dataset", "fashion_mnist", "See netadapt_tf.adapt.")
-_TRAIN_IMAGES = flags.DEFINE_integer("train_images", 5000, "Training images, hold-out images included.")
-_HOLDOUT_IMAGES = flags.DEFINE_integer("holdout_images", 1000, "Of them, to rank proposals.")
+_TRAIN_IMAGES = flags.DEFINE_integer("train_images", 5000, "Training images, hold-out images included.", 2)
+_HOLDOUT_IMAGES = flags.DEFINE_integer("holdout_images", 1000, "Of them, to rank proposals.", 1)
 _BUDGET = flags.DEFINE_string("budget", "latency@host/cpu:1=50%", "One latency budget.")
-_PRETRAIN_EPOCHS = flags.DEFINE_integer("pretrain_epochs", 60, "Epochs of the starting network.")
-_LONG_TERM_EPOCHS = flags.DEFINE_integer("long_term_epochs", 40, "Epochs of the long-term fine-tune.")
+_PRETRAIN_EPOCHS = flags.DEFINE_integer("pretrain_epochs", 60, "Epochs of the starting network.", 1)
+_LONG_TERM_EPOCHS = flags.DEFINE_integer("long_term_epochs", 40, "Epochs of the long-term fine-tune.", 1)
 _SHORT_TERM_STEPS = flags.DEFINE_integer("short_term_steps", 20, "Steps of each proposal.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of everything.")
-_THREADS = flags.DEFINE_integer("threads", 2, "Training threads of one operation.")
-_MEASURINGS = flags.DEFINE_integer("measurings", 5, "How often the networks are timed, one after the other.")
+_THREADS = flags.DEFINE_integer("threads", 2, "Training threads of one operation.", 1, 1024)
+_MEASURINGS = flags.DEFINE_integer("measurings", 5, "How often the networks are timed, one after the other.", 1)
 
 
 def main(_: Sequence[str]) -> None:

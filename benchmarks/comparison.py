@@ -1,8 +1,8 @@
 """The rows of `accuracy_vs_latency`: what trains each, what it is compared with, how all are timed."""
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,13 @@ import tf_keras
 from absl import logging
 
 from benchmarks.paired import paired_difference
-from benchmarks.rows import Row, Rows
+from benchmarks.rows import RowFile
 from benchmarks.uniform import shrunk_by_l2, widest_within
 from netadapt_tf.adaptation import adapt_network
 from netadapt_tf.networks.channel_groups import Widths, find_channel_groups, widths_of
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
+from netadapt_tf.outcome import AdaptedNetwork
 from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.search.journal import Journal
@@ -26,12 +27,16 @@ from netadapt_tf.training.stages import train
 from netadapt_tf.training.task import classification
 from tflite_bench import runtime
 from tflite_bench.convert import convert
+from tflite_bench.errors import UserError
 from tflite_bench.host import HostMeter
+from tflite_bench.target import Target
 from tflite_bench.timing import Pair
 
+_COLUMNS = ("row", "accuracy", "steps", "steps_before", "widths")
 _BATCH_SIZE = 128
 _EVALUATION_SHARE = 1 / 3  # of a training step's work that evaluating as many images takes
 _COMPARED_WITH = "netadapt"
+_DOUBLED = ", doubled"
 
 
 @dataclass(frozen=True)
@@ -46,21 +51,34 @@ class Problem:
     budget: str
     settings: Settings
 
-    def identity(self) -> dict[str, object]:
-        """What the search's run directory is for."""
-        names = ("alpha", "resolution", "dataset", "train_images", "holdout_images")
-        return {name: getattr(self, name) for name in names}
+    @property
+    def target(self) -> Target:
+        """Where latency is measured.
+
+        Raises:
+            UserError: the budget is not about latency.
+        """
+        target = parse_budget(self.budget).target
+        if target is None:
+            raise UserError(f"budget {self.budget!r} should be about latency, for example latency@host/cpu:1=50%")
+        return target
 
 
 class Comparison:
     """One problem, one output folder."""
 
     def __init__(self, problem: Problem, folder: Path) -> None:
-        """Reads the data, and the rows that are finished."""
+        """Reads the data, and the rows that are finished.
+
+        Raises:
+            UserError: the folder belongs to another problem, or cannot be written.
+        """
         self._problem = problem
         self._settings = problem.settings
-        self._rows = Rows(folder)
-        self._run_dir = folder / "search"
+        self._folder = folder
+        self._target = problem.target
+        self._rows = RowFile(folder / "rows.csv", _COLUMNS)
+        self._check_problem()
         images = load_image_dataset(
             problem.dataset, problem.resolution, problem.holdout_images, problem.train_images, problem.settings.seed
         )
@@ -71,26 +89,36 @@ class Comparison:
 
     def train_missing_rows(self) -> None:
         """Trains and tests what the folder does not hold yet."""
-        settings, full, part = self._settings, self._datasets.long_term, self._datasets.train
-        start_steps = settings.pretrain_epochs * steps_per_epoch(part)
-        long_steps = settings.long_term_epochs * steps_per_epoch(full)
-        search_steps = self._search()
-        start = load_network(self._run_dir / "iterations" / "000" / "network.keras")
-        searched = load_network(sorted((self._run_dir / "iterations").iterdir())[-1] / "network.keras")
-        adapted = widths_of(find_channel_groups(searched))
+        full, part = self._datasets.long_term, self._datasets.train
+        start_steps = self._settings.pretrain_epochs * steps_per_epoch(part)
+        long_steps = self._settings.long_term_epochs * steps_per_epoch(full)
+        result = self._search()
+        search_steps = self._search_steps()
+        searched_steps, whole_steps = start_steps + search_steps, start_steps + search_steps + long_steps
+        iterations = self._run_dir / "iterations"
+        start = load_network(iterations / "000" / "network.keras")
+        searched = load_network(iterations / f"{result.summary['iterations']:03d}" / "network.keras")
+        if not self._has("start"):
+            self._add("start", (self._run_dir / "start.tflite").read_bytes(), self._start_widths(), start_steps, 0)
+        if not self._has(_COMPARED_WITH):
+            tflite = result.tflite_path.read_bytes()
+            self._add(_COMPARED_WITH, tflite, result.widths, long_steps, searched_steps)
         uniform = self._uniform_widths()
-        self._row("netadapt, retrained", 0, lambda: (self._fresh(adapted), full, start_steps + long_steps))
+        scratch_steps = start_steps + long_steps
+
+        self._train("netadapt, retrained", self._fresh(result.widths), full, scratch_steps, searched_steps)
+        for name, steps in (("uniform", long_steps), ("uniform, whole compute", search_steps + long_steps)):
+            self._train(name, shrunk_by_l2(start, find_channel_groups(start), uniform), full, steps, start_steps)
+        self._train("multiplier", self._fresh(uniform), full, scratch_steps, 0)
+        self._train("multiplier, whole compute", self._fresh(uniform), full, whole_steps, 0)
+
+        self._train("start" + _DOUBLED, self._fresh(self._start_widths()), part, 2 * start_steps, 0)
+        self._train("netadapt" + _DOUBLED, searched, full, 2 * long_steps, searched_steps)
+        doubled = 2 * scratch_steps
+        self._train("netadapt, retrained" + _DOUBLED, self._fresh(result.widths), full, doubled, searched_steps)
         shrunk = shrunk_by_l2(start, find_channel_groups(start), uniform)
-        self._row("uniform", start_steps, lambda: (shrunk, full, long_steps))
-        self._row("multiplier", 0, lambda: (self._fresh(uniform), full, start_steps + long_steps))
-        whole = start_steps + search_steps + long_steps
-        self._row("multiplier, whole compute", 0, lambda: (self._fresh(uniform), full, whole))
-        before_long = start_steps + search_steps
-        self._row("start, doubled", 0, lambda: (self._fresh(self._start_widths()), part, 2 * start_steps))
-        self._row("netadapt, doubled", before_long, lambda: (searched, full, 2 * long_steps))
-        retrained_steps = 2 * (start_steps + long_steps)
-        self._row("netadapt, retrained, doubled", 0, lambda: (self._fresh(adapted), full, retrained_steps))
-        self._row("multiplier, doubled", 0, lambda: (self._fresh(uniform), full, retrained_steps))
+        self._train("uniform" + _DOUBLED, shrunk, full, 2 * long_steps, start_steps)
+        self._train("multiplier" + _DOUBLED, self._fresh(uniform), full, doubled, 0)
 
     def measured_ratios(self, measurings: int) -> dict[str, tuple[float, float]]:
         """Latency of each row's shape over the starting network's: the median of several measurings, and their range.
@@ -98,97 +126,101 @@ class Comparison:
         All networks are built from their widths, with weights that no converter can simplify, and take turns.
         """
         start = self._tflite_of_shape(self._start_widths())
-        shapes = {tuple(row.widths.items()): row.widths for row in self._rows}
-        files = {shape: self._tflite_of_shape(widths) for shape, widths in shapes.items()}
-        ratios: dict[tuple, list[float]] = {shape: [] for shape in shapes}
-        target = parse_budget(self._problem.budget).target
-        assert target is not None
-        with HostMeter(target) as meter:
+        shapes = {row["widths"] for row in self._rows.rows}
+        files = {shape: self._tflite_of_shape(json.loads(shape)) for shape in sorted(shapes)}
+        ratios: dict[str, list[float]] = {shape: [] for shape in files}
+        with HostMeter(self._target) as meter:
             for _ in range(measurings):
                 for shape, tflite in files.items():
                     ratios[shape].append(meter.compare(Pair(start, tflite)).ratio)
         return {
-            row.name: (float(np.median(of_shape)), float(np.ptp(of_shape)))
-            for row in self._rows
-            for of_shape in [ratios[tuple(row.widths.items())]]
+            row["row"]: (float(np.median(ratios[row["widths"]])), float(np.ptp(ratios[row["widths"]])))
+            for row in self._rows.rows
         }
 
     def table(self, ratios: Mapping[str, tuple[float, float]]) -> str:
-        """The rows side by side, in Markdown."""
+        """The rows side by side, in Markdown: rows against NetAdapt's, doubled ones against what they double."""
         lines = [
-            "| row | latency / start (range) | accuracy | against netadapt, points (95 %) | training steps | minutes |",
+            "| row | latency / start (range) | accuracy | against | points (95 %) | training steps, search included |",
             "|---|---|---|---|---|---|",
         ]
-        netadapt = self._right(_COMPARED_WITH)
-        for row in self._rows:
-            difference = paired_difference(self._right(row.name), netadapt, self._settings.seed)
+        for row in self._rows.rows:
+            name = row["row"]
+            other = name.removesuffix(_DOUBLED) if name.endswith(_DOUBLED) else _COMPARED_WITH
+            difference = paired_difference(self._right(name), self._right(other), self._settings.seed)
             verdict = "" if difference.resolved else ", not resolvable"
-            against = f"{difference.points:+.2f} ({difference.low:+.2f} to {difference.high:+.2f}{verdict})"
-            ratio, spread = ratios[row.name]
+            points = f"{difference.points:+.2f} ({difference.low:+.2f} to {difference.high:+.2f}{verdict})"
+            ratio, spread = ratios[name]
+            steps = int(row["steps"]) + int(row["steps_before"])
+            against = ("", "") if name == other else (other, points)
+            accuracy = float(row["accuracy"])
             lines.append(
-                f"| {row.name} | {ratio:.1%} ({spread:.1%}) | {row.accuracy:.2%} "
-                f"| {'' if row.name == _COMPARED_WITH else against} | {row.training_steps:,} | {row.minutes:.1f} |"
+                f"| {name} | {ratio:.1%} ({spread:.1%}) | {accuracy:.2%} | {against[0]} | {against[1]} | {steps:,} |"
             )
         return "\n".join(lines)
 
-    def _search(self) -> int:
-        """Runs the search, or reads it; returns the training steps it took, evaluations counted by their work."""
-        begin = time.monotonic()
-        tf_keras.utils.set_random_seed(self._settings.seed)
-        result = adapt_network(
+    @property
+    def _run_dir(self) -> Path:
+        return self._folder / "search"
+
+    def _check_problem(self) -> None:
+        path = self._folder / "problem.json"
+        problem = asdict(self._problem)
+        if not path.exists() and not self._rows.rows:
+            path.write_text(json.dumps(problem, indent=2) + "\n")
+        earlier = json.loads(path.read_text()) if path.exists() else {}
+        differing = [name for name, value in problem.items() if earlier.get(name) != value]
+        if differing:
+            raise UserError(
+                f"{self._folder} holds rows of another problem; it differs in {', '.join(differing)}; name another "
+                "folder with --output"
+            )
+
+    def _search(self) -> AdaptedNetwork:
+        names = ("alpha", "resolution", "dataset", "train_images", "holdout_images")
+        return adapt_network(
             self._fresh(self._start_widths()),
             self._datasets,
             [self._problem.budget],
             self._run_dir,
             settings=self._settings,
-            identity=self._problem.identity(),
+            identity={name: getattr(self._problem, name) for name in names},
             command="benchmarks.accuracy_vs_latency",
         )
+
+    def _search_steps(self) -> int:
+        """Training steps of all proposals, evaluations counted by their work."""
         proposals = sum(1 for _ in Journal(self._run_dir / "journal.jsonl").events("proposal"))
         evaluation_steps = _EVALUATION_SHARE * self._problem.holdout_images / _BATCH_SIZE
-        search_steps = round(proposals * (self._settings.short_term_steps + evaluation_steps))
-        start_steps = self._settings.pretrain_epochs * steps_per_epoch(self._datasets.train)
-        long_steps = self._settings.long_term_epochs * steps_per_epoch(self._datasets.long_term)
-        wall_s = result.summary["wall_s"]
-        logging.info("The search is done, %.1f min.", (time.monotonic() - begin) / 60)
-        if "start" not in self._rows:
-            start_tflite = (self._run_dir / "start.tflite").read_bytes()
-            minutes = wall_s["pretrain"] / 60
-            self._add("start", start_tflite, start_steps, minutes, self._start_widths())
-        if _COMPARED_WITH not in self._rows:
-            steps = start_steps + search_steps + long_steps
-            self._add(_COMPARED_WITH, result.tflite_path.read_bytes(), steps, wall_s["total"] / 60, result.widths)
-        return search_steps
+        return round(proposals * (self._settings.short_term_steps + evaluation_steps))
 
-    def _row(self, name: str, steps_before: int, make: Callable[[], tuple[tf_keras.Model, Shuffled, int]]) -> None:
+    def _train(self, name: str, network: tf_keras.Model, dataset: Shuffled, steps: int, steps_before: int) -> None:
         """Trains a row's network, unless it is finished."""
-        if name in self._rows:
+        if self._has(name):
             return
-        begin = time.monotonic()
-        network, dataset, steps = make()
         epochs = round(steps / steps_per_epoch(dataset))
         logging.info("%s: %d epochs.", name, epochs)
-        train(
-            network,
-            classification(network),
-            dataset,
-            self._settings.seed + 1,
-            epochs,
-            self._settings.long_term_learning_rate,
-            name,
-        )
-        minutes = (time.monotonic() - begin) / 60
-        widths = widths_of(find_channel_groups(network))
-        self._add(name, convert(network), steps_before + steps, minutes, widths)
+        task, rate = classification(network), self._settings.long_term_learning_rate
+        train(network, task, dataset, self._settings.seed + 1, epochs, rate, name)
+        self._add(name, convert(network), widths_of(find_channel_groups(network)), steps, steps_before)
 
-    def _add(self, name: str, tflite: bytes, steps: int, minutes: float, widths: Widths) -> None:
-        answers = runtime.outputs(tflite, self._test_images).argmax(-1)  # [N]
-        right = answers == self._test_labels
-        self._rows.add(Row(name, float(right.mean()), steps, minutes, dict(widths)), right)
+    def _add(self, name: str, tflite: bytes, widths: Widths, steps: int, steps_before: int) -> None:
+        right = runtime.outputs(tflite, self._test_images).argmax(-1) == self._test_labels  # [N]
+        np.save(self._right_path(name), np.packbits(right))
+        shape = json.dumps(dict(widths))
+        values = (name, float(right.mean()), steps, steps_before, shape)
+        self._rows.add(dict(zip(_COLUMNS, values, strict=True)))
         logging.info("%s: accuracy %.4f.", name, right.mean())
 
+    def _has(self, name: str) -> bool:
+        return any(row["row"] == name for row in self._rows.rows)
+
     def _right(self, name: str) -> np.ndarray:
-        return self._rows.right(name, len(self._test_labels))
+        """Which test images a row's network has right, bool [N]."""
+        return np.unpackbits(np.load(self._right_path(name)), count=len(self._test_labels)).astype(bool)
+
+    def _right_path(self, name: str) -> Path:
+        return self._folder / f"{name.replace(', ', '_').replace(' ', '_')}.right.npy"
 
     def _start_widths(self) -> dict[str, int]:
         return mobilenet_v1_widths(self._problem.alpha)
@@ -199,14 +231,13 @@ class Comparison:
 
     def _uniform_widths(self) -> dict[str, int]:
         """The widest network of a smaller width multiplier that is measured to be within budget."""
-        if "uniform" in self._rows:
-            return self._rows["uniform"].widths
+        kept = next((row["widths"] for row in self._rows.rows if row["row"] == "uniform"), None)
+        if kept is not None:
+            return json.loads(kept)
         budget = parse_budget(self._problem.budget)
-        assert budget.target is not None
         start = (self._run_dir / "start.tflite").read_bytes()
-        groups = find_channel_groups(self._fresh(self._start_widths()))
-        deployed = DeployedNetwork(start, groups)
-        with HostMeter(budget.target) as meter:
+        deployed = DeployedNetwork(start, find_channel_groups(self._fresh(self._start_widths())))
+        with HostMeter(self._target) as meter:
 
             def is_within(widths: Widths) -> bool:
                 measured = meter.compare(Pair(start, deployed.resized(widths)))
@@ -214,7 +245,7 @@ class Comparison:
 
             widths = widest_within(self._start_widths(), self._settings.filter_multiple, is_within)
         if widths is None:
-            raise ValueError(f"no width multiplier is within {budget.text}")
+            raise UserError(f"no width multiplier is within {budget.text}")
         return widths
 
     def _tflite_of_shape(self, widths: Widths) -> bytes:

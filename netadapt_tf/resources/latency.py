@@ -70,7 +70,7 @@ class Latency:
         """Every layer and its latency in milliseconds, in order of execution; infinite where it cannot be measured."""
         self.prepare([widths])
         return [
-            (layer, math.inf if signature in self._failed else self._table.latency_ms(signature))
+            (layer, math.inf if signature in self._failed else self.table.latency_ms(signature))
             for layer, signature in zip(self._network.layers(widths), self._signatures_of(widths), strict=True)
         ]
 

@@ -11,8 +11,8 @@ SMALL = (
 )
 
 
-def compare(output) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.accuracy_vs_latency", *shlex.split(SMALL), f"--output={output}"]
+def compare(output, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.accuracy_vs_latency", *shlex.split(SMALL), f"--output={output}", *more]
     return subprocess.run(command, capture_output=True, text=True, timeout=900)
 
 
@@ -28,9 +28,15 @@ def test_the_comparison_runs_and_goes_on_from_its_rows(tmp_path):
     )
     assert len(lines) == 2 + len(rows)
     assert rows["uniform"]["widths"] == rows["multiplier"]["widths"] != rows["netadapt"]["widths"]
-    whole, usual = (int(rows[name]["training_steps"]) for name in ("multiplier, whole compute", "multiplier"))
+    whole, usual = (int(rows[name]["steps"]) for name in ("multiplier, whole compute", "multiplier"))
     assert whole > usual
+    netadapt = rows["netadapt"]
+    assert whole == int(netadapt["steps"]) + int(netadapt["steps_before"]), "the fair fight is not fair"
 
     again = compare(tmp_path)
     assert again.returncode == 0
     assert "epochs" not in again.stderr, "a finished row was trained again"
+
+    other = compare(tmp_path, "--budget=latency@host/cpu:1=80%")
+    assert other.returncode == 2
+    assert "it differs in budget" in other.stderr
