@@ -114,11 +114,8 @@ class Comparison:
 
         self._train("start" + _DOUBLED, self._fresh(self._start_widths()), part, 2 * start_steps, 0)
         self._train("netadapt" + _DOUBLED, searched, full, 2 * long_steps, searched_steps)
-        doubled = 2 * scratch_steps
-        self._train("netadapt, retrained" + _DOUBLED, self._fresh(result.widths), full, doubled, searched_steps)
         shrunk = shrunk_by_l2(start, find_channel_groups(start), uniform)
         self._train("uniform" + _DOUBLED, shrunk, full, 2 * long_steps, start_steps)
-        self._train("multiplier" + _DOUBLED, self._fresh(uniform), full, doubled, 0)
 
     def measured_ratios(self, measurings: int) -> dict[str, tuple[float, float]]:
         """Latency of each row's shape over the starting network's: the median of several measurings, and their range.

@@ -16,7 +16,7 @@ from netadapt_tf.resources.budget import Budget
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.proposals import propose
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import Costs, Start, costs_of, start_of, target_of
+from netadapt_tf.start import Costs, Start, costs_of, is_reachable, start_of, target_of
 from netadapt_tf.training.datasets import Datasets, batch_spec, endless, steps_per_epoch
 from netadapt_tf.training.task import Loss, Metric
 from netadapt_tf.training.trainer import Trainer, constant
@@ -152,7 +152,7 @@ def _forecast(problem: Problem) -> Forecast:
 
 def _reach(budget: Budget, unit: str, least: Measurement) -> Reach:
     allowed = budget.limit(least.start)
-    return Reach(budget, unit, least.start, allowed, least.value, least.value - least.spread <= allowed)
+    return Reach(budget, unit, least.start, allowed, least.value, is_reachable(allowed, least))
 
 
 def _first_proposals(start: Start, costs: Costs, reach: Reach, settings: Settings) -> int:

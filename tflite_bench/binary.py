@@ -75,11 +75,11 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
         sys.exit(0)
     try:
         positional = flags.FLAGS(argv)
-    except flags.Error as error:
-        _say(f"Error: {error}. --help lists the flags.")
-        sys.exit(_EXIT_USER_ERROR)
-    except (OSError, ValueError) as error:  # absl lets these pass where a flag file is not text
+    except (OSError, UnicodeDecodeError) as error:  # absl lets these pass
         _say(f"Error: --flagfile cannot be read as text: {error}.")
+        sys.exit(_EXIT_USER_ERROR)
+    except (flags.Error, ValueError) as error:  # a ValueError of absl's own flags, such as --stderrthreshold
+        _say(f"Error: {error}. --help lists the flags.")
         sys.exit(_EXIT_USER_ERROR)
     except SystemExit:  # after --helpfull and the like
         sys.exit(0)

@@ -58,6 +58,7 @@ def script(tmp_path):
         (["--count=6"], 1, "a defect, of no file"),
         (["--count=7"], 1, "Bad file descriptor"),
         (["--count=8"], 2, "xxx: File name too long"),
+        (["--stderrthreshold=loud"], 2, "Error: --stderrthreshold must be one of"),
         (["--flagfile=missing"], 2, "missing"),
         (["--flagfile=/proc/self/mem"], 2, "Error: --flagfile cannot be read as text: "),
         ([f"--flagfile={sys.executable}"], 2, "Error: --flagfile cannot be read as text: "),
