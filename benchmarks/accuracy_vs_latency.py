@@ -15,8 +15,7 @@ Rows:
   uniform, whole compute         and for as many steps besides as the search took
   multiplier                     the same widths from fresh weights, pre-training plus long-term steps
   multiplier, whole compute      and for as many steps besides as the search took
-  ..., doubled                   the row's last training twice as long: does it gain half a point? (The whole compute is
-                                 more than twice the multiplier's.)
+  ..., doubled                   the row's last training twice as long, against the row: does it gain half a point?
 """
 
 from collections.abc import Sequence

@@ -116,6 +116,7 @@ class Comparison:
         self._train("netadapt" + _DOUBLED, searched, full, 2 * long_steps, searched_steps)
         shrunk = shrunk_by_l2(start, find_channel_groups(start), uniform)
         self._train("uniform" + _DOUBLED, shrunk, full, 2 * long_steps, start_steps)
+        self._train("multiplier" + _DOUBLED, self._fresh(uniform), full, 2 * scratch_steps, 0)
 
     def measured_ratios(self, measurings: int) -> dict[str, tuple[float, float]]:
         """Latency of each row's shape over the starting network's: the median of several measurings, and their range.
