@@ -161,8 +161,8 @@ def prepare_file(path: Path) -> None:
     with _transaction(path) as database:
         database.execute("BEGIN IMMEDIATE")
         version = database.execute("PRAGMA user_version").fetchone()[0]
-        tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if version != _FORMAT and (version or tables):
+        tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if (version or tables) and not (version == _FORMAT and tables >= {"contexts", "entries"}):
             raise UserError(f"{path} is no latency table of format {_FORMAT}; name another file with --table")
         for statement in _SCHEMA:
             database.execute(statement)

@@ -70,5 +70,6 @@ def test_what_is_no_table_is_refused_and_left_alone(tmp_path):
     other = tmp_path / "other.sqlite"
     with sqlite3.connect(other) as database:
         database.execute("CREATE TABLE people (name TEXT)")
+        database.execute("PRAGMA user_version = 1")
     with pytest.raises(UserError, match="no latency table"):
         LatencyTable(other, CONTEXT)
