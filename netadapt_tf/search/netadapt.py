@@ -8,6 +8,7 @@
 (Long-term fine-tuning comes after; see `netadapt_tf.adaptation`.)
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from netadapt_tf.stopwatch import Stopwatch, duration
 from netadapt_tf.training.datasets import Datasets, batch_spec, endless
 from netadapt_tf.training.task import Task
 from netadapt_tf.training.trainer import Trainer, constant
+from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
 
 
@@ -141,6 +143,11 @@ class Search:
             trainer, weights, current, iteration, proposed.proposals, proposed.meets_constraint
         )
         picked = self._pick(outcomes, current, proposed.meets_constraint)
+        if picked.score == -math.inf:
+            raise UserError(
+                f"no proposal of iteration {iteration} has a {self._task.metric.name} that is a number: the short-term "
+                "fine-tune diverges; lower short_term_learning_rate"
+            )
         proposal = next(p for p in proposed.proposals if p.group == picked.group)
         if best_weights is None:  # found in the journal, its weights lost with the interrupted process
             best_weights, _ = self._short_term_fine_tune(trainer, weights, iteration, proposal)

@@ -19,6 +19,7 @@ from netadapt_tf.training.images import image_set
 from netadapt_tf.training.task import Metric, Task, classification
 from netadapt_tf.training.trainer import Trainer
 from tests.tiny_networks import tiny_cnn
+from tflite_bench.errors import UserError
 
 SETTINGS = Settings(
     initial_reduction=0.15,
@@ -27,6 +28,7 @@ SETTINGS = Settings(
     short_term_steps=3,
     short_term_learning_rate=0.05,
 )
+CROSS_ENTROPY = Metric("loss", tf_keras.metrics.SparseCategoricalCrossentropy, larger_is_better=False)
 START_WIDTHS = {"first": 8, "second": 12}
 
 
@@ -48,13 +50,19 @@ def data() -> Datasets:
 
 
 def test_a_metric_that_should_be_small_is_made_small(tmp_path, data):
-    cross_entropy = Metric("loss", tf_keras.metrics.SparseCategoricalCrossentropy, larger_is_better=False)
-    task = Task(tf_keras.losses.SparseCategoricalCrossentropy(), cross_entropy)
+    task = Task(tf_keras.losses.SparseCategoricalCrossentropy(), CROSS_ENTROPY)
     _, run = search(tmp_path, data, task=task)
     for record in run.journal.events("iteration"):
         offered = [r["accuracy"] for r in run.journal.events("proposal") if r["iteration"] == record["iteration"]]
         assert record["accuracy"] == min(offered)
         assert len(set(offered)) == len(offered) > 1 or record["iteration"] > 1
+
+
+def test_a_search_that_diverges_says_so(tmp_path, data):
+    undefined = Metric("margin", lambda: tf_keras.metrics.MeanMetricWrapper(lambda _, outputs: np.nan * outputs))
+    task = Task(tf_keras.losses.SparseCategoricalCrossentropy(), undefined)
+    with pytest.raises(UserError, match="margin that is a number"):
+        search(tmp_path, data, task=task)
 
 
 class InterruptionError(Exception):
