@@ -9,6 +9,7 @@ import numpy as np
 import tf_keras
 from absl import logging
 
+from benchmarks.networks import randomise
 from benchmarks.paired import paired_difference
 from benchmarks.rows import RowFile
 from benchmarks.uniform import shrunk_by_l2, widest_within
@@ -248,7 +249,5 @@ class Comparison:
 
     def _tflite_of_shape(self, widths: Widths) -> bytes:
         network = self._fresh(widths)
-        generator = np.random.default_rng(self._settings.seed)
-        for layer in network.layers:
-            layer.set_weights([generator.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+        randomise(network)
         return convert(network)

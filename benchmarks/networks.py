@@ -17,11 +17,11 @@ def converted_mobilenet_v1(widths: Widths, resolution: int) -> DeployedNetwork:
     """MobileNetV1 with random weights and 1000 classes, converted."""
     with quiet_native_code():
         network = mobilenet_v1(widths, resolution, _CLASSES)
-    _randomise(network)
+    randomise(network)
     return DeployedNetwork(convert(network), find_channel_groups(network))
 
 
-def _randomise(network: tf_keras.Model) -> None:
+def randomise(network: tf_keras.Model) -> None:
     """Gives every weight a value of its own: the converter merges equal constants, which a trained network has not."""
     generator = np.random.default_rng(0)
     network.set_weights(

@@ -11,15 +11,8 @@ from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
 from tflite_bench.errors import UserError
 from tflite_bench.latency_table import LatencyTable
-from tflite_bench.target import Target
-from tflite_bench.timing import Meter
 
 _COLUMNS = ("signature", "first_ms", "second_ms", "difference")
-
-
-def table_of(network: DeployedNetwork, start: Widths, target: Target, meter: Meter, path: Path) -> Latency:
-    """The latency of a network by a table file of its own."""
-    return Latency(network, start, target, meter, path)
 
 
 def is_full(latency: Latency, network: DeployedNetwork, widths: Sequence[Widths]) -> bool:

@@ -27,7 +27,6 @@ from absl import flags
 
 from tflite_bench.binary import quiet_native_code, run
 from tflite_bench.errors import UserError
-from tflite_bench.locking import cache_folder
 
 _ALPHAS = flags.DEFINE_list("alphas", ["0.25", "0.5", "1.0"], "Width multipliers of MobileNetV1.")
 _RESOLUTIONS = flags.DEFINE_list("resolutions", ["64", "128", "224"], "Heights and widths of the input, in pixels.")
@@ -48,13 +47,14 @@ def main(_: Sequence[str]) -> None:
         from benchmarks.accuracy import errors_table
         from benchmarks.drawing import draw_accuracy
         from benchmarks.trials import TrialFile, measure_trials
+        from netadapt_tf.start import default_table
         from tflite_bench.host import HostMeter
         from tflite_bench.target import parse_target
 
     folder = Path(_OUTPUT.value)
     target = parse_target(_TARGET.value)
     trials = TrialFile(folder / "table_accuracy.csv", str(target), _SEED.value)
-    table = Path(_TABLE.value) if _TABLE.value else cache_folder() / "latency_table.sqlite"
+    table = Path(_TABLE.value) if _TABLE.value else default_table()
     with HostMeter(target) as meter:
         measure_trials(trials, configurations, _WIDTHS.value, _SECONDS.value, meter, target, table)
     print(errors_table(trials.trials))

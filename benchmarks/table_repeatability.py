@@ -27,20 +27,21 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder of the tables and of table
 def main(_: Sequence[str]) -> None:
     """Fills the table whose turn it is; compares when both are full."""
     with quiet_native_code():
-        from benchmarks.repeatability import compare_tables, is_full, table_of
+        from benchmarks.repeatability import compare_tables, is_full
         from benchmarks.trials import trial_network
+        from netadapt_tf.resources.latency import Latency
         from tflite_bench.host import HostMeter
         from tflite_bench.target import parse_target
 
     target, folder = parse_target(_TARGET.value), Path(_OUTPUT.value)
     network, start, widths = trial_network(_ALPHA.value, _RESOLUTION.value, _WIDTHS.value, _SEED.value)
     with HostMeter(target) as meter:
-        first = table_of(network, start, target, meter, folder / "first.sqlite")
+        first = Latency(network, start, target, meter, folder / "first.sqlite")
         if not is_full(first, network, widths):
             first.prepare(widths)
             print(f"{len(first.table)} entries filled at {first.table.measured_at():%H:%M} UTC. Call again in an hour.")
             return
-        second = table_of(network, start, target, meter, folder / "second.sqlite")
+        second = Latency(network, start, target, meter, folder / "second.sqlite")
         second.prepare(widths)
     print(compare_tables(first.table, second.table, folder / "table_repeatability.csv"))
 

@@ -292,13 +292,15 @@ def _delivered(
 def _summarised(work: _Work, command: str, start: Start, costs: Costs, result: _Result) -> dict[str, Any]:
     """Tests what is delivered on the test set, and writes the summary."""
     run = work.run
-    with work.clock("convert"):
-        found_tflite = convert(run.load_iteration(result.found.iteration))
+    found_tflite = start.tflite
+    if result.found.iteration:
+        with work.clock("convert"):
+            found_tflite = convert(run.load_iteration(result.found.iteration))
     with work.clock("evaluate"):
-        before, after_search, after = (
-            evaluate_tflite(tflite, work.problem.task.metric, work.problem.datasets.test)
-            for tflite in (start.tflite, found_tflite, result.tflite)
-        )
+        tested = {
+            tflite: evaluate_tflite(tflite, work.problem.task.metric, work.problem.datasets.test)
+            for tflite in {start.tflite, found_tflite, result.tflite}
+        }
     predicted_ms = _predicted_ms(work, start, costs.latency, result)
     run.journal.append("finished", budget=work.problem.budget.text, wall_s=work.clock.lap("other"))
     summary = summarise(
@@ -310,7 +312,11 @@ def _summarised(work: _Work, command: str, start: Start, costs: Costs, result: _
         journal=run.journal,
         start=result.before,
         adapted=result.after,
-        accuracy={"before": before, "after_search": after_search, "after": after},
+        accuracy={
+            "before": tested[start.tflite],
+            "after_search": tested[found_tflite],
+            "after": tested[result.tflite],
+        },
         predicted_ms=predicted_ms,
         iterations=result.found.iteration,
         fingerprint=costs.fingerprint,
