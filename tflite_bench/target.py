@@ -1,32 +1,74 @@
-"""Where latency is measured: device, delegate, threads."""
+"""Where latency is measured: device, delegate, threads, and options of the delegate or the tool."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tflite_bench.errors import UserError
 
-_HOST_CPU = re.compile(r"host/cpu:([1-9][0-9]*)")
+GRAMMAR = "host/cpu:1, benchmark_model/cpu:1, android/cpu:1, android/gpu or android:SERIAL/gpu,backend=cl"
+
+_DEVICE = re.compile(r"(host|benchmark_model)|android(?::([^\s,]+))?")
+_DELEGATE = re.compile(r"cpu:([1-9][0-9]{0,3})|gpu|nnapi")
+_OPTION = re.compile(r"([a-z][a-z0-9_]*)=([!-+\--~]+(?: +[!-+\--~]+)*)")  # printable ASCII but for commas
 
 
 @dataclass(frozen=True)
 class Target:
-    """A place to measure on; `str(target)` is its text in budgets, tables and reports."""
+    """A place to measure on; `str(target)` is its text in budgets and messages.
+
+    Attributes:
+        device: `host` (this machine), `benchmark_model` (that tool on this machine) or `android`.
+        delegate: `cpu`, `gpu` or `nnapi`.
+        threads: of the CPU.
+        serials: the phones, all of one kind; empty for the only one that is connected.
+        options: key and value, in the order in which they were written.
+    """
 
     device: str
     delegate: str
-    threads: int
+    threads: int = 1
+    serials: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.device}/{self.delegate}:{self.threads}"
+        device = ":".join([self.device, "+".join(self.serials)] if self.serials else [self.device])
+        delegate = f"cpu:{self.threads}" if self.delegate == "cpu" else self.delegate
+        return ",".join([f"{device}/{delegate}", *(f"{key}={value}" for key, value in self.options)])
+
+    @property
+    def kind(self) -> str:
+        """The target as latency tables know it: whichever phone it was, its fingerprint says what it is."""
+        return str(replace(self, serials=(), options=tuple(sorted(self.options))))
+
+    def option(self, key: str) -> str | None:
+        """The value of an option, or None where it was not given."""
+        return dict(self.options).get(key)
 
 
 def parse_target(text: str) -> Target:
-    """Reads a target such as `host/cpu:1` (this machine's CPU, one thread).
+    """Reads a target such as `host/cpu:1` or `android:SERIAL/gpu,backend=cl`.
+
+    A serial ends at the last `/` before the delegate; it may hold colons, but no blanks, commas or `+`.
 
     Raises:
         UserError: the text names no target that can be measured.
     """
-    match = _HOST_CPU.fullmatch(text)
-    if not match:
-        raise UserError(f"unknown target {text!r}; it should read host/cpu:THREADS, for example host/cpu:1")
-    return Target("host", "cpu", int(match[1]))
+    place, *written = text.split(",")
+    device_text, _, delegate_text = place.rpartition("/")
+    device, delegate = _DEVICE.fullmatch(device_text), _DELEGATE.fullmatch(delegate_text)
+    if not device or not delegate:
+        raise UserError(f"unknown target {text!r}; it should read {GRAMMAR}")
+    serials = tuple(device[2].split("+")) if device[2] else ()
+    if not all(serials) or len(set(serials)) < len(serials) or not all(map(str.isprintable, serials)):
+        raise UserError(f"target {text!r}: serials should read SERIAL or SERIAL+SERIAL, each named once")
+    if device[1] and not delegate[1]:
+        raise UserError(f"target {text!r}: {device[1]} measures on the CPU only, as {device[1]}/cpu:1 does")
+    matches = [_OPTION.fullmatch(option) for option in written]
+    options = tuple((match[1], match[2]) for match in matches if match)
+    if len(options) < len(written) or len(dict(options)) < len(options):
+        raise UserError(f"target {text!r}: options should read key=value, each key once, without commas in the value")
+    if options and device[1] == "host":
+        raise UserError(f"target {text!r}: host/cpu takes no options")
+    return Target(
+        device[1] or "android", delegate_text.partition(":")[0], int(delegate[1] or 1), serials, tuple(options)
+    )
