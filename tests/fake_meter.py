@@ -1,8 +1,9 @@
 """A meter whose readings follow from the work a model does, so that tests know what is right."""
 
+from tflite_bench.errors import MeasurementError
 from tflite_bench.graph import Graph, sized
 from tflite_bench.reference import almost_empty_model, reference_network
-from tflite_bench.timing import Comparison, Job, Pair, Reading
+from tflite_bench.timing import Comparison, Job, Pair, Procedure, Reading
 
 CALL_MS = 0.01
 
@@ -18,6 +19,8 @@ class FakeMeter:
     `jobs` are those of layers.
     """
 
+    procedure = Procedure(loads=3, reference_loads=5, statistic="imagined", max_drift=0.03, delegated=False)
+
     def __init__(self, reference_ms=lambda call: 1.0):
         self.jobs: list[Job] = []
         self._references = 0
@@ -25,6 +28,13 @@ class FakeMeter:
 
     def fingerprint(self):
         return {"cpu": "imagined"}
+
+    def time_all(self, jobs):
+        for position, job in enumerate(jobs):
+            try:
+                yield position, self.time(job)
+            except MeasurementError as error:
+                yield position, error
 
     def time(self, job: Job) -> Reading:
         if job.tflite == reference_network():

@@ -6,6 +6,7 @@ import platform
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self, TypeVar
@@ -19,6 +20,7 @@ from tflite_bench.target import Target
 
 _EXIT_TIMEOUT_S = 10.0
 _TIMEOUT_S = 300.0
+_LOADS = 3
 
 _Answer = TypeVar("_Answer", timing.Reading, timing.Comparison)
 
@@ -27,7 +29,18 @@ class HostMeter:
     """Times models on this machine's CPU; one for a whole search, closed at its end.
 
     The child is started when first needed and again after a crash or a hang.
+
+    Attributes:
+        procedure: how layers are measured with it.
     """
+
+    procedure = timing.Procedure(
+        loads=_LOADS,
+        reference_loads=5,
+        statistic=f"the median of the medians of {_LOADS} loads",
+        max_drift=0.03,
+        delegated=False,
+    )
 
     def __init__(
         self, target: Target, timeout_s: float = _TIMEOUT_S, worker_module: str = "tflite_bench.host_worker"
@@ -65,6 +78,14 @@ class HostMeter:
         """
         return self._ask(job, timing.Reading)
 
+    def time_all(self, jobs: Sequence[timing.Job]) -> Iterator[tuple[int, timing.Reading | MeasurementError]]:
+        """Times models one after the other, each when its answer is asked for."""
+        for position, job in enumerate(jobs):
+            try:
+                yield position, self.time(job)
+            except MeasurementError as error:
+                yield position, error
+
     def compare(self, pair: timing.Pair) -> timing.Comparison:
         """Times two models in turn.
 
@@ -76,7 +97,7 @@ class HostMeter:
     def fingerprint(self) -> dict[str, str | int]:
         """What the readings depend on, without names of machines or people."""
         return {
-            "cpu": _cpu_model(),
+            "cpu": cpu_model(),
             "cores": os.cpu_count() or 0,
             "runtime": f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}",
             "delegate": "xnnpack",
@@ -137,7 +158,8 @@ def _package_root() -> str:
     return str(Path(__file__).resolve().parent.parent)
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """This machine's processor, as the system names it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -15,7 +15,7 @@ from pathlib import Path
 from tflite_bench.errors import UserError
 from tflite_bench.timing import Reading
 
-_FORMAT = 1
+_FORMAT = 2
 _BUSY_TIMEOUT_S = 60.0
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS contexts (
@@ -27,10 +27,18 @@ _SCHEMA = (
         context INTEGER NOT NULL REFERENCES contexts (id),
         signature TEXT NOT NULL,
         latency_ms REAL NOT NULL, p5_ms REAL NOT NULL, p95_ms REAL NOT NULL, runs INTEGER NOT NULL,
-        reference_ms REAL NOT NULL, measured_at TEXT NOT NULL,
+        reference_ms REAL NOT NULL, measured_at TEXT NOT NULL, drift REAL NOT NULL DEFAULT 0,
         PRIMARY KEY (context, signature)
     ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS unfinished (
+        context INTEGER NOT NULL REFERENCES contexts (id),
+        slot TEXT NOT NULL,
+        latency_ms REAL NOT NULL, p5_ms REAL NOT NULL, p95_ms REAL NOT NULL, runs INTEGER NOT NULL,
+        PRIMARY KEY (context, slot)
+    ) WITHOUT ROWID""",
 )
+_UPGRADES = {1: ["ALTER TABLE entries ADD COLUMN drift REAL NOT NULL DEFAULT 0"]}
+"""What a file of an older format needs before `_SCHEMA` fits it."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +64,21 @@ class Context:
 
 @dataclass(frozen=True)
 class Entry:
-    """One measured layer, with the reference network's reading of the same batch, both in milliseconds."""
+    """One measured layer.
+
+    Attributes:
+        signature: of the layer.
+        reading: in milliseconds.
+        reference_ms: the reference network's reading of the same batch.
+        drift: the greatest share by which the reference network was off while the batch was measured.
+        measured_at: when, in UTC and ISO 8601; empty for now.
+    """
 
     signature: str
     reading: Reading
     reference_ms: float
+    drift: float = 0.0
+    measured_at: str = ""
 
 
 class LatencyTable:
@@ -124,8 +142,18 @@ class LatencyTable:
             ]
         return readings[len(readings) // 2] if readings else None
 
+    def entries(self) -> list[Entry]:
+        """All entries, by signature."""
+        with self._database() as database:
+            rows = database.execute(
+                "SELECT signature, latency_ms, p5_ms, p95_ms, runs, reference_ms, drift, measured_at FROM entries "
+                "WHERE context = ? ORDER BY signature",
+                [self._context_id],
+            ).fetchall()
+        return [Entry(row[0], Reading(*row[1:5]), *row[5:]) for row in rows]
+
     def add(self, entries: Iterable[Entry]) -> None:
-        """Stores entries, all or none; they replace older ones of the same signature."""
+        """Stores entries, all or none; they replace older ones of the same signature, and end what was unfinished."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [
             (
@@ -136,20 +164,73 @@ class LatencyTable:
                 entry.reading.p95_ms,
                 entry.reading.runs,
                 entry.reference_ms,
-                now,
+                entry.measured_at or now,
+                entry.drift,
             )
             for entry in entries
         ]
         with self._database() as database:
-            database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            database.execute("DELETE FROM unfinished WHERE context = ?", [self._context_id])
         self._latencies_ms.update({row[1]: row[2] for row in rows})
+
+    def unfinished(self) -> dict[str, Reading]:
+        """Readings of a batch that was interrupted, by the slot that `add_unfinished` was told."""
+        with self._database() as database:
+            rows = database.execute(
+                "SELECT slot, latency_ms, p5_ms, p95_ms, runs FROM unfinished WHERE context = ?", [self._context_id]
+            )
+            return {row[0]: Reading(*row[1:]) for row in rows}
+
+    def add_unfinished(self, slot: str, reading: Reading) -> None:
+        """Keeps a single reading until its batch is finished."""
+        row = (self._context_id, slot, reading.latency_ms, reading.p5_ms, reading.p95_ms, reading.runs)
+        with self._database() as database:
+            database.execute("INSERT OR REPLACE INTO unfinished VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def drop_unfinished(self) -> None:
+        """Forgets the single readings of a batch that is measured anew."""
+        with self._database() as database:
+            database.execute("DELETE FROM unfinished WHERE context = ?", [self._context_id])
 
     def _database(self) -> AbstractContextManager[sqlite3.Connection]:
         return _transaction(self._path)
 
 
+def stored_contexts(path: Path, kind: str) -> list[Context]:
+    """The contexts of a table file whose target is of a kind (`Target.kind`) and that hold entries.
+
+    Raises:
+        UserError: the file is no latency table.
+    """
+    prepare_file(path)
+    with _transaction(path) as database:
+        rows = database.execute(
+            "SELECT target, fingerprint, caches, statistic FROM contexts "
+            "WHERE target = ? AND id IN (SELECT context FROM entries) ORDER BY id",
+            [kind],
+        ).fetchall()
+    return [
+        Context(target, json.loads(fingerprint), caches, statistic) for target, fingerprint, caches, statistic in rows
+    ]
+
+
+def stored_kinds(path: Path) -> list[str]:
+    """The kinds of target that a table file holds entries of.
+
+    Raises:
+        UserError: the file is no latency table.
+    """
+    prepare_file(path)
+    with _transaction(path) as database:
+        rows = database.execute(
+            "SELECT DISTINCT target FROM contexts WHERE id IN (SELECT context FROM entries) ORDER BY target"
+        )
+        return [row[0] for row in rows]
+
+
 def prepare_file(path: Path) -> None:
-    """Makes an empty latency table, or sees that the file is one.
+    """Makes an empty latency table, or sees that the file is one; one of an older format is brought up to date.
 
     Raises:
         UserError: the file is no latency table, or cannot be written.
@@ -162,9 +243,10 @@ def prepare_file(path: Path) -> None:
         database.execute("BEGIN IMMEDIATE")
         version = database.execute("PRAGMA user_version").fetchone()[0]
         tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if (version or tables) and not (version == _FORMAT and tables >= {"contexts", "entries"}):
+        if (version or tables) and not (1 <= version <= _FORMAT and tables >= {"contexts", "entries"}):
             raise UserError(f"{path} is no latency table of format {_FORMAT}; name another file with --table")
-        for statement in _SCHEMA:
+        upgrades = [statement for older, needed in _UPGRADES.items() if 1 <= version <= older for statement in needed]
+        for statement in (*upgrades, *_SCHEMA):
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {_FORMAT}")
 

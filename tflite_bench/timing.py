@@ -1,10 +1,12 @@
 """What a measurement is told and what it answers; shared by every way to measure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
+from tflite_bench.errors import MeasurementError
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,38 @@ def comparison(first_ms: np.ndarray, second_ms: np.ndarray) -> Comparison:
     )
 
 
+@dataclass(frozen=True)
+class Procedure:
+    """How layers are measured, batch by batch, with one way to measure.
+
+    Attributes:
+        loads: of a layer's model in each pass over a batch.
+        reference_loads: of the reference network, each time it is timed.
+        statistic: what a reading's latency is.
+        max_drift: the share by which the reference network may drift before a batch is repeated.
+        delegated: whether a delegate takes models whole, as a GPU's does, with a fixed cost for each run.
+    """
+
+    loads: int
+    reference_loads: int
+    statistic: str
+    max_drift: float
+    delegated: bool
+
+
 class Meter(Protocol):
     """A way to measure models."""
 
-    def time(self, job: Job) -> Reading:
-        """Times one model; raises `MeasurementError`."""
+    @property
+    def procedure(self) -> Procedure:
+        """How layers are measured with it."""
+
+    def time_all(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Reading | MeasurementError]]:
+        """Times models; yields each one's place in `jobs` and its reading, or what went wrong, as soon as it is known.
+
+        Raises:
+            UserError: nothing more can be measured; what was yielded before stands.
+        """
 
     def compare(self, pair: Pair) -> Comparison:
         """Times two models in turn; raises `MeasurementError`."""

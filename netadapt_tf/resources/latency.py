@@ -12,7 +12,7 @@ from netadapt_tf.resources.resource import Measurement
 from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.graph import SizedOperator
 from tflite_bench.latency_table import Context, LatencyTable
-from tflite_bench.table_filling import CALL, STATISTIC, Caches, fill
+from tflite_bench.table_filling import CALL, Caches, fill, statistic
 from tflite_bench.target import Target
 from tflite_bench.timing import Meter, Pair
 
@@ -44,7 +44,9 @@ class Latency:
         self._meter = meter
         self._start_tflite = network.resized(start)
         self._caches = Caches(network.constant_bytes)
-        self.table = LatencyTable(table_path, Context(str(target), meter.fingerprint(), str(self._caches), STATISTIC))
+        self.table = LatencyTable(
+            table_path, Context(target.kind, meter.fingerprint(), str(self._caches), statistic(meter.procedure))
+        )
         self._signatures: dict[tuple[tuple[str, int], ...], list[str]] = {}
         self._failed: set[str] = set()
 

@@ -1,0 +1,199 @@
+"""What TensorFlow Lite's and LiteRT's `benchmark_model` print and write, read and doubted.
+
+The tool lies politely: asked for a delegate that it does not have, it warns, measures the CPU and exits with 0. A
+number is therefore believed only after the tool's own words have been.
+
+Sources: `tensorflow/lite/tools/benchmark/benchmark_tflite_model.cc` (its lines on delegates), `benchmark_model.cc` and
+`profile_summarizer` (statistics), `proto/benchmark_result.proto`; LiteRT's `litert/tools/benchmark_litert_model.h`.
+"""
+
+import re
+from dataclasses import dataclass
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+
+from tflite_bench.errors import MeasurementError
+from tflite_bench.timing import Reading
+
+MEDIAN, MEAN = "median", "mean"
+
+_ERROR = re.compile(r"^(?:ERROR|FATAL|WARNING): (?:\[[^\]]*\] )?(.*)$", re.MULTILINE)
+_EMPTY_ERROR = "Benchmarking failed."
+_UNCONSUMED = re.compile(r"^.*Unconsumed cmdline flags: .*$", re.MULTILINE)
+_NOT_APPLIED = re.compile(
+    r"^.*(?:partially executed|will not be executed|is unsupported on this platform"
+    r"|delegate creation failed|Failed to (?:create|apply) ).*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+_REPLACED = re.compile(r"^.*Replacing (\d+) out of (\d+) node\(s\) with delegate.*$", re.MULTILINE)
+_STATISTICS = re.compile(r"^(?:INFO: )?(?:.*\] )?count=(\d+)((?: \w+=[-+.\deE]+)*)\s*$", re.MULTILINE)
+_LITERT_MEAN = re.compile(r"Inference \(avg\): +([\d.]+) ms \((\d+) runs\)")
+_LITERT_EXTREME = re.compile(r"Inference \((min|max)\): +([\d.]+) ms")
+_QUOTED_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class ToolOutput:
+    """What one start of the tool left behind.
+
+    Attributes:
+        exit_status: of its process.
+        log: standard output and standard error together.
+        result: the `BenchmarkResult` protobuf; empty where there is none.
+        profile: the `BenchmarkProfilingData` protobuf, or the same as CSV; empty where there is none.
+    """
+
+    exit_status: int
+    log: str
+    result: bytes = b""
+    profile: bytes = b""
+
+
+def read_reading(output: ToolOutput, statistic: str | None = None) -> tuple[Reading, str]:
+    """The latency that the tool reports, from its protobuf where there is one, else from its text.
+
+    Args:
+        output: of a run that `check_success` has nothing against.
+        statistic: `MEDIAN` or `MEAN`, where readings of only that kind can be used.
+
+    Returns:
+        The reading, and which statistic `latency_ms` is. Where the tool reports no percentiles, the reading holds the
+        least and the largest run in their place.
+
+    Raises:
+        MeasurementError: no latency can be found, it is no positive number, or it is of another statistic.
+    """
+    reading, found = _from_protobuf(output.result) if output.result else _from_text(output.log)
+    if reading.runs < 1:
+        raise MeasurementError("the tool made no timed run")
+    if statistic not in (None, found):
+        raise MeasurementError(f"the tool reports a {found} here; readings of this target are a {statistic}")
+    return reading, found
+
+
+def check_success(output: ToolOutput, delegate: str | None) -> None:
+    """Sees that the run did what it was asked to.
+
+    Args:
+        output: of the run.
+        delegate: the name of the one that must have taken the whole model, as the tool writes it (`GPU`, `NNAPI`); None
+            where none was asked for.
+
+    Raises:
+        MeasurementError: the tool failed, ignored a flag, or ran any of the model without the delegate; the message
+            quotes its line.
+    """
+    if output.exit_status:
+        raise MeasurementError(f"the tool failed ({_status_text(output.exit_status)}): {_its_words(output.log)}")
+    unconsumed = _UNCONSUMED.search(output.log)
+    if unconsumed:
+        raise MeasurementError(f"the tool ignores what it was asked for: {_quoted(unconsumed[0])}")
+    if delegate is not None:
+        _check_delegated(output.log, delegate)
+
+
+def _check_delegated(log: str, delegate: str) -> None:
+    denied = _NOT_APPLIED.search(log)
+    if denied:
+        raise MeasurementError(f"not all of it ran on the {delegate} delegate: {_quoted(denied[0])}")
+    for replaced in _REPLACED.finditer(log):
+        if int(replaced[1]) < int(replaced[2]):
+            raise MeasurementError(f"not all of it ran on the {delegate} delegate: {_quoted(replaced[0])}")
+    confirmed = rf"pplied {delegate} delegate, and the model graph will be completely executed"
+    if not re.search(confirmed, log, re.IGNORECASE):
+        raise MeasurementError(f"the tool does not say that the {delegate} delegate was applied; {_its_words(log)}")
+
+
+def _from_protobuf(data: bytes) -> tuple[Reading, str]:
+    result = _BenchmarkResult()
+    try:
+        result.ParseFromString(data)
+    except message.DecodeError as error:
+        raise MeasurementError(f"the tool's result file is damaged: {error}") from error
+    latency = result.latency_metrics
+    if not latency.HasField("avg_ms"):
+        raise MeasurementError("the tool's result file holds no latency")
+    if not latency.HasField("median_ms"):
+        return _reading(latency.avg_ms, latency.min_ms, latency.max_ms, result.misc_metrics.num_runs), MEAN
+    return _reading(latency.median_ms, latency.p5_ms, latency.p95_ms, result.misc_metrics.num_runs), MEDIAN
+
+
+def _from_text(log: str) -> tuple[Reading, str]:
+    statistics = list(_STATISTICS.finditer(log))
+    if len(statistics) >= 2:  # the first is of the warm-up
+        count, pairs = int(statistics[-1][1]), statistics[-1][2].split()
+        try:
+            values_us = {key: float(value) for key, value in (pair.split("=") for pair in pairs)}
+        except ValueError as error:
+            raise MeasurementError(f"the tool's statistics cannot be read: {_quoted(statistics[-1][0])}") from error
+        if "median" in values_us:
+            triple, found = [values_us[key] for key in ("median", "p5", "p95")], MEDIAN
+        else:
+            mean_us = values_us.get("avg", values_us.get("curr", 0.0))
+            triple, found = [mean_us, values_us.get("min", mean_us), values_us.get("max", mean_us)], MEAN
+        middle_ms, least_ms, most_ms = (value_us / 1000 for value_us in triple)
+        return _reading(middle_ms, least_ms, most_ms, count), found
+    mean = _LITERT_MEAN.search(log)
+    if mean:
+        extremes = {name: float(value) for name, value in _LITERT_EXTREME.findall(log)}
+        mean_ms = float(mean[1])
+        return _reading(mean_ms, extremes.get("min", mean_ms), extremes.get("max", mean_ms), int(mean[2])), MEAN
+    raise MeasurementError(f"the tool printed no timings; {_its_words(log)}")
+
+
+def _reading(latency_ms: float, least_ms: float, most_ms: float, runs: int) -> Reading:
+    if not 0 <= latency_ms < float("inf"):
+        raise MeasurementError(f"the tool reports a latency of {latency_ms} ms")
+    return Reading(float(latency_ms), float(least_ms), float(most_ms), int(runs))
+
+
+def _its_words(log: str) -> str:
+    errors = [line for line in dict.fromkeys(_ERROR.findall(log)) if line != _EMPTY_ERROR]
+    if errors:
+        return _quoted("; ".join(errors))
+    lines = [line for line in log.splitlines() if line.strip()]
+    return f"its last line is {_quoted(lines[-1])}" if lines else "it printed nothing"
+
+
+def _quoted(line: str) -> str:
+    readable = "".join(character if character.isprintable() else " " for character in line.strip())
+    if len(readable) > _QUOTED_CHARACTERS:
+        readable = readable[:_QUOTED_CHARACTERS] + " ..."
+    return f'"{readable}"'
+
+
+def _status_text(status: int) -> str:
+    """An exit status as a shell gives it; above 128 it is a signal's number more."""
+    return f"signal {status - 128}" if 128 < status < 160 else f"exit status {status}"
+
+
+def _benchmark_result_class() -> type[message.Message]:
+    """`BenchmarkResult`, of which no package ships the generated class (`proto/benchmark_result.proto`, proto2)."""
+    file = descriptor_pb2.FileDescriptorProto(name="netadapt_tf/benchmark_result.proto", package="netadapt_tf")
+    kinds = {
+        "float": descriptor_pb2.FieldDescriptorProto.TYPE_FLOAT,
+        "int32": descriptor_pb2.FieldDescriptorProto.TYPE_INT32,
+        "string": descriptor_pb2.FieldDescriptorProto.TYPE_STRING,
+        "message": descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE,
+    }
+
+    def add(name: str, fields: dict[str, tuple[int, str]]) -> None:
+        described = file.message_type.add(name=name)
+        for field, (number, kind) in fields.items():
+            added = described.field.add(
+                name=field, number=number, label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
+            )
+            added.type = kinds[kind] if kind in kinds else kinds["message"]
+            if kind not in kinds:
+                added.type_name = f".netadapt_tf.{kind}"
+
+    latency = ("avg_ms", "min_ms", "max_ms", "stddev_ms", "median_ms", "p5_ms", "p95_ms", "init_ms")
+    add("LatencyMetrics", {name: (number, "float") for number, name in enumerate(latency, start=1)})
+    add("MiscMetrics", {"num_runs": (2, "int32"), "num_warmup_runs": (3, "int32")})
+    add("BenchmarkResult", {"latency_metrics": (2, "LatencyMetrics"), "misc_metrics": (4, "MiscMetrics")})
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("netadapt_tf.BenchmarkResult"))
+
+
+_BenchmarkResult = _benchmark_result_class()
