@@ -284,14 +284,15 @@ class AdbDaemon:
         self._open: set[_Connection] = set()
 
     def listen(self) -> None:
-        """Opens the port."""
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
-        listener.listen()
-        self.port = listener.getsockname()[1]
+        """Opens the port, unless it is open."""
         with self._lock:
-            self._listener = listener
+            if self._listener is not None:
+                return
+            listener = self._listener = socket.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", self.port))
+            listener.listen()
+            self.port = listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(listener,), name="adbd", daemon=True).start()
 
     def drop(self) -> None:

@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 from tests.emulated_android.adb_shell import ShellService
 from tests.emulated_android.adb_sync import SyncService
-from tests.emulated_android.adbd import AdbDaemon, Service
+from tests.emulated_android.adbd import AdbDaemon, Service, StreamClosedError
 from tests.emulated_android.faults import Faults, Run, ToolFault
 from tests.emulated_android.files import DeviceFiles
 from tests.emulated_android.tool_door import ToolBuild, ToolDoor
@@ -218,6 +218,7 @@ class EmulatedDevice:
             self._vanish_after_bytes = (left - size, away_s) if left > size else None
         if left <= size:
             self.vanish(away_s)
+            raise StreamClosedError  # what has already come is lost with the rest
 
     def _write_state(self, core_khz: Sequence[int]) -> None:
         for name, value in self._properties.items():

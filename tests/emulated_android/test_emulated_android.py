@@ -2,6 +2,7 @@
 
 import re
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,6 +148,35 @@ def test_gpu_costs_something_for_itself(adb, tmp_path):
         adb.run("disconnect", phone.serial)
 
 
+@pytest.mark.parametrize(
+    ("gpu", "words"),
+    [("unsupported", "WARN: GPU acceleration is unsupported on this platform."), (True, "w/ 2 delegate kernels.")],
+)
+def test_gpu_that_the_platform_lacks_and_gpu_that_takes_a_part(adb, tmp_path, gpu, words):
+    with EmulatedDevice(gpu=gpu, gpu_partial=True) as phone:
+        adb.connect(phone.serial)
+        _install(adb, phone, tmp_path)
+        code, log, _ = _run(adb, phone, "--use_gpu=true")
+        assert code == 0
+        assert words in log
+        code, _, errors = _run(adb, phone, "--use_gpu=true --require_full_delegation=true")
+        assert code == 1
+        assert "ERROR: Disallowed CPU fallback detected.\n" in errors
+        adb.run("disconnect", phone.serial)
+
+
+def test_killing_adb_shell_kills_the_tool(adb, device, tmp_path):
+    _install(adb, device, tmp_path)
+    device.fail(ToolFault.HANG)
+    with pytest.raises(subprocess.TimeoutExpired):
+        _shell(adb, device, f"{_TOOL} --graph=/data/local/tmp/bench/m.tflite", timeout=0.5)
+    end = time.monotonic() + 5
+    while device.runs[0].end is None:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert device.runs[0].exit_status == 137
+
+
 def test_the_newer_tool_has_another_log(adb, device, tmp_path):
     _install(adb, device, tmp_path, fake_elf(flavour="litert"))
     code, output, errors = _run(adb, device)
@@ -219,6 +249,7 @@ def test_vanishes_in_a_push_and_between_runs(adb, device, tmp_path):
     _install(adb, device, tmp_path)
     device.vanish_in_push(100_000)
     assert _push(adb, device, tmp_path / "file", bytes(1_000_000), "/data/local/tmp/file")[0] == 1
+    assert len(device.pushes) == 2
     device.come_back()
     adb.run("disconnect", device.serial)
     adb.connect(device.serial)

@@ -14,7 +14,7 @@ import sys
 import traceback
 
 from tests.emulated_android import benchmark_litert, benchmark_model
-from tests.emulated_android.executor import Executor
+from tests.emulated_android.executor import Executor, quiet_runtime
 from tests.emulated_android.tool_log import ToolSetup
 from tflite_bench.reference import almost_empty_model
 
@@ -23,7 +23,8 @@ _MAINS = {"tflite": benchmark_model.main, "litert": benchmark_litert.main}
 
 def main() -> None:
     """Serves until standard input closes."""
-    Executor(almost_empty_model(), num_threads=1, xnnpack=True)  # the runtime prepares itself once, not in every fork
+    with quiet_runtime():  # the runtime prepares itself once, not in every fork
+        Executor(almost_empty_model(), num_threads=1, xnnpack=True)
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(sys.argv[1])
