@@ -3,17 +3,16 @@
 The tool lies politely: asked for a delegate that it does not have, it warns, measures the CPU and exits with 0. A
 number is therefore believed only after the tool's own words have been.
 
-Sources: `tensorflow/lite/tools/benchmark/benchmark_tflite_model.cc` (its lines on delegates), `benchmark_model.cc` and
-`profile_summarizer` (statistics), `proto/benchmark_result.proto`; LiteRT's `litert/tools/benchmark_litert_model.h`.
+Sources: `tensorflow/lite/tools/benchmark/benchmark_tflite_model.cc` (its lines on delegates), `benchmark_model.cc`
+(statistics); LiteRT's `litert/tools/benchmark_litert_model.h`.
 """
 
 import re
 from dataclasses import dataclass
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
-
 from tflite_bench.errors import MeasurementError
 from tflite_bench.timing import Reading
+from tflite_bench.tool_protobufs import parsed
 
 MEDIAN, MEAN = "median", "mean"
 
@@ -105,11 +104,7 @@ def _check_delegated(log: str, delegate: str) -> None:
 
 
 def _from_protobuf(data: bytes) -> tuple[Reading, str]:
-    result = _BenchmarkResult()
-    try:
-        result.ParseFromString(data)
-    except message.DecodeError as error:
-        raise MeasurementError(f"the tool's result file is damaged: {error}") from error
+    result = parsed("BenchmarkResult", data)
     latency = result.latency_metrics
     if not latency.HasField("avg_ms"):
         raise MeasurementError("the tool's result file holds no latency")
@@ -165,35 +160,3 @@ def _quoted(line: str) -> str:
 def _status_text(status: int) -> str:
     """An exit status as a shell gives it; above 128 it is a signal's number more."""
     return f"signal {status - 128}" if 128 < status < 160 else f"exit status {status}"
-
-
-def _benchmark_result_class() -> type[message.Message]:
-    """`BenchmarkResult`, of which no package ships the generated class (`proto/benchmark_result.proto`, proto2)."""
-    file = descriptor_pb2.FileDescriptorProto(name="netadapt_tf/benchmark_result.proto", package="netadapt_tf")
-    kinds = {
-        "float": descriptor_pb2.FieldDescriptorProto.TYPE_FLOAT,
-        "int32": descriptor_pb2.FieldDescriptorProto.TYPE_INT32,
-        "string": descriptor_pb2.FieldDescriptorProto.TYPE_STRING,
-        "message": descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE,
-    }
-
-    def add(name: str, fields: dict[str, tuple[int, str]]) -> None:
-        described = file.message_type.add(name=name)
-        for field, (number, kind) in fields.items():
-            added = described.field.add(
-                name=field, number=number, label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
-            )
-            added.type = kinds[kind] if kind in kinds else kinds["message"]
-            if kind not in kinds:
-                added.type_name = f".netadapt_tf.{kind}"
-
-    latency = ("avg_ms", "min_ms", "max_ms", "stddev_ms", "median_ms", "p5_ms", "p95_ms", "init_ms")
-    add("LatencyMetrics", {name: (number, "float") for number, name in enumerate(latency, start=1)})
-    add("MiscMetrics", {"num_runs": (2, "int32"), "num_warmup_runs": (3, "int32")})
-    add("BenchmarkResult", {"latency_metrics": (2, "LatencyMetrics"), "misc_metrics": (4, "MiscMetrics")})
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("netadapt_tf.BenchmarkResult"))
-
-
-_BenchmarkResult = _benchmark_result_class()

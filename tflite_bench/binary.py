@@ -37,6 +37,8 @@ def run(main: Callable[[Sequence[str]], None], resume_hint: str = "") -> None:
     except UserError as error:
         _say(f"Error: {error}")
         sys.exit(_EXIT_USER_ERROR)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         if not isinstance(error.filename, str | bytes | os.PathLike):
             raise

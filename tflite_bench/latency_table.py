@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tflite_bench.errors import UserError
+from tflite_bench.locking import cache_folder
 from tflite_bench.timing import Reading
 
 _FORMAT = 2
@@ -195,6 +196,11 @@ class LatencyTable:
 
     def _database(self) -> AbstractContextManager[sqlite3.Connection]:
         return _transaction(self._path)
+
+
+def default_table() -> Path:
+    """The latency table in the user's cache folder."""
+    return cache_folder() / "latency_table.sqlite"
 
 
 def stored_contexts(path: Path, kind: str) -> list[Context]:

@@ -4,22 +4,32 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Self
 
+from tflite_bench.adb import choose_devices
+from tflite_bench.android import Patience, Phone
+from tflite_bench.benchmark_model import check_options, parse_tool_binary
 from tflite_bench.errors import UserError
 from tflite_bench.host import HostMeter
+from tflite_bench.host_runner import HostRunner
 from tflite_bench.target import Target
 from tflite_bench.timing import Meter
+from tflite_bench.tool_meter import Runner, ToolMeter
 
 
 class Meters:
     """One meter for each target, opened when first asked for, all closed together."""
 
-    def __init__(self, benchmark_models: Sequence[str] = ()) -> None:
+    def __init__(self, benchmark_models: Sequence[str] = (), patience: Patience | None = None) -> None:
         """Takes what meters may need.
 
         Args:
             benchmark_models: binaries of the tool of that name, each `[ABI:]PATH`.
+            patience: how long phones are waited for.
+
+        Raises:
+            UserError: a binary cannot be read, or is not what it is said to be.
         """
-        self._benchmark_models = tuple(benchmark_models)
+        self._binaries = [parse_tool_binary(text) for text in benchmark_models]
+        self._patience = patience
         self._open = ExitStack()
         self._meters: dict[Target, Meter] = {}
 
@@ -36,7 +46,25 @@ class Meters:
             UserError: the target cannot be had here.
         """
         if target not in self._meters:
-            if target.device != "host":
-                raise UserError(f"target {target} cannot be measured yet")
-            self._meters[target] = self._open.enter_context(HostMeter(target))
+            if target.device == "host":
+                self._meters[target] = self._open.enter_context(HostMeter(target))
+            else:
+                self._meters[target] = self._open.enter_context(self._tool_meter(target))
         return self._meters[target]
+
+    def _tool_meter(self, target: Target) -> ToolMeter:
+        check_options(target)
+        if not self._binaries:
+            raise UserError(f"target {target} needs the tool: name its binary with --benchmark_model=[ABI:]PATH")
+        with ExitStack() as opened:
+            runners: list[Runner] = []
+            if target.device == "benchmark_model":
+                runners.append(HostRunner(target, self._binaries))
+                opened.callback(runners[-1].close)
+            else:
+                for adb in choose_devices(target.serials):
+                    runners.append(Phone(adb, target, self._binaries, self._patience))
+                    opened.callback(runners[-1].close)
+            meter = ToolMeter(runners, target)
+            opened.pop_all()  # the meter closes them now
+            return meter

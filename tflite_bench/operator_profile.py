@@ -4,18 +4,17 @@ The profile lists what ran, in order. Built-in kernels bear their operator's nam
 convolution becomes a fully connected layer), restarts its count in every partition, leaves operators out (a reshape
 that moves nothing) and adds some (copies). So layers and nodes are aligned by their order and what can be what.
 
-Sources: `tensorflow/lite/profiling/proto/profiling_info.proto`, `profile_summary_formatter.cc`.
+Source of the text forms: `tensorflow/lite/profiling/profile_summary_formatter.cc`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ai_edge_litert.profiling_info_pb2 import BenchmarkProfilingData
-from google.protobuf.message import DecodeError
 
 from tflite_bench.errors import MeasurementError
 from tflite_bench.graph import SizedOperator
+from tflite_bench.tool_protobufs import parsed
 
 _CSV_COLUMNS = 8
 _RUN_ORDER = "Run Order ="
@@ -150,12 +149,7 @@ def _may_be(node_kind: str, operator_kind: str) -> bool:
 
 
 def _from_protobuf(profile: bytes) -> list[ProfiledNode]:
-    data = BenchmarkProfilingData()
-    try:
-        data.ParseFromString(profile)
-    except DecodeError as error:
-        raise MeasurementError(f"the tool's operator profile is damaged: {error}") from error
-    subgraphs = data.runtime_profile.subgraph_profiles
+    subgraphs = parsed("BenchmarkProfilingData", profile).runtime_profile.subgraph_profiles
     operators = sorted(
         (operator for subgraph in subgraphs for operator in subgraph.per_op_profiles), key=lambda o: o.run_order
     )

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from absl import logging
 
+from tflite_bench.drift import greatest_drift, reference_job, reference_reading, steadiest
 from tflite_bench.errors import UserError
 from tflite_bench.graph import Graph, SizedOperator
 from tflite_bench.latency_table import Entry, LatencyTable
 from tflite_bench.layer_models import one_layer_model
 from tflite_bench.progress import progress
-from tflite_bench.reference import almost_empty_model, reference_network
+from tflite_bench.reference import almost_empty_model
 from tflite_bench.timing import Job, Meter, Procedure, Reading, share
 
 _BATCH = 32
 _REFERENCE_EVERY = 8
-_MAX_TRIES = 3
 _MAX_INSTANCES = 32
 _MAX_OUTPUT_BYTES = 256 << 10
 _PASSES = 3
@@ -97,20 +97,31 @@ def fill(
     """
     failed: set[str] = set()
     signatures = sorted(layers)
+    if signatures:
+        add_call(table, meter)
     with progress("measuring layers", _PASSES * len(signatures)) as bar:
-        batches = _Batches(table, meter, failed, bar.update)
-        if signatures and CALL not in table:
-            empty = almost_empty_model(meter.procedure.delegated)
-            table.add(batches.steadiest({CALL: _Timed(empty, 1, 0.0)}))
-            if failed:
-                raise UserError("not even an almost empty model can be measured")
         for begin in range(0, len(signatures), _BATCH):
             batch = signatures[begin : begin + _BATCH]
             models = {signature: _cut_out(graph, layers[signature], caches, table) for signature in batch}
-            entries = batches.steadiest(models)
+            entries = _steadiest(models, table, meter, failed, bar.update)
             table.add(entries)
             failed -= {entry.signature for entry in entries}
     return failed
+
+
+def add_call(table: LatencyTable, meter: Meter) -> None:
+    """Sees that the table knows what a call costs by itself.
+
+    Raises:
+        UserError: it cannot be measured.
+    """
+    if CALL in table:
+        return
+    failed: set[str] = set()
+    empty = _Timed(almost_empty_model(meter.procedure.delegated), 1, 0.0)
+    table.add(_steadiest({CALL: empty}, table, meter, failed, lambda _: None))
+    if failed:
+        raise UserError("not even an almost empty model can be measured")
 
 
 def _cut_out(graph: Graph, layer: SizedOperator, caches: Caches, table: LatencyTable) -> _Timed:
@@ -121,79 +132,61 @@ def _cut_out(graph: Graph, layer: SizedOperator, caches: Caches, table: LatencyT
     return _Timed(one_layer_model(graph, layer, instances), instances, table.latency_ms(CALL))
 
 
-class _Batches:
-    """Measures batches; a reading is kept in the table the moment it is taken."""
+def _steadiest(
+    models: Mapping[str, _Timed],
+    table: LatencyTable,
+    meter: Meter,
+    failed: set[str],
+    update: Callable[[int], object],
+) -> list[Entry]:
+    """A batch; adds to `failed`, and tells `update` of every reading of a layer."""
 
-    def __init__(self, table: LatencyTable, meter: Meter, failed: set[str], update: Callable[[int], object]) -> None:
-        """Takes what all batches share.
+    def measure() -> list[Entry]:
+        return _timed_once({s: model for s, model in models.items() if s not in failed}, table, meter, failed, update)
 
-        Args:
-            table: keeps single readings until a batch is finished.
-            meter: the way to measure.
-            failed: signatures that could not be measured; added to.
-            update: told of every reading of a layer.
-        """
-        self._table = table
-        self._meter = meter
-        self._failed = failed
-        self._update = update
-        self._usual_ms: float | None = None
+    return steadiest(table, meter.procedure.max_drift, measure)
 
-    def steadiest(self, models: Mapping[str, _Timed]) -> list[Entry]:
-        """The entries of a batch, from the try in which the reference network drifted least."""
-        max_drift = self._meter.procedure.max_drift
-        self._usual_ms = self._table.reference_ms()
-        tries: list[list[Entry]] = []
-        while len(tries) < _MAX_TRIES:
-            tries.append(self._timed_once({s: model for s, model in models.items() if s not in self._failed}))
-            self._table.drop_unfinished()
-            if _drift(tries[-1]) <= max_drift:
-                return tries[-1]
-        steadiest = min(tries, key=_drift)
-        logging.warning(
-            "The reference network drifted by %.0f %% while layers were measured, in each of %d tries: "
-            "the device is busy, and predictions are less sure; the entries are flagged.",
-            100 * _drift(steadiest),
-            _MAX_TRIES,
-        )
-        return steadiest
 
-    def _timed_once(self, models: Mapping[str, _Timed]) -> list[Entry]:
-        """One try at a batch; goes on with what an interrupted one has measured, adds to `failed`."""
-        kept = self._table.unfinished()
-        for number in range(_PASSES):
-            slots = _pass(number, [signature for signature in models if signature not in self._failed])
-            waiting = [slot for slot in slots if str(slot) not in kept]
-            jobs = [self._job(slot, models) for slot in waiting]
-            for position, answer in self._meter.time_all(jobs):
-                slot = waiting[position]
-                if isinstance(answer, Reading):
-                    kept[str(slot)] = answer
-                    self._table.add_unfinished(str(slot), answer)
-                elif slot.signature is None:
-                    raise UserError(f"not even the reference network can be measured: {answer}") from answer
-                else:
-                    logging.warning("%s cannot be measured: %s.", slot.signature, answer)
-                    self._failed.add(slot.signature)
-                self._update(slot.signature is not None)
-        references_ms = [reading.latency_ms for slot, reading in kept.items() if slot.startswith(_REFERENCE)]
-        reference_ms = float(np.median(references_ms))
-        drift = max(abs(ms / (self._usual_ms or reference_ms) - 1) for ms in references_ms)
-        return [
-            Entry(
-                signature,
-                _middle([_share(kept[f"{signature} {n}"], model) for n in range(_PASSES)]),
-                reference_ms,
-                drift,
-            )
-            for signature, model in models.items()
-            if signature not in self._failed
+def _timed_once(
+    models: Mapping[str, _Timed],
+    table: LatencyTable,
+    meter: Meter,
+    failed: set[str],
+    update: Callable[[int], object],
+) -> list[Entry]:
+    """One try at a batch; goes on with what an interrupted one has measured."""
+    kept = table.unfinished()
+
+    def keep(slot: _Slot, reading: Reading) -> None:
+        kept[str(slot)] = reading
+        table.add_unfinished(str(slot), reading)
+
+    for number in range(_PASSES):
+        slots = _pass(number, [signature for signature in models if signature not in failed])
+        waiting = [slot for slot in slots if str(slot) not in kept]
+        update(sum(slot.signature is not None for slot in slots if slot not in waiting))
+        jobs = [
+            Job(models[slot.signature].tflite, loads=meter.procedure.loads) if slot.signature else reference_job(meter)
+            for slot in waiting
         ]
-
-    def _job(self, slot: "_Slot", models: Mapping[str, _Timed]) -> Job:
-        if slot.signature is None:
-            return Job(reference_network(), loads=self._meter.procedure.reference_loads)
-        return Job(models[slot.signature].tflite, loads=self._meter.procedure.loads)
+        for position, answer in meter.time_all(jobs):
+            slot = waiting[position]
+            if isinstance(answer, Reading):
+                keep(slot, answer)
+            elif slot.signature is None:
+                keep(slot, reference_reading(meter))
+            else:
+                logging.warning("%s cannot be measured: %s.", slot.signature, answer)
+                failed.add(slot.signature)
+            update(slot.signature is not None)
+    references_ms = [reading.latency_ms for slot, reading in kept.items() if slot.startswith(_REFERENCE)]
+    drift = greatest_drift(references_ms, table.reference_ms())
+    return [
+        Entry(signature, _middle(passes), float(np.median(references_ms)), drift)
+        for signature, model in models.items()
+        if signature not in failed
+        for passes in [[share(kept[f"{signature} {n}"], model.call_ms, model.instances) for n in range(_PASSES)]]
+    ]
 
 
 @dataclass(frozen=True)
@@ -215,14 +208,6 @@ def _pass(number: int, signatures: Sequence[str]) -> list[_Slot]:
             slots.append(_Slot(None, 1000 * number + len(slots)))
         slots.append(_Slot(signature, number))
     return [*slots, _Slot(None, 1000 * number + len(slots))]
-
-
-def _drift(entries: Sequence[Entry]) -> float:
-    return max((entry.drift for entry in entries), default=0.0)
-
-
-def _share(whole: Reading, model: _Timed) -> Reading:
-    return share(whole, model.call_ms, model.instances)
 
 
 def _middle(readings: Sequence[Reading]) -> Reading:

@@ -10,6 +10,7 @@ from absl import logging
 
 from tflite_bench import benchmark_output
 from tflite_bench.benchmark_model import (
+    TFLITE,
     Tool,
     ToolBinary,
     ToolRun,
@@ -90,6 +91,11 @@ class ToolMeter:
             max_drift=0.05,
             delegated=self._target.delegate != "cpu",
         )
+
+    @property
+    def can_profile(self) -> bool:
+        """Whether operator profiles can be had: from TensorFlow Lite's tool, on a CPU."""
+        return self._tool.name == TFLITE and self._target.delegate == "cpu"
 
     def fingerprint(self) -> Mapping[str, str | int]:
         """What the readings depend on: the device, the tool, and how it is started."""

@@ -1,0 +1,111 @@
+"""The script that runs a batch on a phone, and the stream that it sends back.
+
+One shell session starts the tool for every model and prints what each start left behind the moment it is there, between
+lines that begin with a token of this batch: what came before a connection broke is kept.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from tflite_bench.adb import quoted
+from tflite_bench.benchmark_model import ToolRun
+from tflite_bench.benchmark_output import ToolOutput
+
+_BEGIN = """\
+cd {folder} || exit 1
+echo $$ >shell
+run() {{
+    number=$1
+    shift
+    rm -f result profile
+    printf '\\n{token} begin %s\\n' "$number"
+    "$@" >log 2>&1 </dev/null &
+    echo $! >pid
+    wait $!
+    status=$?
+    rm -f pid
+    printf '\\n{token} log %s\\n' "$status"
+    cat log
+    printf '\\n{token} result\\n'
+    if [ -f result ]; then base64 <result; fi
+    printf '\\n{token} profile\\n'
+    if [ -f profile ]; then base64 <profile; fi
+    printf '\\n{token} end %s\\n' "$number"
+}}
+"""
+_END = """\
+rm -f shell
+printf '\\n{token} done\\n'
+"""
+
+KILL = "for file in shell pid; do if [ -f $file ]; then kill -9 $(cat $file) 2>/dev/null; rm -f $file; fi; done"
+"""Ends a batch that was left behind; for the batch's folder."""
+
+
+def batch_script(
+    runs: Mapping[int, ToolRun], models: Mapping[int, str], command: Sequence[str], folder: str, token: str
+) -> str:
+    """A POSIX shell script that starts the tool for each run.
+
+    Args:
+        runs: by number.
+        models: file of each run's model in the folder.
+        command: what comes before the tool's flags, the tool included.
+        folder: on the phone, where the models are.
+        token: by which the stream's lines are known.
+    """
+    lines = []
+    for number, run in runs.items():
+        files = {run.result_flag: "result", run.profile_flag: "profile"}
+        outputs = [f"--{flag}={file}" for flag, file in files.items() if flag]
+        words = [*command, f"--graph={models[number]}", *run.flags, *outputs]
+        lines.append(f"run {number} {quoted(words)}\n")
+    begin = _BEGIN.format(folder=quoted([folder]), token=token)
+    return begin + "".join(lines) + _END.format(token=token)
+
+
+class BatchStream:
+    """Reads the stream line by line.
+
+    Attributes:
+        token: by which the stream's own lines are known.
+        running: the number of the run that has begun and not ended, if any.
+        done: whether the whole batch is through.
+    """
+
+    def __init__(self, token: str) -> None:
+        """Takes the batch's token."""
+        self.token = token
+        self._marker = re.compile(rf"^{token} (begin|log|result|profile|end|done) ?(\d*)$")
+        self._section = ""
+        self._status = 0
+        self._parts: dict[str, list[str]] = {}
+        self.running: int | None = None
+        self.done = False
+
+    def feed(self, line: str) -> Iterator[tuple[int, ToolOutput]]:
+        """Takes a line without its end; yields a run's number and output when that was its last."""
+        match = self._marker.match(line.rstrip("\r"))
+        if not match:
+            self._parts.setdefault(self._section, []).append(line)
+            return
+        self._section, number = match[1], match[2]
+        if self._section == "begin":
+            self.running, self._parts = int(number), {}
+        elif self._section == "log":
+            self._status = int(number)
+        elif self._section == "done":
+            self.done = True
+        elif self._section == "end" and self.running == int(number):
+            log = "\n".join(self._parts.get("log", []))
+            output = ToolOutput(self._status, log, self._decoded("result"), self._decoded("profile"))
+            ended, self.running = self.running, None
+            yield ended, output
+
+    def _decoded(self, section: str) -> bytes:
+        try:
+            return base64.b64decode("".join(self._parts.get(section, [])), validate=False)
+        except binascii.Error:
+            return b"\xff"  # no protobuf is read from it, and the reading says that it is damaged

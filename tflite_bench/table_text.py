@@ -1,0 +1,134 @@
+"""Latency tables as text: CSV, each section headed by its provenance, to carry a table from where it was measured.
+
+# netadapt_tf latency table, format 1
+# target: android/cpu:1
+# fingerprint: {"android": "10", "model": "Google Pixel 3", ...}
+# caches: up to 32 instances, of 8388608 bytes of weights and 262144 of outputs
+# statistic: median of 3 passes, each the median of one start of the tool
+signature,latency_ms,p5_ms,p95_ms,runs,reference_ms,drift,measured_at
+"CONV_2D float32[1,224,224,3] ...",0.41,0.4,0.43,150,0.62,0.011,2026-11-24T10:00:00+00:00
+"""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from tflite_bench.errors import UserError
+from tflite_bench.latency_table import Context, Entry, LatencyTable
+from tflite_bench.timing import Reading
+
+_TITLE = "# netadapt_tf latency table, format 1"
+_HEADINGS = ("target", "fingerprint", "caches", "statistic")
+_COLUMNS = ("signature", "latency_ms", "p5_ms", "p95_ms", "runs", "reference_ms", "drift", "measured_at")
+
+
+def export_tables(tables: Iterable[tuple[Context, Sequence[Entry]]], path: Path) -> None:
+    """Writes tables as text, whole or not at all.
+
+    Args:
+        tables: contexts and their entries.
+        path: of the file; replaced where it exists.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    text = io.StringIO()
+    for context, entries in tables:
+        values = (
+            context.target,
+            json.dumps(dict(context.fingerprint), sort_keys=True),
+            context.caches,
+            context.statistic,
+        )
+        text.write(
+            "\n".join([_TITLE, *(f"# {name}: {value}" for name, value in zip(_HEADINGS, values, strict=True)), ""])
+        )
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for entry in entries:
+            reading = (entry.reading.latency_ms, entry.reading.p5_ms, entry.reading.p95_ms, entry.reading.runs)
+            writer.writerow([entry.signature, *reading, entry.reference_ms, entry.drift, entry.measured_at])
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text.getvalue())
+    os.replace(partial, path)
+
+
+def import_tables(path: Path, table: Path) -> list[tuple[Context, int]]:
+    """Takes the entries of a text into a table; of two of the same layer the newer stays.
+
+    Args:
+        path: a file that `export_tables` wrote.
+        table: file of the latency table.
+
+    Returns:
+        Each context and how many entries were taken over.
+
+    Raises:
+        UserError: the text is no such table; nothing is taken over then.
+    """
+    try:
+        sections = list(_sections(path.read_text().splitlines()))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no exported latency table: {error}") from error
+    taken = []
+    for context, entries in sections:
+        there = LatencyTable(table, context)
+        measured_at = {entry.signature: entry.measured_at for entry in there.entries()}
+        newer = [entry for entry in entries if entry.measured_at > measured_at.get(entry.signature, "")]
+        there.add(newer)
+        taken.append((context, len(newer)))
+    return taken
+
+
+def _sections(lines: Sequence[str]) -> Iterator[tuple[Context, list[Entry]]]:
+    begins = [number for number, line in enumerate(lines) if line == _TITLE]
+    if not begins or begins[0]:
+        raise ValueError(f"its first line should read {_TITLE!r}")
+    for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True):
+        yield _section(lines[begin:end], begin + 1)
+
+
+def _section(lines: Sequence[str], first_line: int) -> tuple[Context, list[Entry]]:
+    heading: list[str] = []
+    for name, line in zip(_HEADINGS, lines[1:], strict=False):
+        if not line.startswith(f"# {name}: "):
+            raise ValueError(f"line {first_line + 1 + len(heading)} should begin with '# {name}: '")
+        heading.append(line.removeprefix(f"# {name}: "))
+    rows = list(csv.reader(lines[1 + len(_HEADINGS) :]))
+    if len(heading) < len(_HEADINGS) or not rows or tuple(rows[0]) != _COLUMNS:
+        raise ValueError(f"below its headings should stand {','.join(_COLUMNS)}")
+    fingerprint = json.loads(heading[1])
+    if not isinstance(fingerprint, dict):
+        raise ValueError("the fingerprint should be a JSON object")
+    entries = []
+    for number, row in enumerate(rows[1:], start=first_line + 2 + len(_HEADINGS)):
+        try:
+            entries.append(_entry(*row))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"line {number}: {error}") from error
+    return Context(heading[0], fingerprint, heading[2], heading[3]), entries
+
+
+def _entry(
+    signature: str,
+    latency_ms: str,
+    p5_ms: str,
+    p95_ms: str,
+    runs: str,
+    reference_ms: str,
+    drift: str,
+    measured_at: str,
+) -> Entry:
+    numbers = [float(text) for text in (latency_ms, p5_ms, p95_ms, reference_ms, drift)]
+    if not all(math.isfinite(number) and number >= 0 for number in numbers):
+        raise ValueError("milliseconds should be finite and not negative")
+    datetime.fromisoformat(measured_at)
+    reading = Reading(numbers[0], numbers[1], numbers[2], int(runs))
+    return Entry(signature, reading, numbers[3], numbers[4], measured_at)
