@@ -160,7 +160,7 @@ class Phone:
         command = [f"./{_TOOL}"]
         if self._cores:
             command = ["taskset", core_mask(self._cores), *command]
-        script = batch_script(runs, models, command, self._folder, token)
+        script = batch_script(runs, models, command, token)
         with tempfile.TemporaryDirectory() as name:
             files = {**missing, "batch.sh": script.encode()}
             for file, content in files.items():

@@ -59,18 +59,13 @@ def reference_reading(meter: Meter) -> Reading:
     Raises:
         UserError: it cannot be measured.
     """
-    for last in (False, True):
-        for _, answer in meter.time_all([reference_job(meter)]):
-            if isinstance(answer, Reading):
-                return answer
-            _report(answer, last)
-    raise UserError("not even the reference network can be measured")
-
-
-def _report(error: MeasurementError, last: bool) -> None:
-    if last:
-        raise UserError(f"not even the reference network can be measured: {error}") from error
-    logging.warning("The reference network could not be measured (%s); trying once more.", error)
+    [(_, answer)] = meter.time_all([reference_job(meter)])
+    if isinstance(answer, MeasurementError):
+        logging.warning("The reference network could not be measured (%s); trying once more.", answer)
+        [(_, answer)] = meter.time_all([reference_job(meter)])
+    if isinstance(answer, MeasurementError):
+        raise UserError(f"not even the reference network can be measured: {answer}") from answer
+    return answer
 
 
 def _drift_of(entries: Sequence[Entry]) -> float:

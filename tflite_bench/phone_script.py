@@ -14,7 +14,7 @@ from tflite_bench.benchmark_model import ToolRun
 from tflite_bench.benchmark_output import ToolOutput
 
 _BEGIN = """\
-cd {folder} || exit 1
+cd "${{0%/*}}" || exit 1
 echo $$ >shell
 run() {{
     number=$1
@@ -44,16 +44,13 @@ KILL = "for file in shell pid; do if [ -f $file ]; then kill -9 $(cat $file) 2>/
 """Ends a batch that was left behind; for the batch's folder."""
 
 
-def batch_script(
-    runs: Mapping[int, ToolRun], models: Mapping[int, str], command: Sequence[str], folder: str, token: str
-) -> str:
+def batch_script(runs: Mapping[int, ToolRun], models: Mapping[int, str], command: Sequence[str], token: str) -> str:
     """A POSIX shell script that starts the tool for each run.
 
     Args:
         runs: by number.
-        models: file of each run's model in the folder.
+        models: file of each run's model in the folder of the script.
         command: what comes before the tool's flags, the tool included.
-        folder: on the phone, where the models are.
         token: by which the stream's lines are known.
     """
     lines = []
@@ -62,8 +59,7 @@ def batch_script(
         outputs = [f"--{flag}={file}" for flag, file in files.items() if flag]
         words = [*command, f"--graph={models[number]}", *run.flags, *outputs]
         lines.append(f"run {number} {quoted(words)}\n")
-    begin = _BEGIN.format(folder=quoted([folder]), token=token)
-    return begin + "".join(lines) + _END.format(token=token)
+    return _BEGIN.format(token=token) + "".join(lines) + _END.format(token=token)
 
 
 class BatchStream:

@@ -169,16 +169,19 @@ def _timed_once(
             Job(models[slot.signature].tflite, loads=meter.procedure.loads) if slot.signature else reference_job(meter)
             for slot in waiting
         ]
+        missed = []
         for position, answer in meter.time_all(jobs):
             slot = waiting[position]
             if isinstance(answer, Reading):
                 keep(slot, answer)
             elif slot.signature is None:
-                keep(slot, reference_reading(meter))
+                missed.append(slot)
             else:
                 logging.warning("%s cannot be measured: %s.", slot.signature, answer)
                 failed.add(slot.signature)
             update(slot.signature is not None)
+        for slot in missed:
+            keep(slot, reference_reading(meter))
     references_ms = [reading.latency_ms for slot, reading in kept.items() if slot.startswith(_REFERENCE)]
     drift = greatest_drift(references_ms, table.reference_ms())
     return [

@@ -195,6 +195,13 @@ def _at_once(
     places: Sequence[Runner], runs: Sequence[ToolRun], numbers: Sequence[int], lost: dict[str, UserError]
 ) -> Iterator[tuple[int, ToolOutput | MeasurementError]]:
     """Yields a run's number and what it left; adds to `lost` the places where the tool can be started no more."""
+    if len(places) == 1:
+        try:
+            for position, output in places[0].run_all([runs[number] for number in numbers]):
+                yield numbers[position], output
+        except UserError as error:
+            lost[places[0].name] = error
+        return
     answers: queue.Queue[tuple[int, ToolOutput | MeasurementError] | None] = queue.Queue()
     broken: list[BaseException] = []
 
