@@ -16,7 +16,7 @@ from tflite_bench.tool_protobufs import parsed
 
 MEDIAN, MEAN = "median", "mean"
 
-_ERROR = re.compile(r"^(?:ERROR|FATAL|WARNING): (?:\[[^\]]*\] )?(.*)$", re.MULTILINE)
+_ERROR = re.compile(r"^(?:ERROR|FATAL|WARN|WARNING): (?:\[[^\]]*\] )?(.*)$", re.MULTILINE)
 _EMPTY_ERROR = "Benchmarking failed."
 _UNCONSUMED = re.compile(r"^.*Unconsumed cmdline flags: .*$", re.MULTILINE)
 _NOT_APPLIED = re.compile(

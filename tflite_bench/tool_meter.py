@@ -114,7 +114,7 @@ class ToolMeter:
         answers: dict[int, list[Reading | MeasurementError]] = {position: [] for position in range(len(jobs))}
         for number, output in self._shared_out(runs):
             position = owners[number]
-            answers[position].append(self._reading(output))
+            answers[position].append(self._reading(output, self._statistic))
             if len(answers[position]) == jobs[position].loads:
                 yield position, _summary(answers.pop(position))
 
@@ -127,8 +127,8 @@ class ToolMeter:
         rounds = int(np.clip(np.ceil(pair.total_ms / _ROUND_MS), pair.min_loads, pair.max_loads))
         runs = [measuring_run(self._tool, self._target, Job(tflite)) for tflite in (pair.first, pair.second)] * rounds
         times_ms = np.full(2 * rounds, np.nan)
-        for number, output in self._runners[0].run_all(runs):
-            reading = self._reading(output)
+        for number, output in self._one_by_one(runs):
+            reading = self._reading(output, self._statistic)
             if isinstance(reading, MeasurementError):
                 raise reading
             times_ms[number] = reading.latency_ms
@@ -156,9 +156,9 @@ class ToolMeter:
         benchmark_output.check_success(output, confirmed_delegate(self._tool, self._target))
         return output
 
-    def _reading(self, output: ToolOutput | MeasurementError) -> Reading | MeasurementError:
+    def _reading(self, output: ToolOutput | MeasurementError, statistic: str) -> Reading | MeasurementError:
         try:
-            return benchmark_output.read_reading(self._checked(output), self._statistic)[0]
+            return benchmark_output.read_reading(self._checked(output), statistic)[0]
         except MeasurementError as error:
             return error
 
@@ -166,14 +166,13 @@ class ToolMeter:
         run = measuring_run(self._tool, self._target, Job(reference_network()))
         statistics = set()
         for runner in self._runners:
-            for _, output in runner.run_all([run]):
-                try:
-                    statistics.add(benchmark_output.read_reading(self._checked(output))[1])
-                except MeasurementError as error:
-                    raise UserError(
-                        f"target {self._target}: not even the reference network can be measured on {runner.name}: "
-                        f"{error}"
-                    ) from error
+            [(_, output)] = runner.run_all([run])
+            try:
+                statistics.add(benchmark_output.read_reading(self._checked(output))[1])
+            except MeasurementError as error:
+                raise UserError(
+                    f"target {self._target}: not even the reference network can be measured on {runner.name}: {error}"
+                ) from error
         return min(statistics)
 
     def _shared_out(self, runs: Sequence[ToolRun]) -> Iterator[tuple[int, ToolOutput | MeasurementError]]:
@@ -184,11 +183,23 @@ class ToolMeter:
             for number, output in _at_once(self._runners, runs, list(waiting), lost):
                 waiting.remove(number)
                 yield number, output
-            if len(lost) == len(self._runners):
-                raise next(iter(lost.values()))
-            for name, error in lost.items():
-                logging.warning("Going on without %s: %s.", name, error)
-            self._runners = [runner for runner in self._runners if runner.name not in lost]
+            self._go_on_without(lost)
+
+    def _one_by_one(self, runs: Sequence[ToolRun]) -> Iterator[tuple[int, ToolOutput | MeasurementError]]:
+        """All in one place, and all over again in the next where that is lost."""
+        while True:
+            lost: dict[str, UserError] = {}
+            yield from _at_once(self._runners[:1], runs, range(len(runs)), lost)
+            if not lost:
+                return
+            self._go_on_without(lost)
+
+    def _go_on_without(self, lost: Mapping[str, UserError]) -> None:
+        if len(lost) == len(self._runners):
+            raise next(iter(lost.values()))
+        for name, error in lost.items():
+            logging.warning("Going on without %s: %s.", name, error)
+        self._runners = [runner for runner in self._runners if runner.name not in lost]
 
 
 def _at_once(
@@ -196,21 +207,15 @@ def _at_once(
 ) -> Iterator[tuple[int, ToolOutput | MeasurementError]]:
     """Yields a run's number and what it left; adds to `lost` the places where the tool can be started no more."""
     if len(places) == 1:
-        try:
-            for position, output in places[0].run_all([runs[number] for number in numbers]):
-                yield numbers[position], output
-        except UserError as error:
-            lost[places[0].name] = error
+        yield from _in_one_place(places[0], runs, numbers, lost)
         return
     answers: queue.Queue[tuple[int, ToolOutput | MeasurementError] | None] = queue.Queue()
     broken: list[BaseException] = []
 
     def work(place: Runner, part: Sequence[int]) -> None:
         try:
-            for position, output in place.run_all([runs[number] for number in part]):
-                answers.put((part[position], output))
-        except UserError as error:
-            lost[place.name] = error
+            for answer in _in_one_place(place, runs, part, lost):
+                answers.put(answer)
         except BaseException as error:
             broken.append(error)
         finally:
@@ -232,6 +237,16 @@ def _at_once(
             yield answer
     if broken:
         raise broken[0]
+
+
+def _in_one_place(
+    place: Runner, runs: Sequence[ToolRun], numbers: Sequence[int], lost: dict[str, UserError]
+) -> Iterator[tuple[int, ToolOutput | MeasurementError]]:
+    try:
+        for position, output in place.run_all([runs[number] for number in numbers]):
+            yield numbers[position], output
+    except UserError as error:
+        lost[place.name] = error
 
 
 def _summary(answers: Sequence[Reading | MeasurementError]) -> Reading | MeasurementError:
