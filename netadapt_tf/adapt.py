@@ -10,9 +10,8 @@ Your own network and images (one sub-folder per class):
   python -m netadapt_tf.adapt --network=trained.keras --dataset=folder:photos \
       --budget=latency@host/cpu:2=8ms --run_dir=runs/mine
 
-Several budgets are met together, each by measurement: repeat --budget. The same command goes on after an
-interruption; with lower budgets it goes on from where it ended. With --dry_run it
-says what would be done, and trains nothing.
+Several budgets are met together, each by measurement: repeat --budget. The same command goes on after an interruption;
+with lower budgets it goes on from where it ended. With --dry_run it says what would be done, and trains nothing.
 """
 
 import math

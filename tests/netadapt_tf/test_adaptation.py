@@ -313,6 +313,8 @@ def test_latency_on_two_targets_is_measured_on_each(tmp_path, monkeypatch):
     for record in iterations_of(tmp_path / "run"):
         assert record["predicted"].keys() == record["measured"].keys() == record["spread"].keys()
         assert set(record["measured"]) == {"latency@host/cpu:1", "latency@host/cpu:2"}
+        ratio = record["measured"]["latency@host/cpu:2"] / record["measured"]["latency@host/cpu:1"]
+        assert ratio == pytest.approx(2.0), "one target's budget was measured on the other"
 
 
 def test_the_packages_names_are_there():
