@@ -1,4 +1,4 @@
-r"""Adapts a trained Keras network to a budget.
+r"""Adapts a trained Keras network to one budget or several.
 
 Example, in about seven minutes on two cores:
 
@@ -10,8 +10,8 @@ Your own network and images (one sub-folder per class):
   python -m netadapt_tf.adapt --network=trained.keras --dataset=folder:photos \
       --budget=latency@host/cpu:2=8ms --run_dir=runs/mine
 
-The same command goes on after an interruption; with a lower budget it goes on from where it ended. With --dry_run it
-says what would be done, and trains nothing.
+Several budgets are met together, each by measurement: repeat --budget. The same command goes on after an interruption;
+with lower budgets it goes on from where it ended. With --dry_run it says what would be done, and trains nothing.
 """
 
 import math
@@ -24,7 +24,7 @@ from pathlib import Path
 from absl import flags
 
 from netadapt_tf.request import NETWORKS, Request
-from netadapt_tf.resources.budget import parse_budget
+from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.settings import FINALS, Settings
 from tflite_bench.binary import quiet_native_code, run
 
@@ -53,16 +53,22 @@ _RESOLUTION = flags.DEFINE_integer(
 _DATASET = flags.DEFINE_string(
     "dataset", "fashion_mnist_12k", "fashion_mnist_12k, fashion_mnist, or folder:PATH with one sub-folder per class."
 )
-_BUDGET = flags.DEFINE_string(
+_BUDGETS = flags.DEFINE_multi_string(
     "budget",
     None,
     "What is allowed at the end: RESOURCE[@TARGET]=AMOUNT, for example latency@host/cpu:1=60%, "
-    "latency@host/cpu:1=8ms, macs=150M, parameters=50%, tflite_bytes=2MB.",
+    "latency@host/cpu:1=8ms, macs=150M, parameters=50%, tflite_bytes=2MB; repeatable, all are met.",
     required=True,
 )
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where everything of this run is kept.", required=True)
 _TABLE = flags.DEFINE_string(
     "table", None, "File of the latency table, filled on demand; by default one in the user's cache folder."
+)
+_BENCHMARK_MODELS = flags.DEFINE_multi_string(
+    "benchmark_model",
+    [],
+    "[ABI:]PATH. Binary of TensorFlow Lite's or LiteRT's benchmark_model, for targets android and benchmark_model; "
+    "repeatable, one for each ABI.",
 )
 _PREPROCESSING = flags.DEFINE_enum(
     "preprocessing",
@@ -164,7 +170,7 @@ _THREADS = flags.DEFINE_integer(
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run",
     False,
-    "Only say what would be done: channel groups, latency of each layer, whether the budget can be met, how long it "
+    "Only say what would be done: channel groups, latency of each layer, whether each budget can be met, how long it "
     "would take.",
 )
 _ALLOW_LAMBDA = flags.DEFINE_bool(
@@ -201,9 +207,10 @@ def _request() -> Request:
         alpha=_ALPHA.value,
         resolution=_RESOLUTION.value,
         dataset=_DATASET.value,
-        budget=parse_budget(_BUDGET.value),
+        budgets=parse_budgets(_BUDGETS.value),
         run_dir=Path(_RUN_DIR.value),
         table=Path(_TABLE.value) if _TABLE.value else None,
+        benchmark_models=tuple(_BENCHMARK_MODELS.value),
         preprocessing=_PREPROCESSING.value,
         batch_size=_BATCH_SIZE.value,
         holdout_images=_HOLDOUT_IMAGES.value,

@@ -15,22 +15,22 @@ from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.problem import Problem, problem_of, readable
 from netadapt_tf.reporting.summary import Delivered, summarise
-from netadapt_tf.resources.budget import Budget, only_budget
+from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.resources.latency import Latency
-from netadapt_tf.resources.resource import Resource
+from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.search.goals import Goal, corrected_by_delivery
 from netadapt_tf.search.netadapt import Iterate, Search
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import Costs, Start, check_reachable, costs_of, start_of, target_of
+from netadapt_tf.start import Costs, Start, check_reachable, costs_of, measured_reaches, start_of, targets_of
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.stages import evaluate, evaluate_tflite, train
 from netadapt_tf.training.task import ACCURACY, Loss, Metric
 from tflite_bench.convert import convert
 from tflite_bench.errors import InvalidModelError, UserError
-from tflite_bench.host import HostMeter
-
-_A_LITTLE_LESS = 0.999
+from tflite_bench.meters import Meters
+from tflite_bench.target import Target
 
 
 def adapt_network(
@@ -43,22 +43,25 @@ def adapt_network(
     metric: Metric | None = None,
     settings: Settings | None = None,
     table: str | Path | None = None,
+    benchmark_models: Sequence[str] = (),
     identity: Mapping[str, Any] | None = None,
     allow_lambda: bool = False,
     command: str = "",
 ) -> AdaptedNetwork:
-    """Shrinks a network until it is within budget by measurement; goes on with what an interrupted call finished.
+    """Shrinks a network until it is within every budget by measurement; goes on with what an interrupted call finished.
 
     Args:
         network: a `tf_keras` functional model of one input, float32 [N, H, W, C] of fixed H, W and C, and one output
             [N, ...]. It is left as it is; `settings.pretrain_epochs` trains a copy.
         datasets: what to learn from and to be judged by.
-        budgets: what is allowed at the end, `RESOURCE[@TARGET]=AMOUNT`; one for now.
+        budgets: what is allowed at the end, `RESOURCE[@TARGET]=AMOUNT`; one or several.
         run_dir: where everything of this adaptation is kept.
         loss: (targets [B, ...], outputs [B, ...]) -> a number; by default cross-entropy of class numbers [B].
         metric: what proposals are ranked by; by default accuracy.
         settings: how to adapt; `Settings()` by default.
         table: file of the latency table; by default one in the user's cache folder.
+        benchmark_models: binaries of TensorFlow Lite's or LiteRT's benchmark_model, each `[ABI:]PATH`, for targets
+            `android` and `benchmark_model`.
         identity: JSON values that say what is being adapted, data included; a run directory goes on only for the same
             ones. By default a digest of the network.
         allow_lambda: the network holds Python code of its own (Lambda or custom layers), which reading it back runs.
@@ -71,24 +74,26 @@ def adapt_network(
         UserError: what the caller can mend: a network that cannot be followed, data that do not fit it, a budget out of
             reach, a directory of another run.
     """
+    parsed = parse_budgets(budgets)
     run = RunDirectory(
         Path(run_dir),
         run_identity(network, identity, settings or Settings(), loss, metric or ACCURACY),
-        only_budget(budgets),
+        parsed,
         allow_lambda=allow_lambda,
     )
     with readable(checked(network, "the network"), allow_lambda):
-        finished = finished_adaptation(run, only_budget(budgets))
+        finished = finished_adaptation(run, parsed)
         if finished is not None:
             return finished
         if run.has_iteration(0):
             network = run.load_iteration(0)
-        return _adapt(problem_of(network, datasets, budgets, loss, metric, settings, table), run, command)
+        problem = problem_of(network, datasets, parsed, loss, metric, settings, table, benchmark_models)
+        return _adapt(problem, run, command)
 
 
-def finished_adaptation(run: RunDirectory, budget: Budget) -> AdaptedNetwork | None:
-    """What the run directory holds, if it is finished for this budget."""
-    summary = run.summary(budget)
+def finished_adaptation(run: RunDirectory, budgets: Sequence[Budget]) -> AdaptedNetwork | None:
+    """What the run directory holds, if it is finished for these budgets."""
+    summary = run.summary(budgets)
     if summary is None:
         return None
     logging.info("%s is finished.", run.path)
@@ -96,19 +101,20 @@ def finished_adaptation(run: RunDirectory, budget: Budget) -> AdaptedNetwork | N
 
 
 def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
-    budget, settings = problem.budget, problem.settings
+    budgets, settings = problem.budgets, problem.settings
     tf_keras.utils.set_random_seed(settings.seed)
     work = _Work(problem, run, Stopwatch())
-    with HostMeter(target_of(budget)) as meter:
+    with Meters(problem.benchmark_models) as every_meter:
+        meters = {target: every_meter.of(target) for target in targets_of(budgets)}
         start = _as_given(work)
-        costs = costs_of(start, budget, meter, problem.table)
+        costs = costs_of(start, budgets, meters, problem.table)
         with work.clock("measure"):
-            least = costs.budgeted.measure(start.narrowest(settings.filter_multiple))
-        check_reachable(budget, costs.budgeted.unit, least)
+            reaches = measured_reaches(costs, budgets, start.narrowest(settings.filter_multiple))
+        check_reachable(reaches)
         with run.claimed():
             start = _trained(work, start)
-            costs = costs_of(start, budget, meter, problem.table)
-            result = _adapt_within_budget(work, start, costs)
+            costs = costs_of(start, budgets, meters, problem.table)
+            result = _adapt_within_budgets(work, start, costs)
             summary = _summarised(work, command, start, costs, result)
     return adapted_network(run, summary)
 
@@ -174,32 +180,34 @@ def _trained(work: _Work, start: Start) -> Start:
     return start_of(start.network, start.groups, tflite)
 
 
-def _adapt_within_budget(work: _Work, start: Start, costs: Costs) -> _Result:
+def _adapt_within_budgets(work: _Work, start: Start, costs: Costs) -> _Result:
     """Searches, fine-tunes and converts until the delivered file is within budget, or nothing more can be saved.
 
     The search measures files made by editing, on the scale of its first measurement; the delivered file,
     measured anew, has the last word. Where it disagrees, the search goes on with a limit as much lower.
     """
-    budget, resource = work.problem.budget, costs.budgeted
-    beginning = _measured_start(work, start, resource)
-    limit = budget.limit(beginning.cost)
+    budgets = work.problem.budgets
+    beginning = _measured_start(work, start, costs)
+    goals: Sequence[Goal] = [
+        Goal(budget.name, costs.budgeted[budget.name], budget.limit(beginning.costs[budget.name].value))
+        for budget in budgets
+    ]
     logging.info(
-        "%d channel groups; hold-out %s %.4f; %s %.4g %s, budget %.4g.",
+        "%d channel groups; hold-out %s %.4f; %s.",
         len(start.widths),
         work.problem.task.metric.name,
         beginning.accuracy,
-        budget.name,
-        beginning.cost,
-        resource.unit,
-        limit,
+        "; ".join(
+            f"{goal.name} {beginning.costs[goal.name].value:.4g} {goal.resource.unit}, budget {goal.limit:.4g}"
+            for goal in goals
+        ),
     )
-    if beginning.cost <= limit:
-        logging.info("The starting network is within the budget already.")
+    if all(goal.is_met(beginning.costs[goal.name]) for goal in goals):
+        logging.info("The starting network is within budget already.")
     while True:
         search = Search(
-            budget.name,
-            resource,
-            limit,
+            goals,
+            costs.counted,
             work.problem.datasets,
             work.problem.task,
             work.run,
@@ -208,22 +216,32 @@ def _adapt_within_budget(work: _Work, start: Start, costs: Costs) -> _Result:
         )
         found = search.run(beginning)
         adapted = _last_stage(work, found)
-        tflite, before, after = _delivered(work, start, costs.latency, found, adapted)
-        asked, reached = budget.limit(before.amount(budget.resource)), after.amount(budget.resource)
-        if reached <= asked or found.at_most > limit:
+        tflite, before, after = _delivered(work, start, costs, found, adapted)
+        asked = {budget.name: budget.limit(before.amount(budget)) for budget in budgets}
+        reached = {budget.name: after.amount(budget) for budget in budgets}
+        corrected = corrected_by_delivery(goals, found.costs, asked, reached)
+        if corrected is None:
             return _Result(found, adapted, tflite, before, after)
-        logging.info("The file costs %.4g %s, more than %.4g; searching on.", reached, resource.unit, asked)
-        limit = min(limit * asked / reached, _A_LITTLE_LESS * found.at_most)
+        for goal in goals:
+            if reached[goal.name] > asked[goal.name]:
+                logging.info(
+                    "The file costs %.4g %s, more than %.4g; searching on.",
+                    reached[goal.name],
+                    goal.resource.unit,
+                    asked[goal.name],
+                )
+        goals = corrected
 
 
-def _measured_start(work: _Work, start: Start, resource: Resource) -> Iterate:
+def _measured_start(work: _Work, start: Start, costs: Costs) -> Iterate:
     """Iteration 0: the starting network, measured."""
-    name = work.problem.budget.name
     record = next(work.run.journal.events("iteration"), None)
     if record is None:
+        predicted, measured = {}, {}
         with work.clock("measure"):
-            resource.prepare([start.widths])
-            predicted, measured = resource.predict(start.widths), resource.measure(start.widths)
+            for name, resource in costs.budgeted.items():
+                resource.prepare([start.widths])
+                predicted[name], measured[name] = resource.predict(start.widths), resource.measure(start.widths).start
         with work.clock("evaluate"):
             holdout_accuracy = evaluate(start.network, work.problem.task, work.problem.datasets.holdout)
         record = work.run.journal.append(
@@ -231,12 +249,16 @@ def _measured_start(work: _Work, start: Start, resource: Resource) -> Iterate:
             iteration=0,
             picked=None,
             accuracy=holdout_accuracy,
-            predicted={name: predicted},
-            measured={name: measured.start},
-            spread={name: 0.0},
+            predicted=predicted,
+            measured=measured,
+            spread=dict.fromkeys(measured, 0.0),
+            **costs.counted(start.widths),
             wall_s=work.clock.lap("other"),
         )
-    return Iterate(0, start.network, record["accuracy"], record["measured"][name], 0.0)
+    measured = {name: record["measured"][name] for name in costs.budgeted}
+    return Iterate(
+        0, start.network, record["accuracy"], {name: Measurement(cost, cost) for name, cost in measured.items()}
+    )
 
 
 def _last_stage(work: _Work, found: Iterate) -> tf_keras.Model:
@@ -267,7 +289,7 @@ def _last_stage(work: _Work, found: Iterate) -> tf_keras.Model:
 
 
 def _delivered(
-    work: _Work, start: Start, latency: Latency, found: Iterate, adapted: tf_keras.Model
+    work: _Work, start: Start, costs: Costs, found: Iterate, adapted: tf_keras.Model
 ) -> tuple[bytes, Delivered, Delivered]:
     """The adapted network's file, and what the starting network and it cost as they ship, timed in turn."""
     tflite = start.tflite
@@ -278,20 +300,27 @@ def _delivered(
     work.run.reopen()
     work.run.write_bytes("adapted.tflite", tflite)
     with work.clock("measure"):
-        measured = latency.verdict(start.tflite, tflite)
+        measured = {target: latency.verdict(start.tflite, tflite) for target, latency in costs.latency.items()}
     before = Delivered(
-        start.network.count_params(), start.deployed.macs(start.widths), len(start.tflite), measured.start
+        start.network.count_params(),
+        start.deployed.macs(start.widths),
+        len(start.tflite),
+        {target: verdict.start for target, verdict in measured.items()},
     )
     if not found.iteration:
         return tflite, before, before
-    widths = widths_of(find_channel_groups(adapted))
-    after = Delivered(adapted.count_params(), start.deployed.macs(widths), len(tflite), measured.value)
+    after = Delivered(
+        adapted.count_params(),
+        start.deployed.macs(widths_of(find_channel_groups(adapted))),
+        len(tflite),
+        {target: verdict.value for target, verdict in measured.items()},
+    )
     return tflite, before, after
 
 
 def _summarised(work: _Work, command: str, start: Start, costs: Costs, result: _Result) -> dict[str, Any]:
     """Tests what is delivered on the test set, and writes the summary."""
-    run = work.run
+    run, budgets = work.run, work.problem.budgets
     found_tflite = start.tflite
     if result.found.iteration:
         with work.clock("convert"):
@@ -301,12 +330,11 @@ def _summarised(work: _Work, command: str, start: Start, costs: Costs, result: _
             tflite: evaluate_tflite(tflite, work.problem.task.metric, work.problem.datasets.test)
             for tflite in {start.tflite, found_tflite, result.tflite}
         }
-    predicted_ms = _predicted_ms(work, start, costs.latency, result)
-    run.journal.append("finished", budget=work.problem.budget.text, wall_s=work.clock.lap("other"))
+    predicted_ms = _predicted_ms(work, start, costs, result)
+    run.journal.append("finished", budget=", ".join(budget.text for budget in budgets), wall_s=work.clock.lap("other"))
     summary = summarise(
         command=command,
-        budget=work.problem.budget,
-        target=target_of(work.problem.budget),
+        budgets=budgets,
         settings=work.problem.settings,
         metric=work.problem.task.metric,
         journal=run.journal,
@@ -319,17 +347,23 @@ def _summarised(work: _Work, command: str, start: Start, costs: Costs, result: _
         },
         predicted_ms=predicted_ms,
         iterations=result.found.iteration,
-        fingerprint=costs.fingerprint,
+        fingerprints=costs.fingerprints,
     )
     run.write_json("summary.json", summary)
     return summary
 
 
-def _predicted_ms(work: _Work, start: Start, latency: Latency, result: _Result) -> float:
-    """What the search predicted for its last network; by the table alone where the budget is about something else."""
-    last = work.run.journal.last("iteration")
-    if work.problem.budget.resource == "latency" and last is not None and last["iteration"]:
-        first_ms = next(work.run.journal.events("iteration"))["measured"][work.problem.budget.name]
-        return last["predicted"][work.problem.budget.name] * result.before.latency_ms / first_ms
+def _predicted_ms(work: _Work, start: Start, costs: Costs, result: _Result) -> dict[Target, float]:
+    """What the search predicted for its last network; by the table alone where no budget is about latency."""
+    first, last = next(work.run.journal.events("iteration")), work.run.journal.last("iteration")
     widths = widths_of(find_channel_groups(result.network))
-    return latency.predict(widths) * result.before.latency_ms / latency.predict(start.widths)
+    names = {budget.target: budget.name for budget in work.problem.budgets}
+
+    def ratio(target: Target, latency: Latency) -> float:
+        if target in names and last is not None and last["iteration"]:
+            return last["predicted"][names[target]] / first["measured"][names[target]]
+        return latency.predict(widths) / latency.predict(start.widths)
+
+    return {
+        target: ratio(target, latency) * result.before.latency_ms[target] for target, latency in costs.latency.items()
+    }

@@ -1,5 +1,6 @@
 """What an adaptation would do, before anything is trained."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,16 +13,20 @@ from netadapt_tf.networks.channel_groups import ChannelGroup
 from netadapt_tf.networks.files import checked
 from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.problem import Problem, problem_of, readable
-from netadapt_tf.resources.budget import Budget
+from netadapt_tf.resources.budget import parse_budgets
+from netadapt_tf.resources.latency import Latency
 from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.proposals import propose
+from netadapt_tf.search.schedule import Schedule
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import Costs, Start, costs_of, is_reachable, start_of, target_of
+from netadapt_tf.start import Costs, Reach, Start, costs_of, measured_reaches, start_of, targets_of
 from netadapt_tf.training.datasets import Datasets, batch_spec, endless, steps_per_epoch
 from netadapt_tf.training.task import Loss, Metric
 from netadapt_tf.training.trainer import Trainer, constant
 from tflite_bench.convert import convert
-from tflite_bench.host import HostMeter
+from tflite_bench.meters import Meters
+from tflite_bench.target import Target
 
 _TIMED_STEPS = 5
 
@@ -44,24 +49,18 @@ class LayerLatency:
 
 
 @dataclass(frozen=True)
-class Reach:
-    """A budget, and whether it can be met.
+class TargetForecast:
+    """The starting network on one target.
 
     Attributes:
-        budget: as it was asked for.
-        unit: of the amounts.
-        now: what the starting network costs.
-        allowed: what the budget allows.
-        least: what the network costs with every channel group at its fewest filters.
-        possible: whether the budget can be met.
+        target: where latency is measured.
+        layers: in order of execution.
+        whole_ms: latency of the network, measured whole.
     """
 
-    budget: Budget
-    unit: str
-    now: float
-    allowed: float
-    least: float
-    possible: bool
+    target: Target
+    layers: Sequence[LayerLatency]
+    whole_ms: float
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Effort:
     """About how much work the search would be.
 
     Attributes:
-        iterations: of the search; None where the schedule's steps never add up to the budget.
+        iterations: of the search, for the budget that needs most; None where the schedule's steps never add up to it.
         proposals_each: proposals of the first iteration.
         pretrain_s: seconds of pre-training.
         search_s: seconds of all iterations.
@@ -89,17 +88,13 @@ class Forecast:
 
     Attributes:
         groups: channel groups, locked ones included.
-        target: where latency is measured.
-        layers: of the starting network, in order of execution.
-        whole_ms: latency of the starting network, measured whole.
+        targets: the starting network on every target.
         reaches: the budgets.
         effort: about how much work.
     """
 
     groups: Sequence[ChannelGroup]
-    target: str
-    layers: Sequence[LayerLatency]
-    whole_ms: float
+    targets: Sequence[TargetForecast]
     reaches: Sequence[Reach]
     effort: Effort
 
@@ -113,6 +108,7 @@ def dry_run(
     metric: Metric | None = None,
     settings: Settings | None = None,
     table: str | Path | None = None,
+    benchmark_models: Sequence[str] = (),
     allow_lambda: bool = False,
 ) -> Forecast:
     """Foretells an adaptation; trains nothing, and keeps nothing but the table's new entries.
@@ -125,52 +121,63 @@ def dry_run(
         metric: what proposals would be ranked by.
         settings: how the network would be adapted.
         table: file of the latency table.
+        benchmark_models: binaries, each `[ABI:]PATH`.
         allow_lambda: the network holds Python code of its own.
 
     Raises:
         UserError: what the caller can mend; a budget out of reach is an answer here.
     """
     with readable(checked(network, "the network"), allow_lambda):
-        return _forecast(problem_of(network, datasets, budgets, loss, metric, settings, table))
+        parsed = parse_budgets(budgets)
+        return _forecast(problem_of(network, datasets, parsed, loss, metric, settings, table, benchmark_models))
 
 
 def _forecast(problem: Problem) -> Forecast:
-    budget, settings = problem.budget, problem.settings
-    start = start_of(problem.network, problem.groups, convert(problem.network))
-    with HostMeter(target_of(budget)) as meter:
-        costs = costs_of(start, budget, meter, problem.table)
+    budgets, settings = problem.budgets, problem.settings
+    with Meters(problem.benchmark_models) as every_meter:
+        meters = {target: every_meter.of(target) for target in targets_of(budgets)}
+        start = start_of(problem.network, problem.groups, convert(problem.network))
+        costs = costs_of(start, budgets, meters, problem.table)
         begin = time.monotonic()
-        least = costs.budgeted.measure(start.narrowest(settings.filter_multiple))
+        reaches = measured_reaches(costs, budgets, start.narrowest(settings.filter_multiple))
         measure_s = time.monotonic() - begin
-        reach = _reach(budget, costs.budgeted.unit, least)
-        proposals = _first_proposals(start, costs, reach, settings)
-        whole_ms = costs.latency.measure(start.widths).start if budget.resource != "latency" else least.start
-        layers = _layers(start, costs)
-    effort = _effort(problem, reach, proposals, measure_s)
-    return Forecast(problem.groups, str(target_of(budget)), layers, whole_ms, (reach,), effort)
+        slowest, iterations = _slowest(reaches, settings.schedule)
+        proposals = _first_proposals(start, costs, slowest, settings)
+        measured_ms = {reach.budget.target: reach.now for reach in reaches}
+        targets = tuple(
+            TargetForecast(
+                target,
+                _layers(start, latency),
+                measured_ms[target] if target in measured_ms else latency.measure(start.widths).start,
+            )
+            for target, latency in costs.latency.items()
+        )
+    return Forecast(problem.groups, targets, reaches, _effort(problem, iterations, proposals, measure_s))
 
 
-def _reach(budget: Budget, unit: str, least: Measurement) -> Reach:
-    allowed = budget.limit(least.start)
-    return Reach(budget, unit, least.start, allowed, least.value, is_reachable(allowed, least))
+def _slowest(reaches: Sequence[Reach], schedule: Schedule) -> tuple[Reach, int | None]:
+    """The budget that needs most iterations, and how many; None, where they never end, is most."""
+    needed = [(reach, schedule.iterations_left(0, reach.now, reach.now, reach.allowed)) for reach in reaches]
+    return max(needed, key=lambda pair: math.inf if pair[1] is None else pair[1])
 
 
 def _first_proposals(start: Start, costs: Costs, reach: Reach, settings: Settings) -> int:
-    constraint = settings.schedule.constraint(1, reach.now, reach.now, reach.allowed)
+    name = reach.budget.name
+    goal = Goal(name, costs.budgeted[name], reach.allowed)
     proposed = propose(
         start.network,
         start.groups,
         start.widths,
-        reach.now,
-        reach.now,
-        costs.budgeted,
-        constraint,
+        [goal],
+        goal,
+        {name: Measurement(reach.now, reach.now)},
+        settings.schedule.constraint(1, reach.now, reach.now, reach.allowed),
         settings.filter_multiple,
     )
     return len(proposed.proposals)
 
 
-def _layers(start: Start, costs: Costs) -> list[LayerLatency]:
+def _layers(start: Start, latency: Latency) -> list[LayerLatency]:
     known = {layer.name for layer in start.network.layers}
     return [
         LayerLatency(
@@ -179,11 +186,11 @@ def _layers(start: Start, costs: Costs) -> list[LayerLatency]:
             output_shape=layer.output_shapes[0],
             latency_ms=latency_ms,
         )
-        for layer, latency_ms in costs.latency.by_layer(start.widths)
+        for layer, latency_ms in latency.by_layer(start.widths)
     ]
 
 
-def _effort(problem: Problem, reach: Reach, proposals: int, measure_s: float) -> Effort:
+def _effort(problem: Problem, iterations: int | None, proposals: int, measure_s: float) -> Effort:
     """Times a few steps on a copy of the network, and multiplies."""
     datasets, settings = problem.datasets, problem.settings
     trainer = Trainer(fresh_copy(problem.network, settings.seed), problem.task, batch_spec(datasets.holdout))
@@ -194,7 +201,6 @@ def _effort(problem: Problem, reach: Reach, proposals: int, measure_s: float) ->
     step_s = float(np.median(steps_s))
     trainer.evaluate(datasets.holdout.take(1))
     evaluate_s = _seconds(lambda: trainer.evaluate(datasets.holdout))
-    iterations = settings.schedule.iterations_left(0, reach.now, reach.now, reach.allowed)
     proposal_s = settings.short_term_steps * step_s + evaluate_s
     iteration_s = build_s + measure_s + proposals * proposal_s
     return Effort(

@@ -25,17 +25,18 @@ def adapt(request: Request, command: str) -> AdaptedNetwork:
         UserError: what the user can mend.
     """
     run = _run_directory(request)
-    finished = finished_adaptation(run, request.budget)
+    finished = finished_adaptation(run, request.budgets)
     if finished is not None:
         return finished
     network, datasets = _read(request, run)
     return adapt_network(
         network,
         datasets,
-        [request.budget.text],
+        [budget.text for budget in request.budgets],
         request.run_dir,
         settings=request.settings,
         table=request.table,
+        benchmark_models=request.benchmark_models,
         identity=request.identity(),
         allow_lambda=request.allow_lambda,
         command=command,
@@ -52,9 +53,10 @@ def forecast(request: Request) -> Forecast:
     return dry_run(
         network,
         datasets,
-        [request.budget.text],
+        [budget.text for budget in request.budgets],
         settings=request.settings,
         table=request.table,
+        benchmark_models=request.benchmark_models,
         allow_lambda=request.allow_lambda,
     )
 
@@ -63,7 +65,7 @@ def _run_directory(request: Request) -> RunDirectory:
     return RunDirectory(
         request.run_dir,
         run_identity(None, request.identity(), request.settings, None, ACCURACY),
-        request.budget,
+        request.budgets,
         allow_lambda=request.allow_lambda,
     )
 

@@ -11,7 +11,7 @@ from tf_keras.src.saving.serialization_lib import SafeModeScope
 from netadapt_tf.networks.channel_groups import ChannelGroup
 from netadapt_tf.networks.files import check_no_program, checked
 from netadapt_tf.networks.narrowing import narrow
-from netadapt_tf.resources.budget import Budget, only_budget
+from netadapt_tf.resources.budget import Budget
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import default_table, shrinkable_groups
 from netadapt_tf.training.datasets import Datasets
@@ -28,35 +28,37 @@ class Problem:
         groups: its channel groups, locked ones included.
         datasets: what to learn from and to be judged by.
         task: the loss and the metric.
-        budget: what is allowed at the end.
+        budgets: what is allowed at the end.
         settings: how to adapt.
         table: file of the latency table; it exists.
+        benchmark_models: see `tflite_bench.meters.Meters`.
     """
 
     network: tf_keras.Model
     groups: tuple[ChannelGroup, ...]
     datasets: Datasets
     task: Task
-    budget: Budget
+    budgets: tuple[Budget, ...]
     settings: Settings
     table: Path
+    benchmark_models: tuple[str, ...] = ()
 
 
 def problem_of(
     network: tf_keras.Model,
     datasets: Datasets,
-    budgets: Sequence[str],
+    budgets: tuple[Budget, ...],
     loss: Loss | None,
     metric: Metric | None,
     settings: Settings | None,
     table: str | Path | None,
+    benchmark_models: Sequence[str],
 ) -> Problem:
     """Checks what a caller hands over; see `netadapt_tf.adapt_network` for each.
 
     Raises:
         UserError: something that does not fit.
     """
-    budget = only_budget(budgets)
     network = checked(network, "the network")
     datasets.check(network)
     groups = shrinkable_groups(network)
@@ -68,9 +70,10 @@ def problem_of(
         groups=groups,
         datasets=datasets,
         task=Task(loss or default.loss, metric or default.metric),
-        budget=budget,
+        budgets=budgets,
         settings=settings or Settings(),
         table=path,
+        benchmark_models=tuple(benchmark_models),
     )
 
 

@@ -19,9 +19,10 @@ class Request:
     alpha: float | None
     resolution: int | None
     dataset: str
-    budget: Budget
+    budgets: tuple[Budget, ...]
     run_dir: Path
     table: Path | None
+    benchmark_models: tuple[str, ...]
     preprocessing: str
     batch_size: int
     holdout_images: int

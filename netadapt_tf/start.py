@@ -1,6 +1,6 @@
 """The starting network in all its forms, what it costs, and how little its narrowest version would."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,11 +54,51 @@ class Start:
 
 @dataclass(frozen=True)
 class Costs:
-    """What the budget is about, and latency, which every summary shows."""
+    """What the budgets are about, and what every summary shows.
 
-    budgeted: Resource
-    latency: Latency
-    fingerprint: Mapping[str, str | int]
+    Attributes:
+        budgeted: the resource of each budget, by the budget's name.
+        latency: on every target.
+        counts: MACs, parameters and bytes, by the resources' names.
+        fingerprints: of the devices, by target.
+    """
+
+    budgeted: Mapping[str, Resource]
+    latency: Mapping[Target, Latency]
+    counts: Mapping[str, Counted]
+    fingerprints: Mapping[Target, Mapping[str, str | int]]
+
+    def counted(self, widths: Widths) -> dict[str, int]:
+        """MACs, parameters and bytes of a network of these widths."""
+        return {name: int(count.predict(widths)) for name, count in self.counts.items()}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """A budget, and whether it can be met.
+
+    Attributes:
+        budget: as it was asked for.
+        unit: of the amounts.
+        now: what the starting network costs.
+        allowed: what the budget allows.
+        least: what the network costs with every channel group at its fewest filters.
+        possible: whether the budget can be met, as far as that measurement tells.
+        spread: by how much `least` may be off.
+    """
+
+    budget: Budget
+    unit: str
+    now: float
+    allowed: float
+    least: float
+    possible: bool
+    spread: float = 0.0
+
+    @property
+    def suggested(self) -> str | None:
+        """The least budget like this one that can surely be met; None where no percentage can."""
+        return least_budget(self.budget, self.now, self.least + self.spread)
 
 
 def shrinkable_groups(network: tf_keras.Model) -> tuple[ChannelGroup, ...]:
@@ -81,9 +121,9 @@ def start_of(network: tf_keras.Model, groups: tuple[ChannelGroup, ...], tflite: 
     return Start(network, groups, tflite, DeployedNetwork(tflite, groups))
 
 
-def target_of(budget: Budget) -> Target:
-    """Where latency is measured: the budget's target, or one thread here when the budget has none."""
-    return budget.target or parse_target(_DEFAULT_TARGET)
+def targets_of(budgets: Sequence[Budget]) -> tuple[Target, ...]:
+    """Where latency is measured: the budgets' targets, or one thread here when none names a target."""
+    return tuple(budget.target for budget in budgets if budget.target) or (parse_target(_DEFAULT_TARGET),)
 
 
 def default_table() -> Path:
@@ -91,54 +131,65 @@ def default_table() -> Path:
     return cache_folder() / "latency_table.sqlite"
 
 
-def costs_of(start: Start, budget: Budget, meter: Meter, table: Path) -> Costs:
+def costs_of(start: Start, budgets: Sequence[Budget], meters: Mapping[Target, Meter], table: Path) -> Costs:
     """The resources of a starting network.
 
     Args:
         start: the network.
-        budget: what must be met.
-        meter: measures on the budget's target.
+        budgets: what must be met.
+        meters: one for each of `targets_of(budgets)`.
         table: file of the latency table.
     """
-    latency = Latency(start.deployed, start.widths, target_of(budget), meter, table)
+    latency = {target: Latency(start.deployed, start.widths, target, meter, table) for target, meter in meters.items()}
     metadata = len(start.tflite) - len(start.deployed.resized(start.widths))  # what the converter adds
-    by_name: dict[str, Resource] = {
-        "latency": latency,
+    counts = {
         "macs": Counted("MACs", start.deployed.macs, start.widths),
         "parameters": Counted("parameters", lambda w: parameter_count(start.network, start.groups, w), start.widths),
         "tflite_bytes": Counted("bytes", lambda w: len(start.deployed.resized(w)) + metadata, start.widths),
     }
-    return Costs(by_name[budget.resource], latency, meter.fingerprint())
+    return Costs(
+        {budget.name: latency[budget.target] if budget.target else counts[budget.resource] for budget in budgets},
+        latency,
+        counts,
+        {target: meter.fingerprint() for target, meter in meters.items()},
+    )
 
 
-def is_reachable(limit: float, least: Measurement) -> bool:
-    """Whether a limit can be met as far as the narrowest network's measurement tells.
-
-    Args:
-        limit: what is allowed, in the resource's unit.
-        least: the narrowest network, measured.
-    """
-    return least.value - least.spread <= limit
-
-
-def check_reachable(budget: Budget, unit: str, least: Measurement) -> None:
-    """Sees that the narrowest network is within budget.
+def reach(budget: Budget, unit: str, least: Measurement) -> Reach:
+    """Whether a budget can be met.
 
     Args:
         budget: what must be met.
         unit: of the amounts in `least`.
         least: the narrowest network, measured.
+    """
+    allowed = budget.limit(least.start)
+    possible = least.value - least.spread <= allowed
+    return Reach(budget, unit, least.start, allowed, least.value, possible, least.spread)
+
+
+def measured_reaches(costs: Costs, budgets: Sequence[Budget], narrowest: Widths) -> tuple[Reach, ...]:
+    """Measures the narrowest network, and says of each budget whether it can be met."""
+    resources = [(budget, costs.budgeted[budget.name]) for budget in budgets]
+    return tuple(reach(budget, resource.unit, resource.measure(narrowest)) for budget, resource in resources)
+
+
+def check_reachable(reaches: Sequence[Reach]) -> None:
+    """Sees that the narrowest network is within every budget.
 
     Raises:
-        UserError: it is not; the message suggests the least budget that can be reached.
+        UserError: it is not; the message names every such budget, and the least that can be reached instead.
     """
-    limit = budget.limit(least.start)
-    if is_reachable(limit, least):
-        return
-    suggested = least_budget(budget, least.start, least.value + least.spread)
-    raise UserError(
-        f"budget {budget.text} cannot be reached: it allows {amount_text(limit, unit)}, and with every channel group "
-        f"at its fewest filters the network still costs {amount_text(least.value, unit)}, "
-        f"{least.value / least.start:.1%} of what it costs now; "
+    refusals = [_refusal(reach) for reach in reaches if not reach.possible]
+    if refusals:
+        raise UserError("; ".join(refusals))
+
+
+def _refusal(reach: Reach) -> str:
+    suggested = reach.suggested
+    return (
+        f"budget {reach.budget.text} cannot be reached: it allows {amount_text(reach.allowed, reach.unit)}, and with "
+        f"every channel group at its fewest filters the network still costs {amount_text(reach.least, reach.unit)}, "
+        f"{reach.least / reach.now:.1%} of what it costs now; "
         + (f"ask for {suggested} or more" if suggested else "no percentage can be reached")
     )

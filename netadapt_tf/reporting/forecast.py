@@ -1,22 +1,24 @@
 """What `--dry_run` prints."""
 
-from netadapt_tf.forecast import Effort, Forecast, Reach
-from netadapt_tf.resources.budget import amount_text, least_budget
+from netadapt_tf.forecast import Effort, Forecast, TargetForecast
+from netadapt_tf.resources.budget import amount_text
+from netadapt_tf.start import Reach
 from netadapt_tf.stopwatch import duration
 
 
 def forecast_text(forecast: Forecast) -> str:
     """Channel groups, latency by layer, what each budget asks and what can be reached, and about how long."""
-    return "\n".join(
-        [*_groups(forecast), "", *_layers(forecast), "", *map(_reach, forecast.reaches), *_effort(forecast)]
-    )
+    lines = [*_groups(forecast), ""]
+    for target in forecast.targets:
+        lines += [*_layers(target), ""]
+    return "\n".join([*lines, *map(_reach, forecast.reaches), *_effort(forecast)])
 
 
 def _groups(forecast: Forecast) -> list[str]:
     return ["Channel groups", *(f"  {line}" for group in forecast.groups for line in str(group).splitlines())]
 
 
-def _layers(forecast: Forecast) -> list[str]:
+def _layers(forecast: TargetForecast) -> list[str]:
     total_ms = sum(layer.latency_ms for layer in forecast.layers)
     lines = [f"Latency of each layer, ms ({forecast.target})"]
     for layer in forecast.layers:
@@ -29,7 +31,7 @@ def _layers(forecast: Forecast) -> list[str]:
 
 def _reach(reach: Reach) -> str:
     now, allowed, least = (amount_text(amount, reach.unit) for amount in (reach.now, reach.allowed, reach.least))
-    suggested = None if reach.possible else least_budget(reach.budget, reach.now, reach.least)
+    suggested = None if reach.possible else reach.suggested
     return (
         f"budget {reach.budget.text}: {'can be met' if reach.possible else 'CANNOT be met'}; now {now}, allowed "
         f"{allowed}, least reachable {least} ({reach.least / reach.now:.1%})"
@@ -42,7 +44,7 @@ def _effort(forecast: Forecast) -> list[str]:
     if not all(reach.possible for reach in forecast.reaches):
         return []
     if effort.iterations == 0:
-        return ["The starting network is within the budget already."]
+        return ["The starting network is within budget already."]
     if effort.iterations is None:
         return [
             "It would take many small iterations: the schedule's steps become tiny before they add up to what the "

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,39 +24,37 @@ class Delivered:
         parameters: number of weights, batch-norm statistics included.
         macs: multiply-accumulate operations of one inference.
         tflite_bytes: size of the `.tflite`.
-        latency_ms: on the run's target, starting and adapted network timed in turn.
+        latency_ms: on every target, starting and adapted network timed in turn.
     """
 
     parameters: int
     macs: int
     tflite_bytes: int
-    latency_ms: float
+    latency_ms: Mapping[Target, float]
 
-    def amount(self, resource: str) -> float:
-        """What a budget on `resource` is compared with."""
-        return self.latency_ms if resource == "latency" else getattr(self, resource)
+    def amount(self, budget: Budget) -> float:
+        """What a budget is compared with."""
+        return self.latency_ms[budget.target] if budget.target else getattr(self, budget.resource)
 
 
 def summarise(
     command: str,
-    budget: Budget,
-    target: Target,
+    budgets: Sequence[Budget],
     settings: Settings,
     metric: Metric,
     journal: Journal,
     start: Delivered,
     adapted: Delivered,
     accuracy: Mapping[str, float],
-    predicted_ms: float,
+    predicted_ms: Mapping[Target, float],
     iterations: int,
-    fingerprint: Mapping[str, str | int],
+    fingerprints: Mapping[Target, Mapping[str, str | int]],
 ) -> dict[str, Any]:
     """The contents of `summary.json`.
 
     Args:
         command: how it was asked for.
-        budget: what had to be met.
-        target: where latency was measured.
+        budgets: what had to be met.
         settings: how the network was adapted.
         metric: what `accuracy` holds the values of.
         journal: where the time went.
@@ -64,13 +62,10 @@ def summarise(
         adapted: the delivered network.
         accuracy: of the `.tflite` files on the test set: `before`, `after_search` (which comes before the last stage)
             and `after`.
-        predicted_ms: latency of the adapted network by the table, corrected by the starting network's error.
+        predicted_ms: latency of the adapted network on every target, by the table, corrected by measurement.
         iterations: how many the search took.
-        fingerprint: of the device.
+        fingerprints: of the devices, by target.
     """
-    place = str(target)
-    asked = budget.limit(start.amount(budget.resource))
-    reached = adapted.amount(budget.resource)
     seconds: Counter[str] = Counter()
     for record in journal.events():
         wall_s = record.get("wall_s")
@@ -82,26 +77,34 @@ def summarise(
         "seed": settings.seed,
         "final": settings.final,
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "target": {place: dict(fingerprint)},
-        "budgets": [
-            {
-                "budget": budget.text,
-                "asked": asked,
-                "reached": reached,
-                "unit": "ms" if budget.resource == "latency" else budget.resource,
-                "met": reached <= asked,
-            }
-        ],
+        "target": {str(target): dict(fingerprint) for target, fingerprint in fingerprints.items()},
+        "budgets": [_budget_row(budget, start, adapted) for budget in budgets],
         "metric": {"name": metric.name, "larger_is_better": metric.larger_is_better},
         "accuracy": dict(accuracy),
         "latency_ms": {
-            place: {"before": start.latency_ms, "after": adapted.latency_ms, "predicted_after": predicted_ms}
+            str(target): {
+                "before": before_ms,
+                "after": adapted.latency_ms[target],
+                "predicted_after": predicted_ms[target],
+            }
+            for target, before_ms in start.latency_ms.items()
         },
         "macs": {"before": start.macs, "after": adapted.macs},
         "parameters": {"before": start.parameters, "after": adapted.parameters},
         "tflite_bytes": {"before": start.tflite_bytes, "after": adapted.tflite_bytes},
         "iterations": iterations,
         "wall_s": {**wall_s, "total": round(sum(wall_s.values()), 1)},
+    }
+
+
+def _budget_row(budget: Budget, start: Delivered, adapted: Delivered) -> dict[str, Any]:
+    asked, reached = budget.limit(start.amount(budget)), adapted.amount(budget)
+    return {
+        "budget": budget.text,
+        "asked": asked,
+        "reached": reached,
+        "unit": "ms" if budget.target else budget.resource,
+        "met": reached <= asked,
     }
 
 
@@ -114,7 +117,8 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
         rows.append(_row("  predicted", latency["before"], latency["predicted_after"], ".4f"))
     for title, key in (("MACs", "macs"), ("parameters", "parameters"), ("file size, bytes", "tflite_bytes")):
         rows.append(_row(title, summary[key]["before"], summary[key]["after"], ",d"))
-    lines = [f"{a:<26}{b:>14}{c:>14}{d:>18}" for a, b, c, d in rows]
+    width = max(26, *(len(title) + 2 for title, *_ in rows))
+    lines = [f"{a:<{width}}{b:>14}{c:>14}{d:>18}" for a, b, c, d in rows]
     for budget in summary["budgets"]:
         verdict = "met" if budget["met"] else "NOT met"
         lines.append(
@@ -122,7 +126,7 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
             f"at most {budget['asked']:.4g} {budget['unit']}, measured {budget['reached']:.4g}"
         )
     if not summary["iterations"]:
-        lines.append("The starting network was within the budget already; nothing was cut.")
+        lines.append("The starting network was within budget already; nothing was cut.")
     lines.append(f"{summary['iterations']} iterations, {summary['wall_s']['total'] / 60:.1f} minutes")
     for name in ("adapted.keras", "adapted.tflite", "start.tflite", "summary.json"):
         lines.append(f"  {run_dir / name}")

@@ -82,15 +82,22 @@ def parse_budget(text: str) -> Budget:
     )
 
 
-def only_budget(budgets: Sequence[str]) -> Budget:
-    """The one budget.
+def parse_budgets(texts: Sequence[str]) -> tuple[Budget, ...]:
+    """Reads all budgets of a run.
 
     Raises:
-        UserError: none, several, or one that does not follow the grammar.
+        UserError: none, two for one resource and target, or one that does not follow the grammar.
     """
-    if isinstance(budgets, str) or len(budgets) != 1:
-        raise UserError(f"budgets should be a list of one budget; it is {budgets!r}")
-    return parse_budget(budgets[0])
+    if isinstance(texts, str) or not texts or not all(isinstance(text, str) for text in texts):
+        raise UserError(f"budgets should be a list of one budget or more; it is {texts!r}")
+    budgets = tuple(map(parse_budget, texts))
+    first: dict[str, Budget] = {}
+    for budget in budgets:
+        if first.setdefault(budget.name, budget) is not budget:
+            raise UserError(
+                f"budgets {first[budget.name].text} and {budget.text} are both about {budget.name}; give one of them"
+            )
+    return budgets
 
 
 def least_budget(budget: Budget, start: float, least: float) -> str | None:

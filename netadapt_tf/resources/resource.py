@@ -21,6 +21,11 @@ class Measurement:
     value: float
     spread: float = 0.0
 
+    @property
+    def at_most(self) -> float:
+        """What the network costs beyond doubt."""
+        return self.value + self.spread
+
 
 class Resource(Protocol):
     """Latency on a target, or something that can be counted."""

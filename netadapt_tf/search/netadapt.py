@@ -1,16 +1,17 @@
 """The main loop: NetAdapt's Algorithm 1, from a trained network to one within budget.
 
-    while the network is over budget:
-        tighten the constraint by the next step of the schedule
+    while the network is over a budget:
+        tighten the constraint of the budget furthest away by the next step of the schedule
         for every channel group: choose how many filters, choose which, short-term fine-tune
         keep the best proposal; measure it; let the measurement correct the next predictions
 
+With one budget this is the paper's; with several each iteration works for one of them and watches the others.
 (Long-term fine-tuning comes after; see `netadapt_tf.adaptation`.)
 """
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,9 @@ from absl import logging
 
 from netadapt_tf.networks.channel_groups import Widths, find_channel_groups, widths_of
 from netadapt_tf.networks.narrowing import narrow
-from netadapt_tf.resources.resource import Measurement, Resource
-from netadapt_tf.search.proposals import Proposal, proposal_seed, propose
+from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.search.goals import Goal, unmet
+from netadapt_tf.search.proposals import Proposal, Round, proposal_seed, propose
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.search.selection import PICKS, Outcome, Standing, best_ratio
 from netadapt_tf.settings import Settings
@@ -40,30 +42,22 @@ class Iterate:
         iteration: its number.
         network: the network, fine-tuned as far as the search does.
         accuracy: the task's metric on the hold-out set.
-        cost: measured, in the unit of the budget's resource, relative to the search's first measurement.
-        spread: by how much `cost` may be off.
+        costs: by goal; measured, on the scale of the search's first measurement.
     """
 
     iteration: int
     network: tf_keras.Model
     accuracy: float
-    cost: float
-    spread: float
-
-    @property
-    def at_most(self) -> float:
-        """What it costs beyond doubt."""
-        return self.cost + self.spread
+    costs: Mapping[str, Measurement]
 
 
 class Search:
-    """One budget, one run directory."""
+    """One run directory, and the goals that its budgets set."""
 
     def __init__(
         self,
-        name: str,
-        resource: Resource,
-        limit: float,
+        goals: Sequence[Goal],
+        counted: Callable[[Widths], Mapping[str, int]],
         datasets: Datasets,
         task: Task,
         run: RunDirectory,
@@ -73,18 +67,16 @@ class Search:
         """Takes what the search needs to know.
 
         Args:
-            name: of the budget's resource, as in the journal.
-            resource: predicts and measures.
-            limit: what the network may cost at the end, in the resource's unit.
+            goals: what the network may cost at the end.
+            counted: more figures of a network, for the journal.
             datasets: to fine-tune on, and to rank by.
             task: the loss and the metric.
             run: where everything finished is kept.
             settings: how to search.
             clock: adds up where the time goes; each iteration takes a lap.
         """
-        self._name = name
-        self._resource = resource
-        self._limit = limit
+        self._goals = goals
+        self._counted = counted
         self._datasets = datasets
         self._task = task
         self._run = run
@@ -92,7 +84,7 @@ class Search:
         self._clock = clock
 
     def run(self, start: Iterate) -> Iterate:
-        """Iterates until the budget is met by measurement, beyond the measurement's spread.
+        """Iterates until every goal is met by measurement, beyond the measurement's spread.
 
         Goes on from the last finished iteration in the run directory. Where nothing more can be saved it
         stops, says so, and returns the best it has.
@@ -103,46 +95,49 @@ class Search:
         start_widths = widths_of(find_channel_groups(start.network))
         current = self._resumed(start)
         begin, first = time.monotonic(), current.iteration
-        while current.at_most > self._limit:
-            iteration = current.iteration + 1
-            constraint = self._settings.schedule.constraint(iteration, start.cost, current.cost, self._limit)
-            following = self._iterate(start, start_widths, current, iteration, constraint)
+        while goals := unmet(self._goals, current.costs):
+            following = self._iterate(start_widths, current, goals)
             if following is None:
-                logging.warning(
-                    "No channel group can save 1 %% of the starting network's %s any more; the search ends at %.4g %s, "
-                    "with a budget of %.4g.",
-                    self._name,
-                    current.cost,
-                    self._resource.unit,
-                    self._limit,
-                )
+                self._report_end(goals, current)
                 break
             current = following
-            per_iteration_s = (time.monotonic() - begin) / (iteration - first)
-            self._report_time_left(start.cost, current, per_iteration_s)
+            per_iteration_s = (time.monotonic() - begin) / (current.iteration - first)
+            self._report_time_left(current, per_iteration_s)
         return current
 
-    def _iterate(
-        self, start: Iterate, start_widths: Widths, current: Iterate, iteration: int, constraint: float
-    ) -> Iterate | None:
-        """One round of Algorithm 1: propose, fine-tune, pick, narrow, measure; None when nothing can be saved."""
+    def _iterate(self, start_widths: Widths, current: Iterate, goals: Sequence[Goal]) -> Iterate | None:
+        """One round of Algorithm 1: propose, fine-tune, pick, narrow, measure; None when nothing can be saved.
+
+        Args:
+            start_widths: of the starting network.
+            current: where it starts from.
+            goals: those that are not met, the furthest first; the first of them that has proposals is worked for.
+        """
+        iteration = current.iteration + 1
         groups = find_channel_groups(current.network)
-        # Within the budget, but not beyond doubt: predictions start from the doubt, or nothing would have to be cut.
-        cost = current.cost if current.cost > self._limit else current.at_most
-        multiple = self._settings.filter_multiple
-        with self._clock("measure"):
-            proposed = propose(
-                current.network, groups, start_widths, start.cost, cost, self._resource, constraint, multiple
-            )
-        if not proposed.proposals:
+        for goal in goals:
+            cost = current.costs[goal.name]
+            constraint = self._settings.schedule.constraint(iteration, cost.start, cost.value, goal.limit)
+            with self._clock("measure"):
+                proposed = propose(
+                    current.network,
+                    groups,
+                    start_widths,
+                    self._goals,
+                    goal,
+                    current.costs,
+                    constraint,
+                    self._settings.filter_multiple,
+                )
+            if proposed.proposals:
+                break
+        else:
             return None
         spec = batch_spec(self._datasets.holdout)
         trainer = Trainer(current.network, self._task, spec, groups, self._settings.short_term_steps)
         weights = current.network.get_weights()
-        outcomes, best_weights = self._short_term_fine_tunes(
-            trainer, weights, current, iteration, proposed.proposals, proposed.meets_constraint
-        )
-        picked = self._pick(outcomes, current, proposed.meets_constraint)
+        outcomes, best_weights = self._short_term_fine_tunes(trainer, weights, current, iteration, goal, proposed)
+        picked = self._pick(outcomes, current, goal, proposed)
         if picked.score == -math.inf:
             raise UserError(
                 f"no proposal of iteration {iteration} has a {self._task.metric.name} that is a number: the short-term "
@@ -156,38 +151,41 @@ class Search:
         current.network.set_weights(weights)
         widths = widths_of(find_channel_groups(network))
         with self._clock("measure"):
-            measured = relative_to(start.cost, self._resource.measure(widths))
-        accuracy = self._task.metric.score(picked.score)
-        following = Iterate(iteration, network, accuracy, measured.value, measured.spread)
+            costs = {
+                each.name: relative_to(current.costs[each.name].start, each.resource.measure(widths))
+                for each in self._goals
+            }
+        following = Iterate(iteration, network, self._task.metric.score(picked.score), costs)
         self._run.save_iteration(iteration, network, widths)
-        self._record(following, picked, constraint)
+        self._record(following, proposal, {goal.name: constraint}, widths)
         return following
 
-    def _record(self, iterate: Iterate, picked: Outcome, constraint: float) -> None:
+    def _record(self, iterate: Iterate, proposal: Proposal, constraint: Mapping[str, float], widths: Widths) -> None:
         self._run.journal.append(
             "iteration",
             iteration=iterate.iteration,
-            picked=picked.group,
-            filters=picked.filters,
+            picked=proposal.group,
+            filters=proposal.filters,
             accuracy=iterate.accuracy,
-            constraint={self._name: constraint},
-            predicted={self._name: picked.cost},
-            measured={self._name: iterate.cost},
-            spread={self._name: iterate.spread},
+            constraint=constraint,
+            predicted=proposal.predicted,
+            measured={name: cost.value for name, cost in iterate.costs.items()},
+            spread={name: cost.spread for name, cost in iterate.costs.items()},
+            **self._counted(widths),
             wall_s=self._clock.lap("search_overhead"),
         )
         logging.info(
-            "Iteration %d: %s keeps %d filters; hold-out %s %.4f; %s %.4g %s, predicted %.4g, budget %.4g.",
+            "Iteration %d: %s keeps %d filters; hold-out %s %.4f; %s.",
             iterate.iteration,
-            picked.group,
-            picked.filters,
+            proposal.group,
+            proposal.filters,
             self._task.metric.name,
             iterate.accuracy,
-            self._name,
-            iterate.cost,
-            self._resource.unit,
-            picked.cost,
-            self._limit,
+            "; ".join(
+                f"{goal.name} {iterate.costs[goal.name].value:.4g} {goal.resource.unit}, "
+                f"predicted {proposal.predicted[goal.name]:.4g}, budget {goal.limit:.4g}"
+                for goal in self._goals
+            ),
         )
 
     def _short_term_fine_tunes(
@@ -196,8 +194,8 @@ class Search:
         weights: Sequence[np.ndarray],
         current: Iterate,
         iteration: int,
-        proposals: Sequence[Proposal],
-        meets_constraint: bool,
+        goal: Goal,
+        proposed: Round,
     ) -> tuple[list[Outcome], list[np.ndarray] | None]:
         """All outcomes, and the weights of the one that is picked, where they are at hand."""
         finished = {
@@ -207,8 +205,8 @@ class Search:
         }
         outcomes: list[Outcome] = []
         best_weights: list[np.ndarray] | None = None
-        with progress(f"iteration {iteration}, proposals", len(proposals)) as bar:
-            for proposal in proposals:
+        with progress(f"iteration {iteration}, proposals", len(proposed.proposals)) as bar:
+            for proposal in proposed.proposals:
                 accuracy = finished.get((proposal.group, proposal.filters))
                 tuned: list[np.ndarray] | None = None
                 if accuracy is None:
@@ -220,12 +218,13 @@ class Search:
                         group=proposal.group,
                         filters=proposal.filters,
                         accuracy=accuracy,
-                        predicted={self._name: proposal.cost},
+                        predicted=proposal.predicted,
                         wall_s=round(time.monotonic() - begin, 2),
                     )
-                outcome = Outcome(proposal.group, proposal.filters, proposal.cost, self._task.metric.score(accuracy))
+                cost, score = proposal.predicted[goal.name], self._task.metric.score(accuracy)
+                outcome = Outcome(proposal.group, proposal.filters, cost, score)
                 outcomes.append(outcome)
-                if self._pick(outcomes, current, meets_constraint) is outcome:
+                if self._pick(outcomes, current, goal, proposed) is outcome:
                     best_weights = tuned
                 bar.update()
         return outcomes, best_weights
@@ -245,9 +244,10 @@ class Search:
             accuracy = trainer.evaluate(self._datasets.holdout)
         return trainer.network.get_weights(), accuracy
 
-    def _pick(self, outcomes: Sequence[Outcome], current: Iterate, meets_constraint: bool) -> Outcome:
-        pick = PICKS[self._settings.pick] if meets_constraint else best_ratio
-        return pick(outcomes, Standing(current.cost, self._task.metric.score(current.accuracy)))
+    def _pick(self, outcomes: Sequence[Outcome], current: Iterate, goal: Goal, proposed: Round) -> Outcome:
+        pick = PICKS[self._settings.pick] if proposed.meets_constraint else best_ratio
+        score = self._task.metric.score(current.accuracy)
+        return pick(outcomes, Standing(current.costs[goal.name].value, score))
 
     def _resumed(self, start: Iterate) -> Iterate:
         record = self._run.journal.last("iteration")
@@ -258,13 +258,32 @@ class Search:
             iteration=record["iteration"],
             network=self._run.load_iteration(record["iteration"]),
             accuracy=record["accuracy"],
-            cost=record["measured"][self._name],
-            spread=record["spread"][self._name],
+            costs={
+                name: Measurement(cost.start, record["measured"][name], record["spread"][name])
+                for name, cost in start.costs.items()
+            },
         )
 
-    def _report_time_left(self, start_cost: float, current: Iterate, per_iteration_s: float) -> None:
-        iterations = self._settings.schedule.iterations_left(current.iteration, start_cost, current.cost, self._limit)
-        if iterations:
+    def _report_end(self, goals: Sequence[Goal], current: Iterate) -> None:
+        for goal in goals:
+            logging.warning(
+                "No channel group can save 1 %% of the starting network's %s any more%s; the search ends at %.4g %s, "
+                "with a budget of %.4g.",
+                goal.name,
+                " without breaking another budget" if len(goals) < len(self._goals) else "",
+                current.costs[goal.name].value,
+                goal.resource.unit,
+                goal.limit,
+            )
+
+    def _report_time_left(self, current: Iterate, per_iteration_s: float) -> None:
+        costs = [(goal, current.costs[goal.name]) for goal in self._goals]
+        left = [
+            self._settings.schedule.iterations_left(current.iteration, cost.start, cost.value, goal.limit)
+            for goal, cost in costs
+        ]
+        iterations = max((count for count in left if count is not None), default=0)
+        if iterations and None not in left:
             logging.info("About %d more iterations, %s.", iterations, duration(iterations * per_iteration_s))
 
 

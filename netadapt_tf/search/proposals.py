@@ -2,19 +2,23 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tf_keras
 
 from netadapt_tf.networks.channel_groups import ChannelGroup, Widths, widths_of
-from netadapt_tf.resources.resource import Resource
+from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.filter_choice import l2_norms, strongest
 from netadapt_tf.search.filter_counts import candidate_filters, largest_that_meets
+from netadapt_tf.search.goals import Goal
 from tflite_bench.errors import UserError
 
 _LEAST_SAVING = 0.01
+
+Cut = tuple[str, int]
+"""A channel group, and how many filters it keeps."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,13 @@ class Proposal:
         group: the channel group.
         filters: how many filters it keeps.
         kept: which, ascending.
-        cost: what the network is predicted to cost, in the budget's resource.
+        predicted: what the network is predicted to cost, by the goals' names.
     """
 
     group: str
     filters: int
     kept: np.ndarray
-    cost: float
+    predicted: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -51,24 +55,24 @@ def propose(
     network: tf_keras.Model,
     groups: Sequence[ChannelGroup],
     start_widths: Widths,
-    start_cost: float,
-    cost: float,
-    resource: Resource,
+    goals: Sequence[Goal],
+    goal: Goal,
+    costs: Mapping[str, Measurement],
     constraint: float,
     filter_multiple: int,
 ) -> Round:
     """Shrinks every group alone, just enough to meet the constraint.
 
     Where no group can, each offers its largest cut, and cuts that save under 1 % of the starting
-    network's cost are dropped.
+    network's cost are dropped. What would break a goal that is met is dropped always.
 
     Args:
         network: where the iteration starts.
         groups: its channel groups.
         start_widths: widths of the starting network, which fix the candidates.
-        start_cost: what the starting network costs.
-        cost: what `network` was measured to cost; its ratio to the prediction corrects all predictions.
-        resource: what the budget is about.
+        goals: all of them.
+        goal: the one that the constraint is about.
+        costs: what `network` was measured to cost, by goal; its ratios to the predictions correct all predictions.
         constraint: what the network may cost after this iteration.
         filter_multiple: see `candidate_filters`.
 
@@ -79,23 +83,29 @@ def propose(
     candidates = {
         name: candidate_filters(start_widths[name], filters, filter_multiple) for name, filters in widths.items()
     }
-    resource.prepare(widths | {name: filters} for name in widths for filters in candidates[name])
-    predicted = resource.predict(widths)
-    if not math.isfinite(predicted):
-        raise UserError("a layer of the network itself cannot be measured; the warnings above name it")
-    correction = cost / predicted
-    costs = {
-        name: [correction * resource.predict(widths | {name: filters}) for filters in candidates[name]]
-        for name in widths
-    }
-    chosen = {name: largest_that_meets(candidates[name], costs[name], constraint) for name in widths}
-    meets_constraint = any(filters is not None for filters in chosen.values())
-    if not meets_constraint:
-        chosen = {
-            name: candidates[name][0]
-            for name in widths
-            if candidates[name] and cost - costs[name][0] >= _LEAST_SAVING * start_cost
+    cost = goal.cost_to_cut(costs[goal.name])
+    own = _predicted(goal, cost, widths, [(name, filters) for name in widths for filters in candidates[name]])
+    others = [other for other in goals if other is not goal]
+
+    def offered(cuts: Sequence[Cut]) -> dict[Cut, dict[str, float]]:
+        """What each cut is predicted to cost; without those that break a goal."""
+        predicted = {other.name: _predicted(other, costs[other.name].value, widths, cuts) for other in others}
+        return {
+            cut: {goal.name: own[cut]} | {name: by_cut[cut] for name, by_cut in predicted.items()}
+            for cut in cuts
+            if all(other.allows(costs[other.name], predicted[other.name][cut]) for other in others)
         }
+
+    largest = {
+        name: largest_that_meets(filters, [own[name, count] for count in filters], constraint)
+        for name, filters in candidates.items()
+    }
+    cuts = offered([(name, filters) for name, filters in largest.items() if filters is not None])
+    meets_constraint = bool(cuts)
+    if not meets_constraint:
+        least_saving = _LEAST_SAVING * costs[goal.name].start
+        deepest = [(name, filters[0]) for name, filters in candidates.items() if filters]
+        cuts = offered([cut for cut in deepest if cost - own[cut] >= least_saving])
     writers = {group.name: group.writers for group in groups}
     return Round(
         tuple(
@@ -103,13 +113,23 @@ def propose(
                 group=name,
                 filters=filters,
                 kept=strongest(l2_norms([network.get_layer(w).get_weights()[0] for w in writers[name]]), filters),
-                cost=costs[name][candidates[name].index(filters)],
+                predicted=predicted,
             )
-            for name, filters in chosen.items()
-            if filters is not None
+            for (name, filters), predicted in cuts.items()
         ),
         meets_constraint,
     )
+
+
+def _predicted(goal: Goal, cost: float, widths: dict[str, int], cuts: Sequence[Cut]) -> dict[Cut, float]:
+    """What the network would cost after each cut, corrected so that without any it costs `cost`."""
+    narrower = {(name, filters): widths | {name: filters} for name, filters in cuts}
+    goal.resource.prepare(narrower.values())
+    now = goal.resource.predict(widths)
+    if not math.isfinite(now):
+        raise UserError("a layer of the network itself cannot be measured; the warnings above name it")
+    correction = cost / now
+    return {cut: correction * goal.resource.predict(after) for cut, after in narrower.items()}
 
 
 def proposal_seed(run_seed: int, iteration: int, group: str) -> int:

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import tf_keras
 
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import load_network, save_network
-from netadapt_tf.resources.budget import Budget, parse_budget
+from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.search.journal import Journal
 from tflite_bench.errors import UserError
 
@@ -24,13 +24,15 @@ RESERVED = ("budgets", "hash")
 class RunDirectory:
     """The files of a run and where they are."""
 
-    def __init__(self, path: Path, request: Mapping[str, Any], budget: Budget, *, allow_lambda: bool = False) -> None:
+    def __init__(
+        self, path: Path, request: Mapping[str, Any], budgets: Sequence[Budget], *, allow_lambda: bool = False
+    ) -> None:
         """Reads what is there; nothing is written before `claimed`.
 
         Args:
             path: the directory.
             request: what was asked for, as far as it changes results; JSON values.
-            budget: the same as before, or a lower one.
+            budgets: the same as before, or lower ones.
             allow_lambda: whether its networks may hold programs, see `files.load_network`.
 
         Raises:
@@ -39,7 +41,7 @@ class RunDirectory:
         self.path = path
         self._allow_lambda = allow_lambda
         self._request = request
-        self._budget = budget
+        self._budgets = budgets
         self._check()
         self.journal = Journal(path / "journal.jsonl")
 
@@ -61,7 +63,7 @@ class RunDirectory:
                 earlier = self._check()  # another process may have been here since
                 self.journal = Journal(self.path / "journal.jsonl")
                 request = {key: value for key, value in {**earlier, **self._request}.items() if key not in RESERVED}
-                config = {**request, "budgets": [self._budget.text], "hash": _hash(request)}
+                config = {**request, "budgets": [budget.text for budget in self._budgets], "hash": _hash(request)}
                 self.write_json("config.json", config)
                 (self.path / "iterations").mkdir(exist_ok=True)
             except BlockingIOError as error:
@@ -90,14 +92,12 @@ class RunDirectory:
             if earlier.get(name) != value
         ]
         try:
-            (text,) = earlier["budgets"]
-            before = parse_budget(text)
+            before = parse_budgets(earlier["budgets"])
         except (KeyError, TypeError, ValueError, UserError) as error:
             raise UserError(f"{self.path / 'config.json'} is damaged; name another run directory") from error
-        budget = self._budget
-        tightened = (before.name, before.relative) == (budget.name, budget.relative) and budget.amount <= before.amount
-        if not tightened and self.summary(budget) is None:
-            differing.append(f"budget (there {before.text}, now {budget.text}: only lower ones go on)")
+        looser = _looser(before, self._budgets)
+        if looser and self.summary(self._budgets) is None:
+            differing.append(looser)
         if differing:
             raise UserError(
                 f"{self.path} belongs to another request; it differs in {', '.join(differing)}; use another run "
@@ -105,8 +105,8 @@ class RunDirectory:
             )
         return earlier
 
-    def summary(self, budget: Budget) -> dict[str, Any] | None:
-        """The summary, if the run is finished for this budget.
+    def summary(self, budgets: Sequence[Budget]) -> dict[str, Any] | None:
+        """The summary, if the run is finished for these budgets, in whatever order.
 
         Raises:
             UserError: it is damaged, or the files that it is about are gone.
@@ -115,7 +115,7 @@ class RunDirectory:
         if summary is None:
             return None
         try:
-            finished = [row["budget"] for row in summary["budgets"]] == [budget.text]
+            finished = sorted(row["budget"] for row in summary["budgets"]) == sorted(b.text for b in budgets)
         except (KeyError, TypeError) as error:
             raise UserError(f"{self.path / 'summary.json'} is damaged; name another run directory") from error
         missing = [name for name in ("adapted.keras", "adapted.tflite") if finished and not self.file(name).exists()]
@@ -179,6 +179,23 @@ class RunDirectory:
             return json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}); name another run directory") from error
+
+
+def _looser(before: Sequence[Budget], now: Sequence[Budget]) -> str:
+    """How budgets differ from those that a run was begun for, empty where all are the same or lower.
+
+    A budget that is new would need what the iterations so far have cost; one that is gone has shaped them.
+    """
+    earlier = {budget.name: budget for budget in before}
+    if earlier.keys() != {budget.name for budget in now}:
+        there, here = (", ".join(budget.text for budget in budgets) for budgets in (before, now))
+        return f"budgets (there {there}, now {here}: only the same ones, or lower, go on)"
+    pairs = [(earlier[budget.name], budget) for budget in now]
+    return ", ".join(
+        f"budget (there {old.text}, now {new.text}: only lower ones go on)"
+        for old, new in pairs
+        if old.relative != new.relative or new.amount > old.amount
+    )
 
 
 def _hash(request: Mapping[str, Any]) -> str:

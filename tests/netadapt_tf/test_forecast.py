@@ -29,9 +29,10 @@ def forecast():
 
 
 def test_it_knows_groups_layers_and_reach(forecast):
+    (target,) = forecast.targets
     assert forecast.groups == find_channel_groups(tiny_cnn())
-    assert {"first", "depthwise", "second", "classifier"} <= {layer.name for layer in forecast.layers}
-    assert forecast.whole_ms > 0
+    assert {"first", "depthwise", "second", "classifier"} <= {layer.name for layer in target.layers}
+    assert target.whole_ms > 0
     (reach,) = forecast.reaches
     assert reach.possible
     assert reach.least < reach.allowed < reach.now
@@ -50,11 +51,20 @@ def test_effort_is_in_proportion(forecast):
     assert longer.final_s > effort.final_s
 
 
+def test_the_budget_that_needs_most_iterations_decides(forecast):
+    budgets = ["parameters=90%", "macs=60%", "tflite_bytes=100%"]
+    several = dry_run(tiny_cnn(), datasets(), budgets, settings=SETTINGS)
+    assert [reach.budget.text for reach in several.reaches] == budgets
+    assert [reach.unit for reach in several.reaches] == ["parameters", "MACs", "bytes"]
+    assert several.effort.iterations == forecast.effort.iterations == 3
+    assert several.effort.proposals_each == forecast.effort.proposals_each
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({}, "about 3 iterations of "),
-        ({"iterations": 0}, "within the budget already"),
+        ({"iterations": 0}, "within budget already"),
         ({"iterations": None}, "initial_reduction"),
     ],
 )

@@ -4,18 +4,18 @@ import pytest
 
 from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.resources.resource import Measurement
-from netadapt_tf.start import check_reachable, is_reachable
+from netadapt_tf.start import check_reachable, reach, targets_of
 from tflite_bench.errors import UserError
 
 
 @pytest.mark.parametrize(("value", "spread", "reachable"), [(5.0, 0.0, True), (5.1, 0.0, False), (5.1, 0.2, True)])
 def test_a_measurement_counts_as_within_the_limit_where_it_may_be(value, spread, reachable):
-    assert is_reachable(5.0, Measurement(10.0, value, spread)) == reachable
+    assert reach(parse_budget("macs=5"), "MACs", Measurement(10.0, value, spread)).possible == reachable
 
 
 def refusal(budget: str, unit: str, least: Measurement) -> str:
     with pytest.raises(UserError) as error:
-        check_reachable(parse_budget(budget), unit, least)
+        check_reachable([reach(parse_budget(budget), unit, least)])
     return str(error.value)
 
 
@@ -34,7 +34,7 @@ def test_a_refusal_suggests_a_budget_that_is_not_refused(budget, unit, least, sa
     sentence = refusal(budget, unit, least)
     assert re.search(said, sentence)
     assert sentence.endswith(f"; ask for {suggested} or more")
-    check_reachable(parse_budget(suggested), unit, least)
+    check_reachable([reach(parse_budget(suggested), unit, least)])
 
 
 def test_where_no_percentage_helps_none_is_suggested():
@@ -43,4 +43,26 @@ def test_where_no_percentage_helps_none_is_suggested():
 
 
 def test_what_can_be_reached_passes():
-    check_reachable(parse_budget("macs=60%"), "MACs", Measurement(1000, 600))
+    check_reachable([reach(parse_budget("macs=60%"), "MACs", Measurement(1000, 600))])
+
+
+def test_of_several_budgets_every_one_out_of_reach_is_named_and_no_other():
+    least = Measurement(1000, 300)
+    reaches = [
+        reach(parse_budget("macs=20%"), "MACs", least),
+        reach(parse_budget("parameters=50%"), "parameters", least),
+        reach(parse_budget("tflite_bytes=100"), "bytes", least),
+    ]
+    with pytest.raises(UserError) as error:
+        check_reachable(reaches)
+    sentence = str(error.value)
+    assert "budget macs=20% cannot be reached" in sentence
+    assert "ask for macs=30% or more; budget tflite_bytes=100 cannot" in sentence
+    assert sentence.endswith("ask for tflite_bytes=300 or more")
+    assert "parameters" not in sentence
+
+
+def test_latency_is_measured_on_every_target_named_or_here():
+    named = [parse_budget(text) for text in ("latency@host/cpu:2=60%", "macs=60%", "latency@android/gpu=8ms")]
+    assert list(map(str, targets_of(named))) == ["host/cpu:2", "android/gpu"]
+    assert list(map(str, targets_of([parse_budget("macs=60%")]))) == ["host/cpu:1"]

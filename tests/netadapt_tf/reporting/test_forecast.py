@@ -2,16 +2,19 @@ import dataclasses
 
 import pytest
 
-from netadapt_tf.forecast import Effort, Forecast, LayerLatency, Reach
+from netadapt_tf.forecast import Effort, Forecast, LayerLatency, TargetForecast
 from netadapt_tf.reporting.forecast import forecast_text
 from netadapt_tf.resources.budget import parse_budget
+from netadapt_tf.start import Reach
+from tflite_bench.target import parse_target
 
 MACS = Reach(parse_budget("macs=50%"), "MACs", now=3331072.0, allowed=1665536.0, least=56330.0, possible=True)
 FORECAST = Forecast(
     groups=(),
-    target="host/cpu:1",
-    layers=(LayerLatency("conv", "CONV_2D", (1, 4, 4, 8), 0.02),),
-    whole_ms=0.021,
+    targets=(
+        TargetForecast(parse_target("host/cpu:1"), (LayerLatency("conv", "CONV_2D", (1, 4, 4, 8), 0.02),), 0.021),
+        TargetForecast(parse_target("host/cpu:2"), (LayerLatency("conv", "CONV_2D", (1, 4, 4, 8), 0.013),), 0.014),
+    ),
     reaches=(MACS,),
     effort=Effort(iterations=4, proposals_each=3, pretrain_s=0.0, search_s=60.0, final_s=30.0),
 )
@@ -27,6 +30,23 @@ def test_counts_are_shown_in_full():
         "budget macs=50%: can be met; now 3,331,072 MACs, allowed 1,665,536 MACs, least reachable 56,330 MACs (1.7%)\n"
         in text_of()
     )
+
+
+def test_layers_are_shown_for_every_target():
+    text = text_of()
+    for target, layer_ms, whole_ms in (("host/cpu:1", "0.0200", "0.0210"), ("host/cpu:2", "0.0130", "0.0140")):
+        part = text.partition(f"Latency of each layer, ms ({target})")[2].split("\n\n")[0]
+        assert f"{layer_ms} 100.0%  CONV_2D" in part
+        assert part.endswith(f"measured: {whole_ms}")
+
+
+def test_every_budget_has_its_line():
+    other = dataclasses.replace(MACS, budget=parse_budget("macs=1M"), allowed=1e6)
+    lines = forecast_text(dataclasses.replace(FORECAST, reaches=(MACS, other))).splitlines()
+    assert [line.partition(":")[0] for line in lines if line.startswith("budget")] == [
+        "budget macs=50%",
+        "budget macs=1M",
+    ]
 
 
 @pytest.mark.parametrize(

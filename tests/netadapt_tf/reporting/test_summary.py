@@ -1,35 +1,35 @@
 from pathlib import Path
 
 from netadapt_tf.reporting.summary import Delivered, closing_table, summarise
-from netadapt_tf.resources.budget import parse_budget
+from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.task import ACCURACY
 from tflite_bench.target import parse_target
 
-START = Delivered(parameters=2000, macs=4000, tflite_bytes=9000, latency_ms=0.2)
+HERE, PHONE = parse_target("host/cpu:1"), parse_target("android:0123456789ABCDEF/gpu,backend=cl")
+START = Delivered(parameters=2000, macs=4000, tflite_bytes=9000, latency_ms={HERE: 0.2, PHONE: 5.0})
 VALUES = {"before": 0.9, "after_search": 0.85, "after": 0.89}
-ADAPTED = Delivered(parameters=1000, macs=1500, tflite_bytes=5000, latency_ms=0.11)
+ADAPTED = Delivered(parameters=1000, macs=1500, tflite_bytes=5000, latency_ms={HERE: 0.11, PHONE: 3.0})
 
 
-def summary(tmp_path, budget: str) -> dict:
+def summary(tmp_path, *budgets: str) -> dict:
     journal = Journal(tmp_path / "journal.jsonl")
     journal.append("iteration", iteration=1, wall_s={"measure": 2.0, "short_term": 3.0})
     journal.append("proposal", iteration=1, wall_s=3.0)
     journal.append("iteration", iteration=2, wall_s={"measure": 1.0, "long_term": 4.0})
     return summarise(
         command="the command",
-        budget=parse_budget(budget),
-        target=parse_target("host/cpu:1"),
+        budgets=parse_budgets(budgets),
         settings=Settings(seed=3),
         metric=ACCURACY,
         journal=journal,
         start=START,
         adapted=ADAPTED,
         accuracy=VALUES,
-        predicted_ms=0.108,
+        predicted_ms={HERE: 0.108, PHONE: 2.9},
         iterations=2,
-        fingerprint={"cpu": "a"},
+        fingerprints={HERE: {"cpu": "a"}, PHONE: {"soc": "b"}},
     )
 
 
@@ -41,11 +41,34 @@ def test_contents_are_those_of_the_contract(tmp_path):
     assert (result["seed"], result["final"], result["command"]) == (3, "fine_tune", "the command")
     assert result["metric"] == {"name": "accuracy", "larger_is_better": True}
     assert result["accuracy"] == {"before": 0.9, "after_search": 0.85, "after": 0.89}
-    assert result["latency_ms"] == {"host/cpu:1": {"before": 0.2, "after": 0.11, "predicted_after": 0.108}}
+    assert result["latency_ms"] == {
+        "host/cpu:1": {"before": 0.2, "after": 0.11, "predicted_after": 0.108},
+        str(PHONE): {"before": 5.0, "after": 3.0, "predicted_after": 2.9},
+    }
     assert result["macs"] == {"before": 4000, "after": 1500}
-    assert result["target"] == {"host/cpu:1": {"cpu": "a"}}
+    assert result["target"] == {"host/cpu:1": {"cpu": "a"}, str(PHONE): {"soc": "b"}}
     assert result["wall_s"] == {"measure": 3.0, "short_term": 3.0, "long_term": 4.0, "total": 10.0}
     assert result["versions"].keys() >= {"tensorflow", "tf-keras", "ai-edge-litert"}
+
+
+def test_every_budget_is_judged_by_its_own_figure(tmp_path):
+    asked = [f"latency@{PHONE}=50%", "macs=50%", "latency@host/cpu:1=60%", "tflite_bytes=4KB"]
+    result = summary(tmp_path, *asked)
+    assert [(row["budget"], row["asked"], row["reached"], row["unit"], row["met"]) for row in result["budgets"]] == [
+        (asked[0], 2.5, 3.0, "ms", False),
+        (asked[1], 2000, 1500, "macs", True),
+        (asked[2], 0.12, 0.11, "ms", True),
+        (asked[3], 4000, 5000, "tflite_bytes", False),
+    ]
+    text = closing_table(result, Path("run"))
+    for budget, verdict in zip(asked, ["NOT met", "met", "met", "NOT met"], strict=True):
+        assert f"budget {budget}: {verdict}; at most" in text
+
+
+def test_columns_stay_columns_beside_long_targets(tmp_path):
+    lines = closing_table(summary(tmp_path, "macs=50%"), Path("run")).splitlines()[:9]
+    assert len({len(line) for line in lines}) == 1
+    assert f"latency, ms ({PHONE})  " in "\n".join(lines)
 
 
 def test_a_missed_budget_is_said(tmp_path):
@@ -67,5 +90,5 @@ def test_a_start_within_budget_and_another_metric_are_said(tmp_path):
         "metric": {"name": "mean squared error", "larger_is_better": False},
     }
     text = closing_table(result, Path("run"))
-    assert "within the budget already" in text
+    assert "within budget already" in text
     assert text.splitlines()[1].split() == ["mean", "squared", "error", "(test)", "0.9", "0.89", "-0.01"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from netadapt_tf.resources.budget import amount_text, least_budget, parse_budget
+from netadapt_tf.resources.budget import amount_text, least_budget, parse_budget, parse_budgets
 from tflite_bench.errors import UserError
 
 
@@ -46,6 +46,28 @@ def test_grammar(text, name, limit_of_1000):
 def test_mistakes_are_explained(text, said):
     with pytest.raises(UserError) as error:
         parse_budget(text)
+    assert said in str(error.value)
+
+
+def test_several_budgets_keep_their_order():
+    texts = ["macs=60%", "latency@host/cpu:2=60%", "latency@host/cpu:1=60%"]
+    assert [budget.text for budget in parse_budgets(texts)] == texts
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ("macs=60%", "list of one budget or more"),
+        ([], "list of one budget or more"),
+        ([60], "list of one budget or more"),
+        (["macs=60%", "macs=5M"], "macs=60% and macs=5M are both about macs"),
+        (["latency@host/cpu:1=5ms", "macs=5", "latency@host/cpu:1=60%"], "both about latency@host/cpu:1;"),
+        (["macs=60%", "macs"], "RESOURCE"),
+    ],
+)
+def test_lists_that_cannot_be_are_explained(texts, said):
+    with pytest.raises(UserError) as error:
+        parse_budgets(texts)
     assert said in str(error.value)
 
 

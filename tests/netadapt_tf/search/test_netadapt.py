@@ -1,14 +1,16 @@
 import dataclasses
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import tf_keras
 
 from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
-from netadapt_tf.resources.budget import parse_budget
+from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.resources.counted import Counted
-from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.resources.resource import Measurement, Resource
+from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.netadapt import Iterate, Search, relative_to
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.settings import Settings
@@ -83,14 +85,21 @@ class InterruptedAt(Counted):
         return super().measure(widths)
 
 
-def search(path, data, resource=None, limit=0.4, settings=SETTINGS, task=None) -> tuple[Iterate, RunDirectory]:
-    run = RunDirectory(path, {"a": 1}, parse_budget("macs=40%"))
-    start = Iterate(0, tiny_cnn(), 0.25, float(cost(START_WIDTHS)), 0.0)
+def search(
+    path, data, resource=None, limit=0.4, settings=SETTINGS, task=None, others: Sequence[Goal] = ()
+) -> tuple[Iterate, RunDirectory]:
     resource = resource or Counted("units", cost, START_WIDTHS)
+    goals = [Goal("macs", resource, limit * cost(START_WIDTHS)), *others]
+    run = RunDirectory(path, {"a": 1}, parse_budgets([f"{goal.name}=40%" for goal in goals]))
+    start = Iterate(0, tiny_cnn(), 0.25, {goal.name: at_start(goal.resource) for goal in goals})
     task = task or classification(start.network)
-    search = Search("macs", resource, limit * cost(START_WIDTHS), data, task, run, settings, Stopwatch())
+    search = Search(goals, lambda widths: {"counted": cost(widths)}, data, task, run, settings, Stopwatch())
     with run.claimed():
         return search.run(start), run
+
+
+def at_start(resource: Resource) -> Measurement:
+    return Measurement(resource.predict(START_WIDTHS), resource.predict(START_WIDTHS))
 
 
 def story(run: RunDirectory) -> list[tuple]:
@@ -99,13 +108,19 @@ def story(run: RunDirectory) -> list[tuple]:
 
 def test_the_budget_is_met_step_by_step(tmp_path, data):
     found, run = search(tmp_path, data)
-    assert found.cost <= 0.4 * cost(START_WIDTHS)
+    assert found.costs["macs"].value <= 0.4 * cost(START_WIDTHS)
     records = list(run.journal.events("iteration"))
     assert [record["iteration"] for record in records] == list(range(1, found.iteration + 1))
     before = cost(START_WIDTHS)
     for record in records:
         widths = run.read_json(f"iterations/{record['iteration']:03d}/widths.json")
-        assert record["measured"]["macs"] == cost(widths) <= record["constraint"]["macs"] + 1e-9 < before
+        assert (
+            record["counted"]
+            == record["measured"]["macs"]
+            == cost(widths)
+            <= record["constraint"]["macs"] + 1e-9
+            < before
+        )
         before = cost(widths)
         offered = [r for r in run.journal.events("proposal") if r["iteration"] == record["iteration"]]
         assert record["accuracy"] == max(r["accuracy"] for r in offered)
@@ -125,6 +140,61 @@ def interrupt_fit(monkeypatch, at: int) -> None:
         return fit(self, batches, steps, learning_rates, what)
 
     monkeypatch.setattr(Trainer, "fit", interrupted)
+
+
+def filters(widths) -> int:
+    """Another resource, for which the two groups do not weigh as they do for `cost`."""
+    return 10 * widths["first"] + 30 * widths["second"]
+
+
+FILTERS = Goal("parameters", Counted("units", filters, START_WIDTHS), 0.6 * filters(START_WIDTHS))
+
+
+def test_each_iteration_works_for_the_goal_that_is_furthest_and_breaks_none(tmp_path, data):
+    _, run = search(tmp_path, data, others=[FILTERS])
+    limits = {"macs": 0.4 * cost(START_WIDTHS), "parameters": FILTERS.limit}
+    starts = {"macs": cost(START_WIDTHS), "parameters": filters(START_WIDTHS)}
+    before: dict[str, float] = dict(starts)
+    worked_for = []
+    for record in run.journal.events("iteration"):
+        left = {name: (before[name] - limits[name]) / (starts[name] - limits[name]) for name in limits}
+        ((name, constraint),) = record["constraint"].items()
+        assert left[name] == max(left.values())
+        assert record["measured"][name] <= constraint + 1e-9
+        for other, limit in limits.items():
+            assert record["measured"][other] <= (limit if before[other] <= limit else before[other])
+        assert record.keys() >= {"picked", "predicted", "measured", "spread", "wall_s"}
+        assert record["predicted"] == pytest.approx(record["measured"])
+        before = record["measured"]
+        worked_for.append(name)
+    assert set(worked_for) == {"macs", "parameters"}, "the case was not met with"
+    assert all(before[name] <= limit for name, limit in limits.items())
+    assert all(record["predicted"].keys() == limits.keys() for record in run.journal.events("proposal"))
+
+
+def test_a_goal_that_nothing_can_be_saved_for_leaves_the_others_their_turn(tmp_path, data, caplog):
+    stuck = Goal("tflite_bytes", Counted("units", lambda widths: 100, START_WIDTHS), 50.0)
+    found, _ = search(tmp_path, data, others=[stuck])
+    assert found.costs["macs"].value <= 0.4 * cost(START_WIDTHS)
+    assert (
+        "starting network's tflite_bytes any more without breaking another budget; the search ends at 100"
+        in caplog.text
+    )
+    assert "network's macs any more" not in caplog.text
+
+
+def test_with_two_goals_interrupted_and_resumed_equals_uninterrupted(tmp_path, data, monkeypatch):
+    whole, run = search(tmp_path / "whole", data, others=[FILTERS])
+    for number in (2, 3, 2):
+        with monkeypatch.context() as patch:
+            interrupt_fit(patch, number)
+            with pytest.raises(InterruptionError):
+                search(tmp_path / "parts", data, others=[FILTERS])
+    resumed, run_resumed = search(tmp_path / "parts", data, others=[FILTERS])
+    assert story(run_resumed) == story(run)
+    assert resumed.costs == whole.costs
+    for a, b in zip(resumed.network.get_weights(), whole.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize(("measured", "fitted"), [(1, None), (3, None), (None, 2), (None, 3), (None, 4)])
@@ -170,7 +240,7 @@ def test_a_budget_met_within_the_spread_only_is_cut_once_more_and_not_for_show(t
     resource = Unsure("units", stairs, START_WIDTHS)
     in_doubt = stairs({"first": 4, "second": 12}) + 1  # one stair of `first` down: within the budget, but not surely
     found, run = search(tmp_path, data, resource, limit=in_doubt / cost(START_WIDTHS))
-    assert found.at_most <= in_doubt
+    assert found.costs["macs"].at_most <= in_doubt
     within = [record for record in run.journal.events("iteration") if record["measured"]["macs"] <= in_doubt]
     assert within[0]["measured"]["macs"] == in_doubt - 1, "the case was not met with"
     assert len(within) == 2
