@@ -47,8 +47,8 @@ def main(_: Sequence[str]) -> None:
         from benchmarks.accuracy import errors_table
         from benchmarks.drawing import draw_accuracy
         from benchmarks.trials import TrialFile, measure_trials
-        from netadapt_tf.start import default_table
         from tflite_bench.host import HostMeter
+        from tflite_bench.latency_table import default_table
         from tflite_bench.target import parse_target
 
     folder = Path(_OUTPUT.value)

@@ -70,6 +70,11 @@ _BENCHMARK_MODELS = flags.DEFINE_multi_string(
     "[ABI:]PATH. Binary of TensorFlow Lite's or LiteRT's benchmark_model, for targets android and benchmark_model; "
     "repeatable, one for each ABI.",
 )
+_TABLE_ONLY = flags.DEFINE_bool(
+    "table_only",
+    False,
+    "Take latencies from the table alone and measure nothing: for tables that were filled elsewhere and imported.",
+)
 _PREPROCESSING = flags.DEFINE_enum(
     "preprocessing",
     "tf",
@@ -211,6 +216,7 @@ def _request() -> Request:
         run_dir=Path(_RUN_DIR.value),
         table=Path(_TABLE.value) if _TABLE.value else None,
         benchmark_models=tuple(_BENCHMARK_MODELS.value),
+        table_only=_TABLE_ONLY.value,
         preprocessing=_PREPROCESSING.value,
         batch_size=_BATCH_SIZE.value,
         holdout_images=_HOLDOUT_IMAGES.value,

@@ -13,24 +13,33 @@ from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import checked, save_network
 from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
-from netadapt_tf.problem import Problem, problem_of, readable
+from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
 from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.budget import Budget, parse_budgets
-from netadapt_tf.resources.latency import Latency
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.goals import Goal, corrected_by_delivery
 from netadapt_tf.search.netadapt import Iterate, Search
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import Costs, Start, check_reachable, costs_of, measured_reaches, start_of, targets_of
+from netadapt_tf.start import (
+    AnyLatency,
+    Costs,
+    Start,
+    check_reachable,
+    costs_of,
+    halfway,
+    measured_reaches,
+    start_of,
+)
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.stages import evaluate, evaluate_tflite, train
 from netadapt_tf.training.task import ACCURACY, Loss, Metric
 from tflite_bench.convert import convert
 from tflite_bench.errors import InvalidModelError, UserError
-from tflite_bench.meters import Meters
 from tflite_bench.target import Target
+
+_MAX_BEND = 1.25  # of estimate / measurement between widths
 
 
 def adapt_network(
@@ -44,6 +53,7 @@ def adapt_network(
     settings: Settings | None = None,
     table: str | Path | None = None,
     benchmark_models: Sequence[str] = (),
+    table_only: bool = False,
     identity: Mapping[str, Any] | None = None,
     allow_lambda: bool = False,
     command: str = "",
@@ -62,6 +72,8 @@ def adapt_network(
         table: file of the latency table; by default one in the user's cache folder.
         benchmark_models: binaries of TensorFlow Lite's or LiteRT's benchmark_model, each `[ABI:]PATH`, for targets
             `android` and `benchmark_model`.
+        table_only: take latencies from the table alone, which must hold all that is asked for; nothing is measured, so
+            that nothing is proven.
         identity: JSON values that say what is being adapted, data included; a run directory goes on only for the same
             ones. By default a digest of the network.
         allow_lambda: the network holds Python code of its own (Lambda or custom layers), which reading it back runs.
@@ -77,7 +89,7 @@ def adapt_network(
     parsed = parse_budgets(budgets)
     run = RunDirectory(
         Path(run_dir),
-        run_identity(network, identity, settings or Settings(), loss, metric or ACCURACY),
+        run_identity(network, identity, settings or Settings(), loss, metric or ACCURACY, table_only),
         parsed,
         allow_lambda=allow_lambda,
     )
@@ -87,7 +99,7 @@ def adapt_network(
             return finished
         if run.has_iteration(0):
             network = run.load_iteration(0)
-        problem = problem_of(network, datasets, parsed, loss, metric, settings, table, benchmark_models)
+        problem = problem_of(network, datasets, parsed, loss, metric, settings, table, benchmark_models, table_only)
         return _adapt(problem, run, command)
 
 
@@ -104,8 +116,7 @@ def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
     budgets, settings = problem.budgets, problem.settings
     tf_keras.utils.set_random_seed(settings.seed)
     work = _Work(problem, run, Stopwatch())
-    with Meters(problem.benchmark_models) as every_meter:
-        meters = {target: every_meter.of(target) for target in targets_of(budgets)}
+    with opened_meters(problem) as meters:
         start = _as_given(work)
         costs = costs_of(start, budgets, meters, problem.table)
         with work.clock("measure"):
@@ -114,6 +125,7 @@ def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
         with run.claimed():
             start = _trained(work, start)
             costs = costs_of(start, budgets, meters, problem.table)
+            _check_estimates(work, start, costs)
             result = _adapt_within_budgets(work, start, costs)
             summary = _summarised(work, command, start, costs, result)
     return adapted_network(run, summary)
@@ -178,6 +190,33 @@ def _trained(work: _Work, start: Start) -> Start:
             tflite = convert(start.network)
     run.write_bytes("start.tflite", tflite)
     return start_of(start.network, start.groups, tflite)
+
+
+def _check_estimates(work: _Work, start: Start, costs: Costs) -> None:
+    """Where a delegate takes networks whole, sees at three widths whether the sum of the layers tells their latency."""
+    narrowest = start.narrowest(work.problem.settings.filter_multiple)
+    widths = {"full": start.widths, "middle": halfway(start.widths, narrowest), "least": narrowest}
+    checked = {record["target"] for record in work.run.journal.events("estimates")}
+    for target, latency in costs.latency.items():
+        if not latency.delegated or str(target) in checked:
+            continue
+        with work.clock("measure"):
+            predicted = {name: latency.predict(of_groups) for name, of_groups in widths.items()}
+            measured = {name: latency.measure(of_groups).value for name, of_groups in widths.items()}
+        work.run.journal.append("estimates", target=str(target), predicted=predicted, measured=measured)
+        ratios = [predicted[name] / measured[name] for name in widths]
+        logging.info(
+            "Estimate / measurement on %s, at full, middle and least width: %s.",
+            target,
+            ", ".join(f"{ratio:.2f}" for ratio in ratios),
+        )
+        if max(ratios) > _MAX_BEND * min(ratios):
+            logging.warning(
+                "On %s the sum of the layers tells little of whole networks: the estimates' errors differ by %.0f %% "
+                "between widths. Every iteration is measured, but may save more or less than it was to.",
+                target,
+                100 * (max(ratios) / min(ratios) - 1),
+            )
 
 
 def _adapt_within_budgets(work: _Work, start: Start, costs: Costs) -> _Result:
@@ -347,7 +386,8 @@ def _summarised(work: _Work, command: str, start: Start, costs: Costs, result: _
         },
         predicted_ms=predicted_ms,
         iterations=result.found.iteration,
-        fingerprints=costs.fingerprints,
+        fingerprints={target: latency.fingerprint for target, latency in costs.latency.items()},
+        table_only=work.problem.table_only,
     )
     run.write_json("summary.json", summary)
     return summary
@@ -359,7 +399,7 @@ def _predicted_ms(work: _Work, start: Start, costs: Costs, result: _Result) -> d
     widths = widths_of(find_channel_groups(result.network))
     names = {budget.target: budget.name for budget in work.problem.budgets}
 
-    def ratio(target: Target, latency: Latency) -> float:
+    def ratio(target: Target, latency: AnyLatency) -> float:
         if target in names and last is not None and last["iteration"]:
             return last["predicted"][names[target]] / first["measured"][names[target]]
         return latency.predict(widths) / latency.predict(start.widths)

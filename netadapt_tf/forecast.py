@@ -12,20 +12,18 @@ import tf_keras
 from netadapt_tf.networks.channel_groups import ChannelGroup
 from netadapt_tf.networks.files import checked
 from netadapt_tf.networks.narrowing import fresh_copy
-from netadapt_tf.problem import Problem, problem_of, readable
+from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
 from netadapt_tf.resources.budget import parse_budgets
-from netadapt_tf.resources.latency import Latency
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.proposals import propose
 from netadapt_tf.search.schedule import Schedule
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import Costs, Reach, Start, costs_of, measured_reaches, start_of, targets_of
+from netadapt_tf.start import AnyLatency, Costs, Reach, Start, costs_of, measured_reaches, start_of
 from netadapt_tf.training.datasets import Datasets, batch_spec, endless, steps_per_epoch
 from netadapt_tf.training.task import Loss, Metric
 from netadapt_tf.training.trainer import Trainer, constant
 from tflite_bench.convert import convert
-from tflite_bench.meters import Meters
 from tflite_bench.target import Target
 
 _TIMED_STEPS = 5
@@ -55,11 +53,13 @@ class TargetForecast:
     Attributes:
         target: where latency is measured.
         layers: in order of execution.
-        whole_ms: latency of the network, measured whole.
+        call_ms: what one run costs besides.
+        whole_ms: latency of the network, measured whole; by the table where nothing is measured.
     """
 
     target: Target
     layers: Sequence[LayerLatency]
+    call_ms: float
     whole_ms: float
 
 
@@ -109,6 +109,7 @@ def dry_run(
     settings: Settings | None = None,
     table: str | Path | None = None,
     benchmark_models: Sequence[str] = (),
+    table_only: bool = False,
     allow_lambda: bool = False,
 ) -> Forecast:
     """Foretells an adaptation; trains nothing, and keeps nothing but the table's new entries.
@@ -122,6 +123,7 @@ def dry_run(
         settings: how the network would be adapted.
         table: file of the latency table.
         benchmark_models: binaries, each `[ABI:]PATH`.
+        table_only: take latencies from the table alone.
         allow_lambda: the network holds Python code of its own.
 
     Raises:
@@ -129,13 +131,13 @@ def dry_run(
     """
     with readable(checked(network, "the network"), allow_lambda):
         parsed = parse_budgets(budgets)
-        return _forecast(problem_of(network, datasets, parsed, loss, metric, settings, table, benchmark_models))
+        problem = problem_of(network, datasets, parsed, loss, metric, settings, table, benchmark_models, table_only)
+        return _forecast(problem)
 
 
 def _forecast(problem: Problem) -> Forecast:
     budgets, settings = problem.budgets, problem.settings
-    with Meters(problem.benchmark_models) as every_meter:
-        meters = {target: every_meter.of(target) for target in targets_of(budgets)}
+    with opened_meters(problem) as meters:
         start = start_of(problem.network, problem.groups, convert(problem.network))
         costs = costs_of(start, budgets, meters, problem.table)
         begin = time.monotonic()
@@ -148,6 +150,7 @@ def _forecast(problem: Problem) -> Forecast:
             TargetForecast(
                 target,
                 _layers(start, latency),
+                latency.call_ms(),
                 measured_ms[target] if target in measured_ms else latency.measure(start.widths).start,
             )
             for target, latency in costs.latency.items()
@@ -177,7 +180,7 @@ def _first_proposals(start: Start, costs: Costs, reach: Reach, settings: Setting
     return len(proposed.proposals)
 
 
-def _layers(start: Start, latency: Latency) -> list[LayerLatency]:
+def _layers(start: Start, latency: AnyLatency) -> list[LayerLatency]:
     known = {layer.name for layer in start.network.layers}
     return [
         LayerLatency(

@@ -21,6 +21,7 @@ def run_identity(
     settings: Settings,
     loss: Loss | None,
     metric: Metric,
+    table_only: bool = False,
 ) -> dict[str, Any]:
     """Everything that changes the results of a run, as JSON values.
 
@@ -30,6 +31,7 @@ def run_identity(
         settings: how to adapt.
         loss: None for the default.
         metric: what proposals are ranked by.
+        table_only: whether latencies are the table's alone.
 
     Raises:
         UserError: the identity holds no JSON values, or takes a name that is taken.
@@ -42,6 +44,7 @@ def run_identity(
         "loss": "default" if loss is None else getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__)),
         "metric": metric.name,
         "larger_is_better": metric.larger_is_better,
+        **({"table_only": True} if table_only else {}),
     }
     taken = {*own, *RESERVED} & set(identity or {})
     if taken:

@@ -37,6 +37,7 @@ def adapt(request: Request, command: str) -> AdaptedNetwork:
         settings=request.settings,
         table=request.table,
         benchmark_models=request.benchmark_models,
+        table_only=request.table_only,
         identity=request.identity(),
         allow_lambda=request.allow_lambda,
         command=command,
@@ -57,6 +58,7 @@ def forecast(request: Request) -> Forecast:
         settings=request.settings,
         table=request.table,
         benchmark_models=request.benchmark_models,
+        table_only=request.table_only,
         allow_lambda=request.allow_lambda,
     )
 
@@ -64,7 +66,7 @@ def forecast(request: Request) -> Forecast:
 def _run_directory(request: Request) -> RunDirectory:
     return RunDirectory(
         request.run_dir,
-        run_identity(None, request.identity(), request.settings, None, ACCURACY),
+        run_identity(None, request.identity(), request.settings, None, ACCURACY, request.table_only),
         request.budgets,
         allow_lambda=request.allow_lambda,
     )

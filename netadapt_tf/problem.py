@@ -1,6 +1,6 @@
 """What is to be adapted, and to what: everything a caller hands over, checked before any work."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,13 @@ from netadapt_tf.networks.files import check_no_program, checked
 from netadapt_tf.networks.narrowing import narrow
 from netadapt_tf.resources.budget import Budget
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import default_table, shrinkable_groups
+from netadapt_tf.start import shrinkable_groups, targets_of
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.task import Loss, Metric, Task, classification
-from tflite_bench.latency_table import prepare_file
+from tflite_bench.latency_table import default_table, prepare_file
+from tflite_bench.meters import Meters
+from tflite_bench.target import Target
+from tflite_bench.timing import Meter
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Problem:
         settings: how to adapt.
         table: file of the latency table; it exists.
         benchmark_models: see `tflite_bench.meters.Meters`.
+        table_only: whether latencies are the table's alone, and nothing is measured.
     """
 
     network: tf_keras.Model
@@ -42,6 +46,7 @@ class Problem:
     settings: Settings
     table: Path
     benchmark_models: tuple[str, ...] = ()
+    table_only: bool = False
 
 
 def problem_of(
@@ -53,6 +58,7 @@ def problem_of(
     settings: Settings | None,
     table: str | Path | None,
     benchmark_models: Sequence[str],
+    table_only: bool,
 ) -> Problem:
     """Checks what a caller hands over; see `netadapt_tf.adapt_network` for each.
 
@@ -74,7 +80,16 @@ def problem_of(
         settings=settings or Settings(),
         table=path,
         benchmark_models=tuple(benchmark_models),
+        table_only=table_only,
     )
+
+
+@contextmanager
+def opened_meters(problem: Problem) -> Iterator[Mapping[Target, Meter | None]]:
+    """The meter of every target; None where the table alone is to tell."""
+    targets = targets_of(problem.budgets)
+    with Meters(problem.benchmark_models) as meters:
+        yield {target: None if problem.table_only else meters.of(target) for target in targets}
 
 
 @contextmanager

@@ -23,6 +23,7 @@ class Request:
     run_dir: Path
     table: Path | None
     benchmark_models: tuple[str, ...]
+    table_only: bool
     preprocessing: str
     batch_size: int
     holdout_images: int

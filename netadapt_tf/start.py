@@ -14,11 +14,13 @@ from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
 from netadapt_tf.resources.resource import Measurement, Resource
+from netadapt_tf.resources.tabled_latency import TabledLatency
 from netadapt_tf.search.filter_counts import candidate_filters
 from tflite_bench.errors import UserError
-from tflite_bench.locking import cache_folder
 from tflite_bench.target import Target, parse_target
 from tflite_bench.timing import Meter
+
+AnyLatency = Latency | TabledLatency
 
 _DEFAULT_TARGET = "host/cpu:1"
 
@@ -60,13 +62,11 @@ class Costs:
         budgeted: the resource of each budget, by the budget's name.
         latency: on every target.
         counts: MACs, parameters and bytes, by the resources' names.
-        fingerprints: of the devices, by target.
     """
 
     budgeted: Mapping[str, Resource]
-    latency: Mapping[Target, Latency]
+    latency: Mapping[Target, AnyLatency]
     counts: Mapping[str, Counted]
-    fingerprints: Mapping[Target, Mapping[str, str | int]]
 
     def counted(self, widths: Widths) -> dict[str, int]:
         """MACs, parameters and bytes of a network of these widths."""
@@ -126,21 +126,21 @@ def targets_of(budgets: Sequence[Budget]) -> tuple[Target, ...]:
     return tuple(budget.target for budget in budgets if budget.target) or (parse_target(_DEFAULT_TARGET),)
 
 
-def default_table() -> Path:
-    """The latency table in the user's cache folder."""
-    return cache_folder() / "latency_table.sqlite"
-
-
-def costs_of(start: Start, budgets: Sequence[Budget], meters: Mapping[Target, Meter], table: Path) -> Costs:
+def costs_of(start: Start, budgets: Sequence[Budget], meters: Mapping[Target, Meter | None], table: Path) -> Costs:
     """The resources of a starting network.
 
     Args:
         start: the network.
         budgets: what must be met.
-        meters: one for each of `targets_of(budgets)`.
+        meters: one for each of `targets_of(budgets)`; None where the table alone is to tell.
         table: file of the latency table.
     """
-    latency = {target: Latency(start.deployed, start.widths, target, meter, table) for target, meter in meters.items()}
+    latency = {
+        target: Latency(start.deployed, start.widths, target, meter, table)
+        if meter
+        else TabledLatency(start.deployed, start.widths, target, table)
+        for target, meter in meters.items()
+    }
     metadata = len(start.tflite) - len(start.deployed.resized(start.widths))  # what the converter adds
     counts = {
         "macs": Counted("MACs", start.deployed.macs, start.widths),
@@ -148,10 +148,9 @@ def costs_of(start: Start, budgets: Sequence[Budget], meters: Mapping[Target, Me
         "tflite_bytes": Counted("bytes", lambda w: len(start.deployed.resized(w)) + metadata, start.widths),
     }
     return Costs(
-        {budget.name: latency[budget.target] if budget.target else counts[budget.resource] for budget in budgets},
+        {b.name: latency[b.target] if b.target else counts[b.resource] for b in budgets},
         latency,
         counts,
-        {target: meter.fingerprint() for target, meter in meters.items()},
     )
 
 
@@ -172,6 +171,11 @@ def measured_reaches(costs: Costs, budgets: Sequence[Budget], narrowest: Widths)
     """Measures the narrowest network, and says of each budget whether it can be met."""
     resources = [(budget, costs.budgeted[budget.name]) for budget in budgets]
     return tuple(reach(budget, resource.unit, resource.measure(narrowest)) for budget, resource in resources)
+
+
+def halfway(start: Widths, narrowest: Widths) -> Widths:
+    """Every group at about the middle of what a search may leave it."""
+    return {name: (filters + narrowest[name]) // 2 for name, filters in start.items()}
 
 
 def check_reachable(reaches: Sequence[Reach]) -> None:

@@ -19,7 +19,7 @@ _BATCH = 32
 _REFERENCE_EVERY = 8
 _MAX_INSTANCES = 32
 _MAX_OUTPUT_BYTES = 256 << 10
-_PASSES = 3
+PASSES = 3
 
 _REFERENCE = "REFERENCE"
 
@@ -29,7 +29,7 @@ CALL = "CALL"
 
 def statistic(procedure: Procedure) -> str:
     """What an entry of a filled table is, as its context says."""
-    return f"median of {_PASSES} passes, each {procedure.statistic}"
+    return f"median of {PASSES} passes, each {procedure.statistic}"
 
 
 class Caches:
@@ -99,7 +99,7 @@ def fill(
     signatures = sorted(layers)
     if signatures:
         add_call(table, meter)
-    with progress("measuring layers", _PASSES * len(signatures)) as bar:
+    with progress("measuring layers", PASSES * len(signatures)) as bar:
         for begin in range(0, len(signatures), _BATCH):
             batch = signatures[begin : begin + _BATCH]
             models = {signature: _cut_out(graph, layers[signature], caches, table) for signature in batch}
@@ -161,7 +161,7 @@ def _timed_once(
         kept[str(slot)] = reading
         table.add_unfinished(str(slot), reading)
 
-    for number in range(_PASSES):
+    for number in range(PASSES):
         slots = _pass(number, [signature for signature in models if signature not in failed])
         waiting = [slot for slot in slots if str(slot) not in kept]
         update(sum(slot.signature is not None for slot in slots if slot not in waiting))
@@ -188,7 +188,7 @@ def _timed_once(
         Entry(signature, _middle(passes), float(np.median(references_ms)), drift)
         for signature, model in models.items()
         if signature not in failed
-        for passes in [[share(kept[f"{signature} {n}"], model.call_ms, model.instances) for n in range(_PASSES)]]
+        for passes in [[share(kept[f"{signature} {n}"], model.call_ms, model.instances) for n in range(PASSES)]]
     ]
 
 

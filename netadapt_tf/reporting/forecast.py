@@ -19,13 +19,14 @@ def _groups(forecast: Forecast) -> list[str]:
 
 
 def _layers(forecast: TargetForecast) -> list[str]:
-    total_ms = sum(layer.latency_ms for layer in forecast.layers)
+    total_ms = forecast.call_ms + sum(layer.latency_ms for layer in forecast.layers)
     lines = [f"Latency of each layer, ms ({forecast.target})"]
     for layer in forecast.layers:
         shape = "x".join(map(str, layer.output_shape[1:]))
         share = layer.latency_ms / total_ms
         lines.append(f"  {layer.latency_ms:8.4f} {share:6.1%}  {layer.kind:<18} {layer.name:<26} -> {shape}")
-    lines.append(f"  {total_ms:8.4f} in all; the whole network, measured: {forecast.whole_ms:.4f}")
+    lines.append(f"  {forecast.call_ms:8.4f} {forecast.call_ms / total_ms:6.1%}  one run, besides the layers")
+    lines.append(f"  {total_ms:8.4f} in all; the whole network: {forecast.whole_ms:.4f}")
     return lines
 
 

@@ -1,18 +1,19 @@
 """Latency on a target: predicted as the sum of the table's layers and one call, measured on the whole network."""
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from absl import logging
 
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.resources.deployed import DeployedNetwork
+from netadapt_tf.resources.layer_sum import LayerSum
 from netadapt_tf.resources.resource import Measurement
 from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.graph import SizedOperator
-from tflite_bench.latency_table import Context, LatencyTable
-from tflite_bench.table_filling import CALL, Caches, fill, statistic
+from tflite_bench.latency_table import LatencyTable
+from tflite_bench.layer_times import LayerTimes
+from tflite_bench.table_filling import CALL
 from tflite_bench.target import Target
 from tflite_bench.timing import Meter, Pair
 
@@ -25,6 +26,8 @@ class Latency:
     Attributes:
         unit: of all its answers.
         table: the latency table that predictions are read off.
+        fingerprint: of the device.
+        delegated: whether a delegate takes networks whole, so that a sum of layers needs to be checked.
     """
 
     unit = "ms"
@@ -43,38 +46,46 @@ class Latency:
         self._target = target
         self._meter = meter
         self._start_tflite = network.resized(start)
-        self._caches = Caches(network.constant_bytes)
-        self.table = LatencyTable(
-            table_path, Context(target.kind, meter.fingerprint(), str(self._caches), statistic(meter.procedure))
-        )
-        self._signatures: dict[tuple[tuple[str, int], ...], list[str]] = {}
+        self._times = LayerTimes(network.graph, target, meter)
+        self.table = LatencyTable(table_path, self._times.context)
+        self.fingerprint = meter.fingerprint()
+        self.delegated = meter.procedure.delegated
+        self._sum = LayerSum(network, self.table)
         self._failed: set[str] = set()
 
     def prepare(self, candidates: Iterable[Widths]) -> None:
         """Measures every layer of the candidates that the table does not hold."""
-        missing: dict[str, SizedOperator] = {}
-        for widths in candidates:
-            if not all(map(self._is_known, self._signatures_of(widths))):
-                layers = zip(self._signatures_of(widths), self._network.layers(widths), strict=True)
-                missing.update({signature: layer for signature, layer in layers if not self._is_known(signature)})
-        self._failed |= fill(self.table, self._meter, self._network.graph, missing, self._caches)
+        every = list(candidates)
+        self.prepare_layers(self._sum.missing(every), every)
+
+    def prepare_layers(self, layers: Mapping[str, SizedOperator], candidates: Sequence[Widths]) -> set[str]:
+        """Measures layers, by signature, that the table does not hold.
+
+        Args:
+            layers: of any networks that the starting one can become.
+            candidates: widths at which networks hold them, for targets that profile whole networks.
+
+        Returns:
+            Those that could not be measured, now or before.
+        """
+        missing = {s: layer for s, layer in layers.items() if s not in self.table and s not in self._failed}
+        if missing:
+            self._failed |= self._times.fill(self.table, missing, lambda: self._covering(set(missing), candidates))
+        return self._failed.intersection(layers)
 
     def predict(self, widths: Widths) -> float:
         """The sum over the layers and one call, in milliseconds; infinite where a layer could not be measured."""
-        signatures = self._signatures_of(widths)
-        if not all(map(self._is_known, signatures)):
-            self.prepare([widths])
-        if self._failed.intersection(signatures):
-            return math.inf
-        return math.fsum(self.table.latency_ms(signature) for signature in [CALL, *signatures])
+        self.prepare([widths])
+        return self._sum.predict(widths)
 
     def by_layer(self, widths: Widths) -> list[tuple[SizedOperator, float]]:
         """Every layer and its latency in milliseconds, in order of execution; infinite where it cannot be measured."""
         self.prepare([widths])
-        return [
-            (layer, math.inf if signature in self._failed else self.table.latency_ms(signature))
-            for layer, signature in zip(self._network.layers(widths), self._signatures_of(widths), strict=True)
-        ]
+        return self._sum.by_layer(widths)
+
+    def call_ms(self) -> float:
+        """What one run costs besides its layers, in milliseconds."""
+        return self._sum.latency_ms(CALL)
 
     def measure(self, widths: Widths) -> Measurement:
         """Times the network at these widths and the starting network in turn, both made by editing."""
@@ -99,11 +110,21 @@ class Latency:
             spread=(compared.ratio_spread + _REPEATABILITY * compared.ratio) * compared.first_ms,
         )
 
-    def _is_known(self, signature: str) -> bool:
-        return signature in self.table or signature in self._failed
-
-    def _signatures_of(self, widths: Widths) -> list[str]:
-        key = tuple(widths.items())
-        if key not in self._signatures:
-            self._signatures[key] = self._network.signatures(widths)
-        return self._signatures[key]
+    def _covering(self, missing: set[str], candidates: Sequence[Widths]) -> list[list[SizedOperator]]:
+        """Few networks that hold all missing layers: candidates, joined where none loses what it was for."""
+        joined: list[tuple[dict[str, int], set[str]]] = []
+        base = max(candidates, key=lambda widths: sum(widths.values()))
+        for widths in candidates:
+            needed = missing.intersection(self._sum.signatures(widths))
+            missing -= needed
+            if not needed:
+                continue
+            changes = {name: filters for name, filters in widths.items() if filters != base[name]}
+            for index, (other, purpose) in enumerate(joined):
+                both, purposes = {**other, **changes}, purpose | needed
+                if purposes.issubset(self._sum.signatures(both)):
+                    joined[index] = both, purposes
+                    break
+            else:
+                joined.append((dict(widths), needed))
+        return [self._network.layers(widths) for widths, _ in joined]

@@ -295,7 +295,7 @@ def test_latency_on_two_targets_is_measured_on_each(tmp_path, monkeypatch):
             return Slower() if target.threads == 2 else FakeMeter()
 
     opened_with: list[tuple[str, ...]] = []
-    monkeypatch.setattr(adaptation, "Meters", FakeMeters)
+    monkeypatch.setattr("netadapt_tf.problem.Meters", FakeMeters)
     budgets = ["latency@host/cpu:2=80%", "latency@host/cpu:1=75%"]
     result = adapt_network(
         tiny_cnn(), corner_datasets(), budgets, tmp_path / "run", settings=QUICK, benchmark_models=["arm64-v8a:here"]

@@ -1,0 +1,86 @@
+r"""Fills a latency table with every layer that a search of a network can ask for, on one target.
+
+On the phone of that serial, which takes hours; the same command goes on after an interruption:
+
+  python -m netadapt_tf.fill_table --network=mobilenet_v1 --alpha=1.0 --resolution=224 \
+      --target=android:SERIAL/cpu:1 --benchmark_model=./benchmark_model
+
+A search on a machine that has the phone needs none of this: it measures what it asks for. This is for phone labs: fill,
+then carry the table (tflite_bench.show_table --export, --import), then search with --table_only. With --dry_run the
+command only says how much there is to measure; a larger --filter_multiple makes that less.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from netadapt_tf.request import NETWORKS
+from netadapt_tf.settings import Settings
+from netadapt_tf.stopwatch import duration
+from tflite_bench.binary import quiet_native_code, run
+from tflite_bench.errors import UserError
+from tflite_bench.latency_table import default_table
+from tflite_bench.meters import Meters
+from tflite_bench.target import GRAMMAR, parse_target
+
+_NETWORK = flags.DEFINE_string("network", "mobilenet_v1", "mobilenet_v1, or the path of a network (.keras, .h5).")
+_ALPHA = flags.DEFINE_float("alpha", 1.0, "Width multiplier of mobilenet_v1.", lower_bound=0.125, upper_bound=4.0)
+_RESOLUTION = flags.DEFINE_integer(
+    "resolution", 224, "Height and width of mobilenet_v1's input, in pixels.", lower_bound=32, upper_bound=4096
+)
+_CLASSES = flags.DEFINE_integer(
+    "classes", 1000, "Classes of mobilenet_v1; those of the data set that it will be adapted with.", lower_bound=2
+)
+_TARGET = flags.DEFINE_string("target", None, f"Where to measure: {GRAMMAR}.", required=True)
+_BENCHMARK_MODELS = flags.DEFINE_multi_string(
+    "benchmark_model",
+    [],
+    "[ABI:]PATH. Binary of TensorFlow Lite's or LiteRT's benchmark_model, for targets android and benchmark_model; "
+    "repeatable, one for each ABI.",
+)
+_TABLE = flags.DEFINE_string("table", None, "File of the latency table; by default the one in the user's cache folder.")
+_FILTER_MULTIPLE = flags.DEFINE_integer(
+    "filter_multiple", Settings().filter_multiple, "As in netadapt_tf.adapt, which should use the same.", lower_bound=1
+)
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say how much there is to measure, and about how long it takes.")
+
+
+def main(_: Sequence[str]) -> None:
+    """Counts, says how long it will take, and measures."""
+    target = parse_target(_TARGET.value)
+    table = Path(_TABLE.value) if _TABLE.value else default_table()
+    with quiet_native_code():  # TensorFlow's start takes seconds: not for --help
+        from netadapt_tf.filling import Filling
+        from netadapt_tf.networks.files import load_network
+        from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
+    with Meters(_BENCHMARK_MODELS.value) as meters:
+        meter = meters.of(target)
+        if _NETWORK.value in NETWORKS:
+            network = mobilenet_v1(mobilenet_v1_widths(_ALPHA.value), _RESOLUTION.value, _CLASSES.value)
+        else:
+            _check_no_size()
+            network = load_network(Path(_NETWORK.value))
+        filling = Filling(network, target, meter, table, _FILTER_MULTIPLE.value)
+        plan = filling.plan()
+        print(
+            f"{len(plan.layers):,} layers in the grid, {plan.missing:,} of them not in the table yet: about "
+            f"{duration(plan.seconds)} on {target}",
+            flush=True,
+        )
+        if _DRY_RUN.value:
+            return
+        failed = filling.run(plan)
+    print(f"{table}: {len(plan.layers) - len(failed):,} of {len(plan.layers):,} layers")
+    if failed:
+        raise UserError(f"{len(failed)} layers could not be measured on {target}, as said above")
+
+
+def _check_no_size() -> None:
+    given = [name for name in ("alpha", "resolution", "classes") if flags.FLAGS[name].present]
+    if given:
+        raise UserError(f"--{given[0]} is for mobilenet_v1; a network from a file has its own")
+
+
+if __name__ == "__main__":
+    run(main, resume_hint="The same command goes on from what was measured.")
