@@ -228,7 +228,7 @@ class Phone:
                 if line is None:
                     said = [word.decode(errors="replace").strip() for word in iter(words.get, None)]
                     raise AdbError(said[-1] if said else "the session ended early", lost=True)
-                yield from stream.feed(line.decode(errors="replace").removesuffix("\n"))
+                yield from stream.feed(line.decode(errors="replace"))
         finally:
             process.kill()
             process.wait()

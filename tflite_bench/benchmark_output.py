@@ -24,9 +24,9 @@ _NOT_APPLIED = re.compile(
     r"|delegate creation failed|Failed to (?:create|apply) ).*$",
     re.MULTILINE | re.IGNORECASE,
 )
-_REPLACED = re.compile(r"^.*Replacing (\d+) out of (\d+) node\(s\) with delegate.*$", re.MULTILINE)
-_STATISTICS = re.compile(r"^(?:INFO: )?(?:.*\] )?count=(\d+)((?: \w+=[-+.\deE]+)*)\s*$", re.MULTILINE)
-_LITERT_MEAN = re.compile(r"Inference \(avg\): +([\d.]+) ms \((\d+) runs\)")
+_REPLACED = re.compile(r"^.*Replacing (\d{1,9}) out of (\d{1,9}) node\(s\) with delegate.*$", re.MULTILINE)
+_STATISTICS = re.compile(r"^(?:INFO: )?(?:.*\] )?count=(\d{1,9})((?: \w+=[-+.\deE]+)*) *\r?\n", re.MULTILINE)
+_LITERT_MEAN = re.compile(r"Inference \(avg\): +([\d.]+) ms \((\d{1,9}) runs\)")
 _LITERT_EXTREME = re.compile(r"Inference \((min|max)\): +([\d.]+) ms")
 _QUOTED_CHARACTERS = 300
 
@@ -114,31 +114,37 @@ def _from_protobuf(data: bytes) -> tuple[Reading, str]:
 
 
 def _from_text(log: str) -> tuple[Reading, str]:
-    statistics = list(_STATISTICS.finditer(log))
-    if len(statistics) >= 2:  # the first is of the warm-up
-        count, pairs = int(statistics[-1][1]), statistics[-1][2].split()
-        try:
-            values_us = {key: float(value) for key, value in (pair.split("=") for pair in pairs)}
-        except ValueError as error:
-            raise MeasurementError(f"the tool's statistics cannot be read: {_quoted(statistics[-1][0])}") from error
-        if "median" in values_us:
-            triple, found = [values_us[key] for key in ("median", "p5", "p95")], MEDIAN
-        else:
-            mean_us = values_us.get("avg", values_us.get("curr", 0.0))
-            triple, found = [mean_us, values_us.get("min", mean_us), values_us.get("max", mean_us)], MEAN
-        middle_ms, least_ms, most_ms = (value_us / 1000 for value_us in triple)
-        return _reading(middle_ms, least_ms, most_ms, count), found
-    mean = _LITERT_MEAN.search(log)
-    if mean:
-        extremes = {name: float(value) for name, value in _LITERT_EXTREME.findall(log)}
-        mean_ms = float(mean[1])
-        return _reading(mean_ms, extremes.get("min", mean_ms), extremes.get("max", mean_ms), int(mean[2])), MEAN
-    raise MeasurementError(f"the tool printed no timings; {_its_words(log)}")
+    statistics = list(_STATISTICS.finditer(log))[1:]  # without the warm-up's
+    line = statistics[-1] if statistics else _LITERT_MEAN.search(log)
+    if not line:
+        raise MeasurementError(f"the tool printed no timings; {_its_words(log)}")
+    try:
+        return _from_statistics(line) if statistics else _from_litert(line, log)
+    except (KeyError, ValueError) as error:
+        raise MeasurementError(f"the tool's timings cannot be read: {_quoted(line[0])}") from error
+
+
+def _from_statistics(line: re.Match[str]) -> tuple[Reading, str]:
+    values_us = {key: float(value) for key, value in (pair.split("=") for pair in line[2].split())}
+    if "median" in values_us:
+        triple, found = [values_us[key] for key in ("median", "p5", "p95")], MEDIAN
+    else:
+        mean_us = values_us["avg"] if "avg" in values_us else values_us["curr"]
+        triple, found = [mean_us, values_us.get("min", mean_us), values_us.get("max", mean_us)], MEAN
+    middle_ms, least_ms, most_ms = (value_us / 1000 for value_us in triple)
+    return _reading(middle_ms, least_ms, most_ms, int(line[1])), found
+
+
+def _from_litert(mean: re.Match[str], log: str) -> tuple[Reading, str]:
+    extremes = {name: float(value) for name, value in _LITERT_EXTREME.findall(log)}
+    mean_ms = float(mean[1])
+    return _reading(mean_ms, extremes.get("min", mean_ms), extremes.get("max", mean_ms), int(mean[2])), MEAN
 
 
 def _reading(latency_ms: float, least_ms: float, most_ms: float, runs: int) -> Reading:
-    if not 0 <= latency_ms < float("inf"):
-        raise MeasurementError(f"the tool reports a latency of {latency_ms} ms")
+    for figure_ms in (latency_ms, least_ms, most_ms):
+        if not 0 <= figure_ms < float("inf"):
+            raise MeasurementError(f"the tool reports a latency of {figure_ms} ms")
     return Reading(float(latency_ms), float(least_ms), float(most_ms), int(runs))
 
 

@@ -82,6 +82,11 @@ def read_profile(profile: bytes, log: str) -> list[ProfiledNode]:
     """
     text = profile.decode(errors="replace") if b"Run Order" in profile else "" if profile else log
     nodes = _from_text(text) if text else _from_protobuf(profile)
+    for node in nodes:
+        if not 0 <= node.latency_ms < float("inf"):
+            raise MeasurementError(
+                f"the tool's operator profile is damaged: {node.name[:80]!r} took {node.latency_ms} ms"
+            )
     operators = [node for node in nodes if "Delegate" not in node.kind]
     if not operators:
         raise MeasurementError("the tool wrote no operator profile that shows single operators")
@@ -155,8 +160,8 @@ def _from_protobuf(profile: bytes) -> list[ProfiledNode]:
     )
     return [
         ProfiledNode(
-            operator.node_type,
-            operator.name,
+            operator.node_type.decode(errors="replace"),
+            operator.name.decode(errors="replace"),
             operator.inference_microseconds.sum / max(1, operator.inference_microseconds.count) / 1000,
         )
         for operator in operators

@@ -82,7 +82,13 @@ class BatchStream:
         self.done = False
 
     def feed(self, line: str) -> Iterator[tuple[int, ToolOutput]]:
-        """Takes a line without its end; yields a run's number and output when that was its last."""
+        """Takes a line and its end; yields a run's number and output when that was its last.
+
+        A line without an end was cut short, which may have made a marker of it, or another number: it is passed over.
+        """
+        if not line.endswith("\n"):
+            return
+        line = line.removesuffix("\n")
         match = self._marker.match(line.rstrip("\r"))
         if not match:
             self._parts.setdefault(self._section, []).append(line)

@@ -15,7 +15,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tflite_bench.errors import UserError
@@ -48,13 +48,13 @@ def export_tables(tables: Iterable[tuple[Context, Sequence[Entry]]], path: Path)
         text.write(
             "\n".join([_TITLE, *(f"# {name}: {value}" for name, value in zip(_HEADINGS, values, strict=True)), ""])
         )
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(_COLUMNS)
+        text.write(",".join(_COLUMNS) + "\n")
+        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         for entry in entries:
             reading = (entry.reading.latency_ms, entry.reading.p5_ms, entry.reading.p95_ms, entry.reading.runs)
             writer.writerow([entry.signature, *reading, entry.reference_ms, entry.drift, entry.measured_at])
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text.getvalue())
+    partial.write_text(text.getvalue(), encoding="utf-8", newline="\n")
     os.replace(partial, path)
 
 
@@ -72,10 +72,10 @@ def import_tables(path: Path, table: Path) -> list[tuple[Context, int]]:
         UserError: the text is no such table; nothing is taken over then.
     """
     try:
-        sections = list(_sections(path.read_text().splitlines()))
+        sections = list(_sections(list(io.StringIO(path.read_bytes().decode()))))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, csv.Error) as error:
         raise UserError(f"{path} is no exported latency table: {error}") from error
     taken = []
     for context, entries in sections:
@@ -88,9 +88,11 @@ def import_tables(path: Path, table: Path) -> list[tuple[Context, int]]:
 
 
 def _sections(lines: Sequence[str]) -> Iterator[tuple[Context, list[Entry]]]:
-    begins = [number for number, line in enumerate(lines) if line == _TITLE]
+    begins = [number for number, line in enumerate(lines) if line.rstrip("\r\n") == _TITLE]
     if not begins or begins[0]:
         raise ValueError(f"its first line should read {_TITLE!r}")
+    if not lines[-1].endswith("\n"):
+        raise ValueError(f"line {len(lines)} has no end; the file is cut short")
     for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True):
         yield _section(lines[begin:end], begin + 1)
 
@@ -100,35 +102,32 @@ def _section(lines: Sequence[str], first_line: int) -> tuple[Context, list[Entry
     for name, line in zip(_HEADINGS, lines[1:], strict=False):
         if not line.startswith(f"# {name}: "):
             raise ValueError(f"line {first_line + 1 + len(heading)} should begin with '# {name}: '")
-        heading.append(line.removeprefix(f"# {name}: "))
-    rows = list(csv.reader(lines[1 + len(_HEADINGS) :]))
-    if len(heading) < len(_HEADINGS) or not rows or tuple(rows[0]) != _COLUMNS:
+        heading.append(line.rstrip("\r\n").removeprefix(f"# {name}: "))
+    reader = csv.reader(lines[1 + len(_HEADINGS) :])
+    if len(heading) < len(_HEADINGS) or tuple(next(reader, ())) != _COLUMNS:
         raise ValueError(f"below its headings should stand {','.join(_COLUMNS)}")
-    fingerprint = json.loads(heading[1])
+    try:
+        fingerprint = json.loads(heading[1])
+    except (ValueError, RecursionError):
+        fingerprint = None
     if not isinstance(fingerprint, dict):
-        raise ValueError("the fingerprint should be a JSON object")
-    entries = []
-    for number, row in enumerate(rows[1:], start=first_line + 2 + len(_HEADINGS)):
-        try:
-            entries.append(_entry(*row))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"line {number}: {error}") from error
+        raise ValueError(f"line {first_line + 2}: the fingerprint should be a JSON object")
+    try:
+        entries = [_entry(row) for row in reader]
+    except (ValueError, OverflowError, csv.Error) as error:
+        raise ValueError(f"line {first_line + len(_HEADINGS) + reader.line_num}: {error}") from error
     return Context(heading[0], fingerprint, heading[2], heading[3]), entries
 
 
-def _entry(
-    signature: str,
-    latency_ms: str,
-    p5_ms: str,
-    p95_ms: str,
-    runs: str,
-    reference_ms: str,
-    drift: str,
-    measured_at: str,
-) -> Entry:
+def _entry(row: Sequence[str]) -> Entry:
+    if len(row) != len(_COLUMNS):
+        raise ValueError(f"there should be {len(_COLUMNS)} columns")
+    signature, latency_ms, p5_ms, p95_ms, runs, reference_ms, drift, measured_at = row
     numbers = [float(text) for text in (latency_ms, p5_ms, p95_ms, reference_ms, drift)]
     if not all(math.isfinite(number) and number >= 0 for number in numbers):
         raise ValueError("milliseconds should be finite and not negative")
-    datetime.fromisoformat(measured_at)
+    if not 1 <= int(runs) < 2**31:
+        raise ValueError(f"there cannot be {runs} runs")
     reading = Reading(numbers[0], numbers[1], numbers[2], int(runs))
-    return Entry(signature, reading, numbers[3], numbers[4], measured_at)
+    in_utc = datetime.fromisoformat(measured_at).astimezone(UTC)
+    return Entry(signature, reading, numbers[3], numbers[4], in_utc.isoformat(timespec="seconds"))

@@ -21,7 +21,7 @@ _TYPES = {
     "float": _Field.TYPE_FLOAT,
     "int32": _Field.TYPE_INT32,
     "int64": _Field.TYPE_INT64,
-    "string": _Field.TYPE_STRING,
+    "bytes": _Field.TYPE_BYTES,  # strings too: proto2 does not see that they are UTF-8
 }
 _LATENCIES = ("avg_ms", "min_ms", "max_ms", "stddev_ms", "median_ms", "p5_ms", "p95_ms")
 _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
@@ -30,9 +30,9 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "BenchmarkResult": {"latency_metrics": (2, "LatencyMetrics"), "misc_metrics": (4, "MiscMetrics")},
     "OpProfilingStat": {"sum": (8, "int64"), "count": (9, "int64")},
     "OpProfileData": {
-        "node_type": (1, "string"),
+        "node_type": (1, "bytes"),
         "inference_microseconds": (2, "OpProfilingStat"),
-        "name": (5, "string"),
+        "name": (5, "bytes"),
         "run_order": (6, "int64"),
     },
     "SubGraphProfilingData": {"per_op_profiles": (3, "OpProfileData*")},
