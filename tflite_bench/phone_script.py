@@ -19,19 +19,20 @@ echo $$ >shell
 run() {{
     number=$1
     shift
-    rm -f result profile
+    : >result
+    : >profile
     printf '\\n{token} begin %s\\n' "$number"
     "$@" >log 2>&1 </dev/null &
     echo $! >pid
     wait $!
     status=$?
-    rm -f pid
+    : >pid
     printf '\\n{token} log %s\\n' "$status"
     cat log
     printf '\\n{token} result\\n'
-    if [ -f result ]; then base64 <result; fi
+    if [ -s result ]; then base64 <result; fi
     printf '\\n{token} profile\\n'
-    if [ -f profile ]; then base64 <profile; fi
+    if [ -s profile ]; then base64 <profile; fi
     printf '\\n{token} end %s\\n' "$number"
 }}
 """
@@ -40,7 +41,7 @@ rm -f shell
 printf '\\n{token} done\\n'
 """
 
-KILL = "for file in shell pid; do if [ -f $file ]; then kill -9 $(cat $file) 2>/dev/null; rm -f $file; fi; done"
+KILL = "for file in shell pid; do if [ -s $file ]; then kill -9 $(cat $file) 2>/dev/null; rm -f $file; fi; done"
 """Ends a batch that was left behind; for the batch's folder."""
 
 

@@ -36,7 +36,7 @@ class Run:
         argv: the command line, with paths of the device.
         mask: what `taskset` was given, or an empty string.
         model_sha256: of the file at `--graph`; empty where there is none.
-        begin: when it was asked for, in seconds of `time.monotonic`.
+        begin: when its process had started, in seconds of `time.monotonic`; by the processor time that it has used.
         end: when it was over; None while it runs.
         exit_status: as a shell shows it, 128 + signal for one that was killed; None while it runs.
     """

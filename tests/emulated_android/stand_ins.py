@@ -109,9 +109,10 @@ exit 126
 
 PROGRAM = """#!{python} -IS
 # in place of {digest}
-import _socket, posix, sys
+import _socket, posix, sys, time
 door = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-words = [b"{flavour}", posix.environ.get(b"EMULATED_MASK", b""), posix.getcwdb()]
+age = repr(time.process_time()).encode()
+words = [b"{flavour}", posix.environ.get(b"EMULATED_MASK", b""), age, posix.getcwdb()]
 words += [word.encode("utf-8", "surrogateescape") for word in sys.argv]
 request = b"\\0".join(words)
 try:

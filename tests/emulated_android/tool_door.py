@@ -125,8 +125,8 @@ class ToolDoor:
                 length = int.from_bytes(data[:4], "little")
                 while len(data) < 4 + length:
                     data += program.recv(4 + length - len(data))
-                flavour, mask, folder, *argv = data[4:].decode(errors="surrogateescape").split("\0")
-                run = self._begin(flavour, mask, folder, argv)
+                flavour, mask, age_s, folder, *argv = data[4:].decode(errors="surrogateescape").split("\0")
+                run = self._begin(flavour, mask, float(age_s), folder, argv)
                 connection = _connect(_tool_server())
                 request = json.dumps(self._request(run, folder, argv)).encode()
                 header = len(request).to_bytes(4, "little")
@@ -146,8 +146,8 @@ class ToolDoor:
             with contextlib.suppress(OSError):
                 program.sendall(status.to_bytes(4, "little", signed=True))
 
-    def _begin(self, flavour: str, mask: str, folder: str, argv: Sequence[str]) -> Run:
-        begin = time.monotonic()
+    def _begin(self, flavour: str, mask: str, age_s: float, folder: str, argv: Sequence[str]) -> Run:
+        begin = time.monotonic() - age_s
         graphs = [word.removeprefix("--graph=") for word in argv if word.startswith("--graph=")]
         digest = ""
         if graphs:
