@@ -1,0 +1,48 @@
+import itertools
+
+import pytest
+
+from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.resources.deployed import DeployedNetwork
+from netadapt_tf.resources.grid import alternating, layer_grid
+from tests.tiny_networks import tiny_cnn
+from tflite_bench.layer_signature import layer_signature
+
+
+@pytest.fixture
+def deployed(cnn_tflite) -> DeployedNetwork:
+    return DeployedNetwork(cnn_tflite, find_channel_groups(tiny_cnn()))
+
+
+START = {"first": 8, "second": 12}
+CANDIDATES = {"first": [4, 6, 8], "second": [4, 8, 12]}
+
+
+def test_the_grid_is_every_layer_of_every_network(deployed):
+    every = {
+        signature
+        for filters in itertools.product(*CANDIDATES.values())
+        for signature in deployed.signatures(dict(zip(CANDIDATES, filters, strict=True)))
+    }
+    assert layer_grid(deployed, START, CANDIDATES).keys() == every
+
+
+def test_a_layer_of_the_grid_has_the_shapes_of_its_signature(deployed):
+    for signature, layer in layer_grid(deployed, START, CANDIDATES).items():
+        assert layer_signature(deployed.graph, layer) == signature
+
+
+def test_a_group_that_has_no_choice_adds_nothing(deployed):
+    fixed = {"first": [8], "second": [12]}
+    assert layer_grid(deployed, START, fixed).keys() == set(deployed.signatures(START))
+
+
+def test_alternating_networks_hold_the_whole_grid_of_a_chain(mobilenet, mobilenet_tflite):
+    groups = find_channel_groups(mobilenet)
+    start = widths_of(groups)
+    candidates = {name: [filters // 2, filters] for name, filters in start.items()}
+    deployed = DeployedNetwork(mobilenet_tflite, groups)
+    networks = list(alternating(start, candidates))
+    assert len(networks) == 4
+    held = {signature for widths in networks for signature in deployed.signatures(widths)}
+    assert layer_grid(deployed, start, candidates).keys() <= held

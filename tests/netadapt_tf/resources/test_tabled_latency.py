@@ -1,0 +1,79 @@
+import pytest
+
+from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.resources.deployed import DeployedNetwork
+from netadapt_tf.resources.latency import Latency
+from netadapt_tf.resources.tabled_latency import TabledLatency
+from tests.fake_meter import FakeMeter
+from tests.tiny_networks import tiny_cnn
+from tflite_bench.errors import UserError
+from tflite_bench.target import parse_target
+
+TARGET = parse_target("android/cpu:1")
+NARROW = {"first": 4, "second": 8}
+
+
+class OtherPhone(FakeMeter):
+    def fingerprint(self):
+        return {"model": "Other"}
+
+
+@pytest.fixture
+def groups():
+    return find_channel_groups(tiny_cnn())
+
+
+@pytest.fixture
+def deployed(cnn_tflite, groups) -> DeployedNetwork:
+    return DeployedNetwork(cnn_tflite, groups)
+
+
+@pytest.fixture
+def measured(deployed, groups, tmp_path) -> Latency:
+    """What was measured where the phone is: the starting network and a narrow one."""
+    latency = Latency(deployed, widths_of(groups), TARGET, FakeMeter(), tmp_path / "table")
+    latency.prepare([widths_of(groups), NARROW])
+    return latency
+
+
+def test_it_predicts_what_the_measured_one_does(measured, deployed, groups, tmp_path):
+    start = widths_of(groups)
+    tabled = TabledLatency(deployed, start, parse_target("android:S1+S2/cpu:1"), tmp_path / "table")
+    for widths in (start, NARROW):
+        assert tabled.predict(widths) == measured.predict(widths)
+    assert tabled.measure(NARROW).start == measured.predict(start)
+    assert tabled.measure(NARROW).value == measured.predict(NARROW)
+    assert tabled.fingerprint == measured.fingerprint
+    assert tabled.call_ms() == measured.call_ms()
+
+
+def test_files_are_judged_by_their_layers(measured, deployed, groups, tmp_path):
+    tabled = TabledLatency(deployed, widths_of(groups), TARGET, tmp_path / "table")
+    verdict = tabled.verdict(deployed.resized(widths_of(groups)), deployed.resized(NARROW))
+    assert verdict.value == pytest.approx(measured.predict(NARROW))
+
+
+def test_what_it_lacks_is_infinite_and_no_measurement(measured, deployed, groups, tmp_path):
+    tabled = TabledLatency(deployed, widths_of(groups), TARGET, tmp_path / "table")
+    lacking = {"first": 6, "second": 8}
+    assert tabled.predict(lacking) == float("inf")
+    with pytest.raises(UserError, match=r"lacks \d+ layers, for example .*fill_table"):
+        tabled.measure(lacking)
+
+
+def test_another_targets_entries_are_never_used(measured, deployed, groups, tmp_path):
+    for target in ("android/cpu:2", "android/gpu", "host/cpu:1", "android/cpu:1,xnnpack=false"):
+        with pytest.raises(UserError, match="has no entries for this network"):
+            TabledLatency(deployed, widths_of(groups), parse_target(target), tmp_path / "table")
+
+
+def test_entries_for_networks_of_another_size_are_said_to_be_there(measured, mobilenet, mobilenet_tflite, tmp_path):
+    groups = find_channel_groups(mobilenet)
+    with pytest.raises(UserError, match="1 sets of entries measured for networks of another size"):
+        TabledLatency(DeployedNetwork(mobilenet_tflite, groups), widths_of(groups), TARGET, tmp_path / "table")
+
+
+def test_of_two_devices_none_is_chosen_silently(measured, deployed, groups, tmp_path):
+    Latency(deployed, widths_of(groups), TARGET, OtherPhone(), tmp_path / "table").prepare([NARROW])
+    with pytest.raises(UserError, match=r"several devices \(cpu imagined; model Other\).*--device"):
+        TabledLatency(deployed, widths_of(groups), TARGET, tmp_path / "table")
