@@ -9,7 +9,6 @@ import numpy as np
 import tf_keras
 from absl import logging
 
-from benchmarks.networks import randomise
 from benchmarks.paired import paired_difference
 from benchmarks.rows import RowFile
 from benchmarks.uniform import shrunk_by_l2, widest_within
@@ -17,6 +16,7 @@ from netadapt_tf.adaptation import adapt_network
 from netadapt_tf.networks.channel_groups import Widths, find_channel_groups, widths_of
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
+from netadapt_tf.networks.random_weights import randomise
 from netadapt_tf.outcome import AdaptedNetwork
 from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.resources.deployed import DeployedNetwork

@@ -1,16 +1,13 @@
 """The networks that benchmarks measure: no training, and no two layers with constants in common."""
 
-import numpy as np
-import tf_keras
-
 from netadapt_tf.networks.channel_groups import Widths, find_channel_groups
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1
+from netadapt_tf.networks.random_weights import randomise
 from netadapt_tf.resources.deployed import DeployedNetwork
 from tflite_bench.binary import quiet_native_code
 from tflite_bench.convert import convert
 
 _CLASSES = 1000
-_WEIGHT_SCALE = 0.1
 
 
 def converted_mobilenet_v1(widths: Widths, resolution: int) -> DeployedNetwork:
@@ -19,11 +16,3 @@ def converted_mobilenet_v1(widths: Widths, resolution: int) -> DeployedNetwork:
         network = mobilenet_v1(widths, resolution, _CLASSES)
     randomise(network)
     return DeployedNetwork(convert(network), find_channel_groups(network))
-
-
-def randomise(network: tf_keras.Model) -> None:
-    """Gives every weight a value of its own: the converter merges equal constants, which a trained network has not."""
-    generator = np.random.default_rng(0)
-    network.set_weights(
-        [np.abs(generator.normal(scale=_WEIGHT_SCALE, size=weight.shape)) for weight in network.get_weights()]
-    )

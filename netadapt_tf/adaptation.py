@@ -338,8 +338,9 @@ def _delivered(
             tflite = convert(adapted)
     work.run.reopen()
     work.run.write_bytes("adapted.tflite", tflite)
+    widths = widths_of(find_channel_groups(adapted))
     with work.clock("measure"):
-        measured = {target: latency.verdict(start.tflite, tflite) for target, latency in costs.latency.items()}
+        measured = {target: latency.verdict(start.tflite, tflite, widths) for target, latency in costs.latency.items()}
     before = Delivered(
         start.network.count_params(),
         start.deployed.macs(start.widths),
@@ -350,7 +351,7 @@ def _delivered(
         return tflite, before, before
     after = Delivered(
         adapted.count_params(),
-        start.deployed.macs(widths_of(find_channel_groups(adapted))),
+        start.deployed.macs(widths),
         len(tflite),
         {target: verdict.value for target, verdict in measured.items()},
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import tf_keras
 
 from netadapt_tf.networks.channel_groups import Widths
+from netadapt_tf.networks.random_weights import randomise
 from netadapt_tf.resources.grid import alternating, layer_grid
 from netadapt_tf.resources.latency import Latency
 from netadapt_tf.search.filter_counts import candidate_filters
@@ -47,7 +48,7 @@ class Filling:
         """Converts the network and opens the table.
 
         Args:
-            network: a `tf_keras` functional model; its weights do not matter.
+            network: a `tf_keras` functional model; its weights do not matter, and are lost.
             target: where `meter` measures.
             meter: the way to measure.
             table: file of the latency table.
@@ -56,6 +57,7 @@ class Filling:
         Raises:
             UserError: nothing of the network can shrink, or it cannot be converted.
         """
+        randomise(network)
         self._start = start_of(network, shrinkable_groups(network), convert(network))
         self._candidates = _candidates(self._start, filter_multiple)
         self._meter = meter

@@ -91,7 +91,7 @@ class Latency:
         """Times the network at these widths and the starting network in turn, both made by editing."""
         return self._compare(Pair(self._start_tflite, self._network.resized(widths)))
 
-    def verdict(self, start: bytes, adapted: bytes) -> Measurement:
+    def verdict(self, start: bytes, adapted: bytes, _: Widths) -> Measurement:
         """Times two delivered `.tflite` in turn, for longer than the search does."""
         return self._compare(Pair(start, adapted, max_loads=2 * Pair.max_loads, total_ms=2 * Pair.total_ms))
 

@@ -43,14 +43,9 @@ def test_it_predicts_what_the_measured_one_does(measured, deployed, groups, tmp_
         assert tabled.predict(widths) == measured.predict(widths)
     assert tabled.measure(NARROW).start == measured.predict(start)
     assert tabled.measure(NARROW).value == measured.predict(NARROW)
+    assert tabled.verdict(b"", b"", NARROW) == tabled.measure(NARROW)
     assert tabled.fingerprint == measured.fingerprint
     assert tabled.call_ms() == measured.call_ms()
-
-
-def test_files_are_judged_by_their_layers(measured, deployed, groups, tmp_path):
-    tabled = TabledLatency(deployed, widths_of(groups), TARGET, tmp_path / "table")
-    verdict = tabled.verdict(deployed.resized(widths_of(groups)), deployed.resized(NARROW))
-    assert verdict.value == pytest.approx(measured.predict(NARROW))
 
 
 def test_what_it_lacks_is_infinite_and_no_measurement(measured, deployed, groups, tmp_path):

@@ -1,0 +1,119 @@
+"""The binaries against an emulated phone, as their help shows them: the conversation is real, the numbers are not."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tf_keras
+
+from tests.emulated_android import AdbServer, fake_elf
+from tests.tflite_bench.phones import phones
+from tests.tiny_networks import randomised
+
+QUICK = "min_secs=0.02,warmup_min_secs=0.01,warmup_runs=1"
+CPU, GPU = f"android/cpu:1,{QUICK}", f"android/gpu,{QUICK}"
+SEARCH = [
+    "--network=net.keras",
+    "--dataset=fashion_mnist_12k",
+    "--train_images=600",
+    "--holdout_images=100",
+    "--batch_size=50",
+    "--short_term_steps=1",
+    "--long_term_epochs=1",
+    "--filter_multiple=16",
+    "--initial_reduction=0.3",
+    "--benchmark_model=benchmark_model",
+    "--table=table.sqlite",
+]
+
+
+@pytest.fixture
+def server() -> Iterator[AdbServer]:
+    with AdbServer() as server:
+        yield server
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the binaries run: a network with two groups that can shrink, and a tool."""
+    layers = tf_keras.layers
+    images = layers.Input((32, 32, 3))
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="first")(images)
+    x = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu", name="second")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    network = tf_keras.Model(images, layers.Dense(10, activation="softmax", name="classes")(x))
+    randomised(network).save(tmp_path / "net.keras")
+    (tmp_path / "benchmark_model").write_bytes(fake_elf())
+    return tmp_path
+
+
+def call(module: str, *flags: str, folder: Path, server: AdbServer) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **server.environment, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(
+        [sys.executable, "-m", module, *flags],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def succeeded(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.slow
+def test_two_budgets_on_one_phone_are_met_by_its_measurement(server, folder):
+    flags = [*SEARCH, f"--budget=latency@{CPU}=60%", f"--budget=latency@{GPU}=90%", "--run_dir=run"]
+    with phones(server, {"gpu": True, "gpu_fixed_ms": 0.3}) as [phone]:
+        table = succeeded(call("netadapt_tf.adapt", *flags, folder=folder, server=server))
+        left_over = list(phone.files.local("/data/local/tmp").iterdir())
+    assert left_over == []
+    summary = json.loads((folder / "run" / "summary.json").read_text())
+    assert [budget["met"] for budget in summary["budgets"]] == [True, True], table
+    assert summary["latency_is_from"] == "measurement"
+    assert set(summary["target"]) == {CPU, GPU}
+    assert summary["target"][CPU]["model"] == "Emulated Phone 3"
+    assert summary["target"][CPU]["pinning"] == "taskset 80"
+    events = [json.loads(line) for line in (folder / "run" / "journal.jsonl").read_text().splitlines()]
+    (checked,) = [event for event in events if event["event"] == "estimates"]
+    assert checked["target"] == GPU
+    assert checked["measured"].keys() == {"full", "middle", "least"}
+    shown = succeeded(
+        call("tflite_bench.show_table", f"--target={CPU}", "--table=table.sqlite", folder=folder, server=server)
+    )
+    assert "soc: SDM845" in shown
+
+
+@pytest.mark.slow
+def test_a_table_is_filled_on_one_machine_and_searched_with_on_another(server, folder):
+    fill = ["--network=net.keras", f"--target={CPU}", "--filter_multiple=16", "--benchmark_model=benchmark_model"]
+    with phones(server, {}) as [phone]:
+        text = succeeded(call("netadapt_tf.fill_table", *fill, "--table=lab.sqlite", folder=folder, server=server))
+        runs = len(phone.runs)
+        again = succeeded(call("netadapt_tf.fill_table", *fill, "--table=lab.sqlite", folder=folder, server=server))
+        assert len(phone.runs) - runs <= 2, "what is in the table was measured again"
+    assert "layers in the grid" in text
+    assert " 0 of them not in the table yet" in again
+    export = ["--table=lab.sqlite", f"--target={CPU}", "--export=table.csv"]
+    succeeded(call("tflite_bench.show_table", *export, folder=folder, server=server))
+    take_over = ["--table=table.sqlite", "--import=table.csv"]
+    succeeded(call("tflite_bench.show_table", *take_over, folder=folder, server=server))
+
+    search = [*SEARCH, f"--budget=latency@{CPU}=60%", "--run_dir=run"]
+    without = call("netadapt_tf.adapt", *search, folder=folder, server=server)
+    assert without.returncode == 2
+    assert "no Android device is connected" in without.stderr
+    table = succeeded(call("netadapt_tf.adapt", *search, "--table_only", folder=folder, server=server))
+    assert "by the table" in table
+    assert "nothing was measured, nothing is proven" in table
+    summary = json.loads((folder / "run" / "summary.json").read_text())
+    assert summary["latency_is_from"] == "table"
+    assert summary["target"][CPU]["model"] == "Emulated Phone 3"
+    assert summary["budgets"][0]["met"]
