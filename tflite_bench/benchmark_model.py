@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tflite_bench.benchmark_output import WantedDelegate
 from tflite_bench.errors import UserError
 from tflite_bench.target import Target
 from tflite_bench.timing import Job
@@ -24,11 +25,13 @@ _WARM_UP_RUNS, _WARM_UP_SECS = 3, 0.1
 _OWN_OPTIONS = ("xnnpack", "backend", "precision", "cores", "layers")
 _RESERVED = (
     *("graph", "help", "dry_run", "list_signatures", "num_threads", "num_runs", "require_full_delegation"),
+    *("stable_delegate_settings_file", "stable_delegate_loader_settings"),
     *("use_cpu", "use_gpu", "use_nnapi", "use_npu", "use_xnnpack", "use_hexagon", "use_coreml", "use_profiler"),
     *("gpu_backend", "gpu_precision_loss_allowed", "allow_fp16", "nnapi_allow_fp16"),
     *("result_file_path", "enable_op_profiling", "op_profiling_output_mode", "op_profiling_output_file"),
     *("profiling_output_csv_file", "benchmark_name", "output_prefix", "output_filepath", "output_proto_filepath"),
 )
+_BACKENDS = {TFLITE: ("cl", "gl"), LITERT: ("opencl", "opengl", "webgpu")}
 _CHOICES = {
     "xnnpack": ("true", "false"),
     "precision": ("float16", "float32"),
@@ -140,7 +143,7 @@ def check_options(target: Target) -> None:
     for key in ("backend", "precision") if on_cpu else ("xnnpack",):
         if target.option(key):
             raise UserError(f"target {target}: {key} is nothing that {target.delegate} has")
-    if target.option("layers") == "profile" and not on_cpu:
+    if target.option("layers") == "profile" and (not on_cpu or target.option("external_delegate_path")):
         raise UserError(
             f"target {target}: a delegate is one node in the operator profile; layers=profile is for cpu targets"
         )
@@ -171,18 +174,19 @@ def profiling_run(tool: Tool, target: Target, job: Job) -> ToolRun:
     return ToolRun(job.tflite, flags, _result_flag(tool), profile_flag)
 
 
-def confirmed_delegate(tool: Tool, target: Target) -> str | None:
-    """The delegate that the tool must say it has applied; None where there is none, or where it would not say.
+def wanted_delegate(tool: Tool, target: Target) -> WantedDelegate | None:
+    """The delegate that the target asks for; None where that is up to the runtime, and the CPU's in any case.
 
-    LiteRT's tool says nothing; asked for a GPU and no CPU, it fails where it would need the CPU.
+    LiteRT's tool confirms nothing; asked for a GPU and no CPU, it fails where it would need the CPU.
     """
-    if tool.name == LITERT:
-        return None
+    says = tool.name == TFLITE
     if target.option("external_delegate_path"):
-        return "EXTERNAL"
-    if target.delegate == "cpu":
-        return None
-    return target.delegate.upper()
+        return WantedDelegate("EXTERNAL", takes_all=True, is_confirmed=says)
+    if target.delegate != "cpu":
+        return WantedDelegate(target.delegate.upper(), takes_all=True, is_confirmed=says)
+    if target.option("xnnpack") == "true":
+        return WantedDelegate("XNNPACK", takes_all=False, is_confirmed=says)
+    return None
 
 
 def _flags(tool: Tool, target: Target, min_runs: int) -> tuple[str, ...]:
@@ -201,10 +205,13 @@ def _flags(tool: Tool, target: Target, min_runs: int) -> tuple[str, ...]:
 def _delegate_flags(tool: Tool, target: Target) -> list[str]:
     xnnpack, backend, precision = (target.option(key) for key in ("xnnpack", "backend", "precision"))
     if target.delegate == "cpu":
-        return [f"use_xnnpack={xnnpack}"] if xnnpack else []
+        full = ["require_full_delegation=true"] if target.option("external_delegate_path") else []
+        return [*full, f"use_xnnpack={xnnpack}"] if xnnpack else full
     flags = [f"use_{target.delegate}=true", "require_full_delegation=true"]
     if tool.name == LITERT:
         flags.append("use_cpu=false")  # or it stops: its CPU and full delegation exclude each other
+    if backend and backend not in _BACKENDS[tool.name]:
+        raise UserError(f"target {target}: {tool.name} knows the backends {', '.join(_BACKENDS[tool.name])}")
     if backend:
         flags.append(f"gpu_backend={backend}")
     if precision:

@@ -19,11 +19,12 @@ MEDIAN, MEAN = "median", "mean"
 _ERROR = re.compile(r"^(?:ERROR|FATAL|WARN|WARNING): (?:\[[^\]]*\] )?(.*)$", re.MULTILINE)
 _EMPTY_ERROR = "Benchmarking failed."
 _UNCONSUMED = re.compile(r"^.*Unconsumed cmdline flags: .*$", re.MULTILINE)
-_NOT_APPLIED = re.compile(
-    r"^.*(?:partially executed|will not be executed|is unsupported on this platform"
-    r"|delegate creation failed|Failed to (?:create|apply) ).*$",
+_DENIED = re.compile(
+    r"^.*(?:will not be executed|is unsupported on this platform|delegate creation failed"
+    r"|Failed to (?:create|apply) ).*$",
     re.MULTILINE | re.IGNORECASE,
 )
+_PARTIAL = re.compile(r"^.*partially executed.*$", re.MULTILINE | re.IGNORECASE)
 _REPLACED = re.compile(r"^.*Replacing (\d{1,9}) out of (\d{1,9}) node\(s\) with delegate.*$", re.MULTILINE)
 _STATISTICS = re.compile(r"^(?:INFO: )?(?:.*\] )?count=(\d{1,9})((?: \w+=[-+.\deE]+)*) *\r?\n", re.MULTILINE)
 _LITERT_MEAN = re.compile(r"Inference \(avg\): +([\d.]+) ms \((\d{1,9}) runs\)")
@@ -48,12 +49,27 @@ class ToolOutput:
     profile: bytes = b""
 
 
+@dataclass(frozen=True)
+class WantedDelegate:
+    """A delegate that the tool was asked to use.
+
+    Attributes:
+        name: as the tool writes it, for example `GPU`.
+        takes_all: whether it must run the whole model.
+        is_confirmed: whether the tool says so when it does; one that says nothing must at least not deny it.
+    """
+
+    name: str
+    takes_all: bool
+    is_confirmed: bool
+
+
 def read_reading(output: ToolOutput, statistic: str | None = None) -> tuple[Reading, str]:
     """The latency that the tool reports, from its protobuf where there is one, else from its text.
 
     Args:
         output: of a run that `check_success` has nothing against.
-        statistic: `MEDIAN` or `MEAN`, where readings of only that kind can be used.
+        statistic: `MEDIAN` or `MEAN`, where readings of only that kind can be used; the median where there is one.
 
     Returns:
         The reading, and which statistic `latency_ms` is. Where the tool reports no percentiles, the reading holds the
@@ -62,7 +78,8 @@ def read_reading(output: ToolOutput, statistic: str | None = None) -> tuple[Read
     Raises:
         MeasurementError: no latency can be found, it is no positive number, or it is of another statistic.
     """
-    reading, found = _from_protobuf(output.result) if output.result else _from_text(output.log)
+    wants_mean = statistic == MEAN
+    reading, found = _from_protobuf(output.result, wants_mean) if output.result else _from_text(output.log, wants_mean)
     if reading.runs < 1:
         raise MeasurementError("the tool made no timed run")
     if statistic not in (None, found):
@@ -70,17 +87,16 @@ def read_reading(output: ToolOutput, statistic: str | None = None) -> tuple[Read
     return reading, found
 
 
-def check_success(output: ToolOutput, delegate: str | None) -> None:
+def check_success(output: ToolOutput, delegate: WantedDelegate | None) -> None:
     """Sees that the run did what it was asked to.
 
     Args:
         output: of the run.
-        delegate: the name of the one that must have taken the whole model, as the tool writes it (`GPU`, `NNAPI`); None
-            where none was asked for.
+        delegate: what was asked for; None where nothing was.
 
     Raises:
-        MeasurementError: the tool failed, ignored a flag, or ran any of the model without the delegate; the message
-            quotes its line.
+        MeasurementError: the tool failed, ignored a flag, or did without the delegate where that was to be used; the
+            message quotes its line.
     """
     if output.exit_status:
         raise MeasurementError(f"the tool failed ({_status_text(output.exit_status)}): {_its_words(output.log)}")
@@ -91,42 +107,45 @@ def check_success(output: ToolOutput, delegate: str | None) -> None:
         _check_delegated(output.log, delegate)
 
 
-def _check_delegated(log: str, delegate: str) -> None:
-    denied = _NOT_APPLIED.search(log)
-    if denied:
-        raise MeasurementError(f"not all of it ran on the {delegate} delegate: {_quoted(denied[0])}")
-    for replaced in _REPLACED.finditer(log):
-        if int(replaced[1]) < int(replaced[2]):
-            raise MeasurementError(f"not all of it ran on the {delegate} delegate: {_quoted(replaced[0])}")
-    confirmed = rf"pplied {delegate} delegate, and the model graph will be completely executed"
-    if not re.search(confirmed, log, re.IGNORECASE):
-        raise MeasurementError(f"the tool does not say that the {delegate} delegate was applied; {_its_words(log)}")
+def _check_delegated(log: str, delegate: WantedDelegate) -> None:
+    objections = [match[0] for match in _DENIED.finditer(log)]
+    if delegate.takes_all:
+        objections += [match[0] for match in _PARTIAL.finditer(log)]
+        objections += [match[0] for match in _REPLACED.finditer(log) if int(match[1]) < int(match[2])]
+    if objections:
+        raise MeasurementError(f"not all of it ran on the {delegate.name} delegate: {_quoted(objections[0])}")
+    executed = "completely" if delegate.takes_all else "(?:completely|partially)"
+    confirmed = rf"pplied {delegate.name} delegate, and the model graph will be {executed} executed"
+    if delegate.is_confirmed and not re.search(confirmed, log, re.IGNORECASE):
+        raise MeasurementError(
+            f"the tool does not say that the {delegate.name} delegate was applied; {_its_words(log)}"
+        )
 
 
-def _from_protobuf(data: bytes) -> tuple[Reading, str]:
+def _from_protobuf(data: bytes, wants_mean: bool) -> tuple[Reading, str]:
     result = parsed("BenchmarkResult", data)
     latency = result.latency_metrics
     if not latency.HasField("avg_ms"):
         raise MeasurementError("the tool's result file holds no latency")
-    if not latency.HasField("median_ms"):
+    if wants_mean or not latency.HasField("median_ms"):
         return _reading(latency.avg_ms, latency.min_ms, latency.max_ms, result.misc_metrics.num_runs), MEAN
     return _reading(latency.median_ms, latency.p5_ms, latency.p95_ms, result.misc_metrics.num_runs), MEDIAN
 
 
-def _from_text(log: str) -> tuple[Reading, str]:
+def _from_text(log: str, wants_mean: bool) -> tuple[Reading, str]:
     statistics = list(_STATISTICS.finditer(log))[1:]  # without the warm-up's
     line = statistics[-1] if statistics else _LITERT_MEAN.search(log)
     if not line:
         raise MeasurementError(f"the tool printed no timings; {_its_words(log)}")
     try:
-        return _from_statistics(line) if statistics else _from_litert(line, log)
+        return _from_statistics(line, wants_mean) if statistics else _from_litert(line, log)
     except (KeyError, ValueError) as error:
         raise MeasurementError(f"the tool's timings cannot be read: {_quoted(line[0])}") from error
 
 
-def _from_statistics(line: re.Match[str]) -> tuple[Reading, str]:
+def _from_statistics(line: re.Match[str], wants_mean: bool) -> tuple[Reading, str]:
     values_us = {key: float(value) for key, value in (pair.split("=") for pair in line[2].split())}
-    if "median" in values_us:
+    if "median" in values_us and not wants_mean:
         triple, found = [values_us[key] for key in ("median", "p5", "p95")], MEDIAN
     else:
         mean_us = values_us["avg"] if "avg" in values_us else values_us["curr"]

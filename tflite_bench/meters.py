@@ -10,9 +10,10 @@ from tflite_bench.benchmark_model import check_options, parse_tool_binary
 from tflite_bench.errors import UserError
 from tflite_bench.host import HostMeter
 from tflite_bench.host_runner import HostRunner
+from tflite_bench.places import Runner
 from tflite_bench.target import Target
 from tflite_bench.timing import Meter
-from tflite_bench.tool_meter import Runner, ToolMeter
+from tflite_bench.tool_meter import ToolMeter
 
 
 class Meters:

@@ -121,7 +121,7 @@ def _whole(tflite: bytes, target: Target, meter: Meter) -> Reading:
 def _inside_ms(tflite: bytes, target: Target, meter: Meter, layers: Sequence[SizedOperator]) -> list[float | None]:
     if not isinstance(meter, ToolMeter) or not meter.can_profile:
         return [None] * len(layers)
-    for _, answer in meter.profile_all([tflite]):
+    for _, answer in meter.profile_all([Job(tflite)]):
         try:
             if isinstance(answer, MeasurementError):
                 raise answer

@@ -16,7 +16,7 @@ from tflite_bench.layer_signature import layer_signature
 from tflite_bench.operator_profile import ProfiledNode, layer_latencies_ms
 from tflite_bench.progress import progress
 from tflite_bench.table_filling import add_call
-from tflite_bench.timing import Reading
+from tflite_bench.timing import Job, Reading
 from tflite_bench.tool_meter import ToolMeter
 
 PROFILED = "operator profile of whole networks"
@@ -91,7 +91,7 @@ def _profiled_once(
     for _ in range(_PASSES):
         references_ms.append(reference_reading(meter).latency_ms)
         of_pass_ms: defaultdict[str, list[float]] = defaultdict(list)
-        for position, answer in meter.profile_all([network.tflite for network in batch]):
+        for position, answer in meter.profile_all([Job(network.tflite) for network in batch]):
             for signature, latency_ms in _by_signature(batch[position], answer):
                 if signature in wanted:
                     of_pass_ms[signature].append(latency_ms)

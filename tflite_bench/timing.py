@@ -18,12 +18,14 @@ class Job:
         loads: how many times over the model is loaded and timed; where its buffers land in memory is worth percents.
         min_runs: timed runs of each load, at least.
         min_total_ms: timed time of each load, at least.
+        place: which of the meter's places is to time it, from 0; see `Procedure.places`.
     """
 
     tflite: bytes
     loads: int = 5
     min_runs: int = 11
     min_total_ms: float = 2.0
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ class Procedure:
         statistic: what a reading's latency is.
         max_drift: the share by which the reference network may drift before a batch is repeated.
         delegated: whether a delegate takes models whole, as a GPU's does, with a fixed cost for each run.
+        places: how many places measure at once, each of which may drift by itself: phones of one kind.
     """
 
     loads: int
@@ -154,6 +157,7 @@ class Procedure:
     statistic: str
     max_drift: float
     delegated: bool
+    places: int = 1
 
 
 class Meter(Protocol):

@@ -354,9 +354,9 @@ class TestNothingRunsAsCode:
         self, adb_server, binary, models, value, tmp_path, monkeypatch
     ):
         monkeypatch.chdir(tmp_path)
-        with phones(adb_server, {"gpu": True}) as [phone], meters(binary) as ways:
-            times(ways.of(parse_target(f"{GPU},backend={value}")), models[:1])
-            assert f"--gpu_backend={value}" in phone.runs[-1].argv
+        with phones(adb_server, {}) as [phone], meters(binary) as ways:
+            times(ways.of(parse_target(f"{CPU},external_delegate_options={value}")), models[:1])
+            assert f"--external_delegate_options={value}" in phone.runs[-1].argv
             assert not list(phone.files.root.rglob("pwned"))
         assert not (tmp_path / "pwned").exists()
 

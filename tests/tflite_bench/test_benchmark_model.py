@@ -10,12 +10,13 @@ from tflite_bench.benchmark_model import (
     TFLITE,
     Tool,
     check_options,
-    confirmed_delegate,
     measuring_run,
     parse_tool_binary,
     profiling_run,
     read_help,
+    wanted_delegate,
 )
+from tflite_bench.benchmark_output import WantedDelegate
 from tflite_bench.errors import UserError
 from tflite_bench.target import parse_target
 from tflite_bench.timing import Job
@@ -258,11 +259,32 @@ def test_every_flag_of_ours_is_asked_of_the_binary(flag):
         (tflite_tool(), "android/gpu", "GPU"),
         (tflite_tool(), "android/nnapi", "NNAPI"),
         (tflite_tool(), "android/cpu:1,external_delegate_path=/a.so", "EXTERNAL"),
-        (litert_tool(), "android/gpu", None),
+        (litert_tool(), "android/gpu", WantedDelegate("GPU", takes_all=True, is_confirmed=False)),
+        (tflite_tool(), "android/cpu:1,xnnpack=true", WantedDelegate("XNNPACK", takes_all=False, is_confirmed=True)),
     ],
 )
-def test_the_delegate_that_must_be_confirmed(tool, target, delegate):
-    assert confirmed_delegate(tool, parse_target(target)) == delegate
+def test_the_delegate_that_is_wanted(tool, target, delegate):
+    if isinstance(delegate, str):
+        delegate = WantedDelegate(delegate, takes_all=True, is_confirmed=True)
+    assert wanted_delegate(tool, parse_target(target)) == delegate
+
+
+@pytest.mark.parametrize(
+    ("tool", "target"),
+    [
+        (tflite_tool(), "android/gpu,backend=opencl"),
+        (tflite_tool(), "android/gpu,backend=nonsense"),
+        (litert_tool(), "android/gpu,backend=cl"),
+    ],
+)
+def test_a_backend_that_the_tool_does_not_know_is_refused(tool, target):
+    with pytest.raises(UserError, match="knows the backends"):
+        measuring_run(tool, parse_target(target), JOB)
+
+
+def test_an_external_delegate_must_take_all():
+    flags = measuring_run(tflite_tool(), parse_target("android/cpu:1,external_delegate_path=/a.so"), JOB).flags
+    assert "--require_full_delegation=true" in flags
 
 
 @pytest.mark.parametrize(

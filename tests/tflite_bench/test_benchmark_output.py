@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tflite_bench.tool_logs import FOLDER, NAMES, read_log
-from tflite_bench.benchmark_output import MEAN, MEDIAN, ToolOutput, check_success, read_reading
+from tflite_bench.benchmark_output import MEAN, MEDIAN, ToolOutput, WantedDelegate, check_success, read_reading
 from tflite_bench.errors import MeasurementError
 from tflite_bench.timing import Reading
 
+GPU = WantedDelegate("GPU", takes_all=True, is_confirmed=True)
 LOGS = {name: read_log(name) for name in NAMES}
 FAILED = sorted(name for name, log in LOGS.items() if log.exit_status)
 DONE = sorted(set(NAMES) - set(FAILED))
@@ -197,7 +198,7 @@ def test_a_log_that_is_cut_short_gives_the_right_number_or_none(text, data):
     ],
 )
 def test_a_delegate_that_took_the_whole_model_is_believed(said):
-    check_success(ToolOutput(0, f"{said}\n{TIMED}"), "GPU")
+    check_success(ToolOutput(0, f"{said}\n{TIMED}"), GPU)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,32 @@ def test_a_delegate_that_took_the_whole_model_is_believed(said):
 )
 def test_a_delegate_that_took_part_or_nothing_is_refused_in_the_words_of_the_tool(said):
     with pytest.raises(MeasurementError, match=re.escape(f'GPU delegate: "{said.splitlines()[0]}"')):
-        check_success(ToolOutput(0, f"{said}\n{TIMED}"), "GPU")
+        check_success(ToolOutput(0, f"{said}\n{TIMED}"), GPU)
+
+
+def test_a_tool_that_never_confirms_is_believed_unless_it_denies():
+    litert = WantedDelegate("GPU", takes_all=True, is_confirmed=False)
+    check_success(ToolOutput(0, TIMED), litert)
+    for said in ("GPU acceleration is unsupported on this platform", "Replacing 3 out of 31 node(s) with delegate (X)"):
+        with pytest.raises(MeasurementError, match=re.escape(said)):
+            check_success(ToolOutput(0, f"INFO: {said}\n{TIMED}"), litert)
+
+
+def test_xnnpack_may_take_a_part_but_must_be_there():
+    xnnpack = WantedDelegate("XNNPACK", takes_all=False, is_confirmed=True)
+    check_success(ToolOutput(0, LOGS["03_xnnpack_true_t1"].combined), xnnpack)
+    with pytest.raises(MeasurementError, match="does not say that the XNNPACK delegate was applied"):
+        check_success(ToolOutput(0, LOGS["01_default_t1"].combined), xnnpack)
+    with pytest.raises(MeasurementError, match="Failed to apply XNNPACK"):
+        check_success(ToolOutput(0, f"ERROR: Failed to apply XNNPACK delegate.\n{TIMED}"), xnnpack)
+
+
+def test_a_mean_can_be_had_where_there_is_a_median():
+    log = LOGS["56_result_proto"]
+    result = (FOLDER / "56_result_proto.pb").read_bytes()
+    assert read_reading(ToolOutput(0, log.combined, result), MEAN)[0].latency_ms == pytest.approx(11.2584)
+    reading, statistic = read_reading(ToolOutput(0, log.combined), MEAN)
+    assert (reading.latency_ms, statistic) == (pytest.approx(11.2584), MEAN)
 
 
 @pytest.mark.parametrize(
@@ -223,13 +249,13 @@ def test_a_delegate_that_took_part_or_nothing_is_refused_in_the_words_of_the_too
 )
 def test_a_delegate_that_is_not_confirmed_is_refused(said):
     with pytest.raises(MeasurementError, match="does not say that the GPU delegate was applied"):
-        check_success(ToolOutput(0, f"{said}\n{TIMED}"), "GPU")
+        check_success(ToolOutput(0, f"{said}\n{TIMED}"), GPU)
 
 
 def test_the_cpu_log_of_a_gpu_request_is_refused():
     for name in ("01_default_t1", "03_xnnpack_true_t1", "40_use_gpu_true"):
         with pytest.raises(MeasurementError):
-            check_success(ToolOutput(0, LOGS[name].combined), "GPU")
+            check_success(ToolOutput(0, LOGS[name].combined), GPU)
 
 
 @pytest.mark.parametrize(("status", "words"), [(137, "signal 9"), (134, "signal 6"), (127, "exit status 127")])

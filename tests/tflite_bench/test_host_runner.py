@@ -114,7 +114,7 @@ def test_a_stand_in_that_runs_the_model_is_timed_and_profiled(tmp_path):
     with meters(str(path)) as ways:
         meter = ways.of(target)
         assert isinstance(meter, ToolMeter)
-        [(_, nodes)] = meter.profile_all([reference_network()])
+        [(_, nodes)] = meter.profile_all([Job(reference_network())])
         compared = meter.compare(Pair(reference_network(), reference_network(), min_loads=2, total_ms=100.0))
     assert not isinstance(nodes, MeasurementError)
     assert [node.kind for node in nodes] == ["Fully Connected (NC, F32) GEMM"] * 4
