@@ -21,7 +21,16 @@ CALLS = {
         MEASURING / f"{name}.py": ERRORS | WARNINGS
         for name in (
             *("adb", "android", "phone_facts", "phone_script", "benchmark_model", "benchmark_output"),
-            *("operator_profile", "tool_meter", "tool_protobufs", "meters", "host_runner", "layer_times", "locking"),
+            *(
+                "operator_profile",
+                "places",
+                "tool_meter",
+                "tool_protobufs",
+                "meters",
+                "host_runner",
+                "layer_times",
+                "locking",
+            ),
             *("table_filling", "profile_filling", "drift", "model_profile", "profile_model"),
             *("latency_table", "table_text", "show_table", "target"),
         )

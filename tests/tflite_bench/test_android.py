@@ -28,7 +28,8 @@ def models(cnn_tflite) -> list[bytes]:
 
 
 def times(meter, models) -> list[Reading | MeasurementError]:
-    answers: dict[int, Reading | MeasurementError] = dict(meter.time_all([Job(m, loads=1) for m in models]))
+    jobs = [Job(model, loads=1, place=number) for number, model in enumerate(models)]
+    answers: dict[int, Reading | MeasurementError] = dict(meter.time_all(jobs))
     return [answers[position] for position in range(len(models))]
 
 

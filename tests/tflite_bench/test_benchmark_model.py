@@ -168,7 +168,10 @@ def test_what_is_neither_tool_is_refused_in_its_own_words(answer, words):
             "android/nnapi,precision=float16",
             {"--use_nnapi=true", "--require_full_delegation=true", "--allow_fp16=true"},
         ),
-        ("android/cpu:1,external_delegate_path=/data/local/a.so", {"--external_delegate_path=/data/local/a.so"}),
+        (
+            "android/cpu:1,external_delegate_path=/data/local/a.so",
+            {"--external_delegate_path=/data/local/a.so", "--require_full_delegation=true"},
+        ),
     ],
 )
 def test_tensorflow_lite_is_asked_for_what_the_target_says(target, flags):
@@ -255,7 +258,6 @@ def test_every_flag_of_ours_is_asked_of_the_binary(flag):
     ("tool", "target", "delegate"),
     [
         (tflite_tool(), "android/cpu:1", None),
-        (tflite_tool(), "android/cpu:1,xnnpack=true", None),
         (tflite_tool(), "android/gpu", "GPU"),
         (tflite_tool(), "android/nnapi", "NNAPI"),
         (tflite_tool(), "android/cpu:1,external_delegate_path=/a.so", "EXTERNAL"),

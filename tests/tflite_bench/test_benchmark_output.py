@@ -145,7 +145,7 @@ def test_litert_tells_the_mean():
     assert reading_of(LITERT) == (Reading(8.05, 7.91, 9.40, 124), MEAN)
 
 
-@pytest.mark.parametrize(("text", "other"), [(TIMED, MEAN), (OLD, MEDIAN), (LITERT, MEDIAN)])
+@pytest.mark.parametrize(("text", "other"), [(OLD, MEDIAN), (LITERT, MEDIAN)])
 def test_another_statistic_than_asked_for_is_refused(text, other):
     with pytest.raises(MeasurementError, match=f"readings of this target are a {other}"):
         reading_of(text, other)
@@ -237,10 +237,10 @@ def test_xnnpack_may_take_a_part_but_must_be_there():
 
 
 def test_a_mean_can_be_had_where_there_is_a_median():
-    log = LOGS["56_result_proto"]
+    log = LOGS["56_result_proto"].combined
     result = (FOLDER / "56_result_proto.pb").read_bytes()
-    assert read_reading(ToolOutput(0, log.combined, result), MEAN)[0].latency_ms == pytest.approx(11.2584)
-    reading, statistic = read_reading(ToolOutput(0, log.combined), MEAN)
+    assert read_reading(ToolOutput(0, log, result), MEAN)[0].latency_ms == pytest.approx(11.2584, abs=1e-3)
+    reading, statistic = read_reading(ToolOutput(0, log), MEAN)
     assert (reading.latency_ms, statistic) == (pytest.approx(11.2584), MEAN)
 
 
@@ -296,7 +296,7 @@ def pieces() -> st.SearchStrategy[str]:
     return st.lists(st.one_of(line, count, shreds, litert, replacing, st.text())).map("\n".join)
 
 
-@given(st.one_of(pieces(), st.text()), st.integers(0, 255), st.sampled_from([None, "GPU"]))
+@given(st.one_of(pieces(), st.text()), st.integers(0, 255), st.sampled_from([None, GPU]))
 def test_no_text_raises_anything_but_a_measurement_error(text, status, delegate):
     output = ToolOutput(status, text)
     for read in (lambda: check_success(output, delegate), lambda: read_reading(output)):
