@@ -30,6 +30,8 @@ CALLS = {
                 "host_runner",
                 "layer_times",
                 "locking",
+                "phone_setup",
+                "phone_folder",
             ),
             *("table_filling", "profile_filling", "drift", "model_profile", "profile_model"),
             *("latency_table", "table_text", "show_table", "target"),

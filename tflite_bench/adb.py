@@ -21,8 +21,12 @@ _LOST = re.compile(
     r"|connect failed|device still|EOF|cannot connect",
     re.IGNORECASE,
 )
+_FULL = "No space left on device"
 _COMMAND_TIMEOUT_S = 60.0
-_READY = "device"
+_SLOWEST_BYTES_PER_S = 500_000
+READY = "device"
+"""How adb calls the state of a device that can be used."""
+
 _CURES = {
     "unauthorized": "unlock it and allow this computer's key on its screen",
     "offline": "plug it in again, or run `adb reconnect offline`",
@@ -82,11 +86,13 @@ class Adb:
         Raises:
             AdbError: not all of them got there.
         """
-        finished = self._run(["push", *map(str, files), folder], _COMMAND_TIMEOUT_S + self.timeout_s)
+        size = sum(file.stat().st_size for file in files)
+        finished = self._run(["push", *map(str, files), folder], self.timeout_s + size / _SLOWEST_BYTES_PER_S)
         if finished.returncode:
             words = (finished.stderr + finished.stdout).decode(errors="replace")
             failures = [line for line in words.splitlines() if "error" in line or "failed" in line] or [words.strip()]
-            raise AdbError(failures[-1], lost=self.state() != _READY)
+            lost = self.state() != READY or (_FULL not in failures[-1] and bool(_LOST.search(failures[-1])))
+            raise AdbError(failures[-1], lost)
 
     def start(self, script: str) -> subprocess.Popen[bytes]:
         """Starts a script whose output is to be read while it runs."""
@@ -153,7 +159,7 @@ def choose_devices(serials: Sequence[str]) -> list[Adb]:
         state = states.get(serial, ("missing", ""))[0]
         if state == "missing":
             raise UserError(f"device {serial} is not connected; connected are {listed or 'none'}")
-        if state != _READY:
+        if state != READY:
             cure = next((cure for name, cure in _CURES.items() if state.startswith(name)), "see `adb devices`")
             raise UserError(f"device {serial} is {state}: {cure}")
     return [Adb(serial) for serial in serials or states]
@@ -165,9 +171,10 @@ def _states() -> dict[str, tuple[str, str]]:
     if finished.returncode:
         raise AdbError(f"`adb devices` failed: {finished.stderr.decode(errors='replace').strip()}", lost=True)
     states: dict[str, tuple[str, str]] = {}
-    for line in finished.stdout.decode(errors="replace").splitlines():
+    _, _, listed = finished.stdout.decode(errors="replace").partition("List of devices attached")
+    for line in listed.splitlines():
         match = re.match(r"^(\S+)\s+(no permissions|[a-z]+)\b(.*)$", line)
-        if match and not line.startswith(("List of devices", "* ")):
+        if match and not line.startswith("* "):
             model = re.search(r"model:(\S+)", match[3])
             states[match[1]] = (match[2], model[1].replace("_", " ") if model else "")
     return states

@@ -4,40 +4,27 @@ import contextlib
 import hashlib
 import queue
 import secrets
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from absl import logging
 
-from tflite_bench.adb import Adb, AdbError
+from tflite_bench.adb import READY, Adb, AdbError
 from tflite_bench.benchmark_model import ToolBinary, ToolRun, read_help
 from tflite_bench.benchmark_output import ToolOutput
 from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.locking import cache_folder, measuring_lock
-from tflite_bench.phone_facts import (
-    FACTS_SCRIPT,
-    Facts,
-    big_cores,
-    core_mask,
-    cores_of,
-    read_facts,
-    read_free_bytes,
-    read_heat,
-    state_script,
-)
+from tflite_bench.phone_facts import FACTS_SCRIPT, Heat, core_mask, read_facts, read_heat
+from tflite_bench.phone_folder import MAX_BYTES, PhoneFolder, model_file
 from tflite_bench.phone_script import KILL, BatchStream, batch_script
+from tflite_bench.phone_setup import fitting_binary, pinned_cores
 from tflite_bench.target import Target
 
-_PARENT = "/data/local/tmp"
 _TOOL = "benchmark_model"
-_MAX_KEPT_BYTES = 256 << 20
-_ROOM_BYTES = 1 << 20  # to be left free
 _MAX_BLAMED = 2
 _MAX_FRUITLESS = 3
 
@@ -57,7 +44,7 @@ class Patience:
 
     run_s: float = 120.0
     return_s: float = 300.0
-    cool_s: float = 1800.0
+    cool_s: float = 900.0
     poll_s: float = 5.0
     max_battery_c: float = 38.0
     max_thermal_status: int = 0
@@ -68,6 +55,7 @@ class Phone:
 
     Attributes:
         name: for messages.
+        identity: of this very phone, whatever its serial is.
         tool: as it answers there.
         binary: the one of the given that the phone runs.
     """
@@ -89,21 +77,31 @@ class Phone:
         self.name = f"phone {adb.serial}"
         self._adb = adb
         self._patience = patience or Patience()
-        self._folder = f"{_PARENT}/netadapt_tf.{secrets.token_hex(8)}"
-        self._kept: dict[str, int] = {}  # names of the models that are there -> bytes
-        self._lock_file = cache_folder() / f"phone-{hashlib.sha256(adb.serial.encode()).hexdigest()[:16]}.lock"
-        with self._user_errors():
+        self._folder = PhoneFolder(adb, self.name)
+        self._bearable: Heat | None = None
+        try:
             self._facts = read_facts(adb.shell(FACTS_SCRIPT))
-            self.binary = _fitting(self.name, self._facts, binaries)
-            self._cores = _pinned(self.name, self._facts, target)
-            self._prepare_folder()
-            answer = adb.shell(f"cd {self._folder} && chmod 755 {_TOOL} && ./{_TOOL} --help 2>&1; :")
-        self.tool = read_help(answer, self.binary.path)
+            self.identity = self._facts.identity or adb.serial
+            self._lock = cache_folder() / f"phone-{hashlib.sha256(self.identity.encode()).hexdigest()[:16]}.lock"
+            self.binary = fitting_binary(self.name, self._facts, binaries)
+            self._cores = pinned_cores(self.name, self._facts, target)
+            with measuring_lock(self._lock):
+                self._folder.make()
+                self._folder.put({_TOOL: self.binary.path.read_bytes()})
+                answer = self._folder.shell(f"chmod 755 {_TOOL}\n./{_TOOL} --help 2>&1\n:")
+            self.tool = read_help(answer, self.binary.path)
+        except AdbError as error:
+            self.close()
+            raise UserError(f"{self.name}: {error}") from error
+        except BaseException:
+            self.close()
+            raise
 
     def run_all(self, runs: Sequence[ToolRun]) -> Iterator[tuple[int, ToolOutput | MeasurementError]]:
         """Starts the tool for every run in one session; goes on after a broken connection or a hang.
 
-        A run during which the phone went away is tried once more; then it counts as failed.
+        A run during which the phone went away is tried once more; then it counts as failed. The phone is held while
+        the iterator is: one at a time.
 
         Raises:
             UserError: the phone does not come back, is full, or refuses.
@@ -115,15 +113,13 @@ class Phone:
             left = len(waiting)
             stream = BatchStream(secrets.token_hex(8))
             try:
-                with measuring_lock(self._lock_file):
-                    models = self._bring(waiting, stream.token)
+                with measuring_lock(self._lock):
+                    self._bring(_first_that_fit(waiting), stream.token)
                     for number, output in self._streamed(stream):
-                        del waiting[number], models[number]
+                        del waiting[number]
                         yield number, output
-            except TimeoutError:
-                yield from self._given_up(waiting, stream.running, self._hung())
-                with contextlib.suppress(AdbError):
-                    self._adb.shell(f"cd {self._folder} && {KILL}")
+            except TimeoutError as error:
+                yield self._given_up(waiting, stream.running, str(error))
             except AdbError as error:
                 fruitless = fruitless + 1 if len(waiting) == left else 0
                 if fruitless == _MAX_FRUITLESS or not error.lost:
@@ -132,8 +128,9 @@ class Phone:
                 if stream.running is not None:
                     blamed[stream.running] += 1
                     if blamed[stream.running] == _MAX_BLAMED:
-                        gone = f"{self.name} went away each time it ran this model: {error}"
-                        yield from self._given_up(waiting, stream.running, gone)
+                        why = f"{self.name} went away each time it ran this model: {error}"
+                        yield self._given_up(waiting, stream.running, why)
+                        fruitless = 0
 
     def fingerprint(self) -> Mapping[str, str | int]:
         """The kind of phone, and the cores that the tool is pinned to."""
@@ -141,104 +138,73 @@ class Phone:
         return {**self._facts.fingerprint(), "pinning": pinning}
 
     def close(self) -> None:
-        """Removes the folder from the phone, if that is still there."""
-        with contextlib.suppress(AdbError):
-            self._adb.shell(f"cd {self._folder} && {KILL}; rm -rf {self._folder}")
+        """Removes everything of ours from the phone, if that is still there."""
+        self._folder.remove()
 
-    def _prepare_folder(self) -> None:
-        old = f"find {_PARENT} -maxdepth 1 -name 'netadapt_tf.*' -mtime +0 -exec rm -rf {{}} +"  # of killed processes
-        self._adb.shell(f"{old}\nmkdir -p {self._folder}")
-        with tempfile.TemporaryDirectory() as name:
-            (Path(name) / _TOOL).write_bytes(self.binary.path.read_bytes())
-            self._push([Path(name) / _TOOL])
-
-    def _bring(self, runs: Mapping[int, ToolRun], token: str) -> dict[int, str]:
+    def _bring(self, runs: Mapping[int, ToolRun], token: str) -> None:
         """Brings what is missing of the runs' models, and the batch's script, in one push; cools down before."""
-        models = {number: f"{hashlib.sha256(run.model).hexdigest()[:32]}.tflite" for number, run in runs.items()}
-        missing = {models[number]: run.model for number, run in runs.items() if models[number] not in self._kept}
-        self._wait_until_cool(sum(map(len, missing.values())), set(models.values()))
-        command = [f"./{_TOOL}"]
-        if self._cores:
-            command = ["taskset", core_mask(self._cores), *command]
-        script = batch_script(runs, models, command, token)
-        with tempfile.TemporaryDirectory() as name:
-            files = {**missing, "batch.sh": script.encode()}
-            for file, content in files.items():
-                (Path(name) / file).write_bytes(content)
-            self._push([Path(name) / file for file in files])
-        self._kept.update({file: len(model) for file, model in missing.items()})
-        return models
+        files = {number: model_file(run.model) for number, run in runs.items()}
+        models = {files[number]: run.model for number, run in runs.items()}
+        self._wait_until_cool(models)
+        command = ["taskset", core_mask(self._cores)] if self._cores else []
+        self._folder.bring(models, batch_script(runs, files, [*command, f"./{_TOOL}"], token))
 
-    def _push(self, files: Sequence[Path]) -> None:
-        try:
-            self._adb.push(files, f"{self._folder}/")
-        except AdbError as error:
-            if error.lost:
-                raise
-            raise UserError(
-                f"{self.name}: {sum(f.stat().st_size for f in files)} bytes cannot be pushed: {error}"
-            ) from error
-
-    def _wait_until_cool(self, needed_bytes: int, needed: set[str]) -> None:
-        """Makes room for models, and waits while the phone is warm, so that batches are alike."""
-        useless = [name for name in self._kept if name not in needed]
-        if sum(self._kept.values()) + needed_bytes <= _MAX_KEPT_BYTES:
-            useless = []
-        for name in useless:
-            del self._kept[name]
-        tidy = f"cd {self._folder} && rm -f {' '.join(useless)}\n"
+    def _wait_until_cool(self, models: Mapping[str, bytes]) -> None:
+        """Waits while the phone is warm, so that batches are alike; not again for a warmth that does not pass."""
         until = time.monotonic() + self._patience.cool_s
         said = False
         while True:
-            state = self._adb.shell(tidy + state_script(self._folder))
-            free_bytes, heat = read_free_bytes(state), read_heat(state)
-            if free_bytes is not None and free_bytes < needed_bytes + _ROOM_BYTES:
-                raise UserError(
-                    f"{self.name} is full: {needed_bytes + _ROOM_BYTES:,} bytes are needed in {_PARENT}, "
-                    f"{free_bytes:,} are free"
-                )
-            if not heat.is_above(self._patience.max_battery_c, self._patience.max_thermal_status):
+            heat = read_heat(self._folder.look(models))
+            too_warm = heat.is_above(self._patience.max_battery_c, self._patience.max_thermal_status)
+            if not too_warm or (self._bearable and not heat.is_above(*self._bearable.limits())):
                 return
             if time.monotonic() >= until:
-                logging.warning("%s stays warm (%s); measuring all the same.", self.name.capitalize(), heat)
+                logging.warning("On %s it stays warm (%s); measuring all the same.", self.name, heat)
+                self._bearable = heat
                 return
             if not said:
-                logging.info("%s is warm (%s); letting it cool down.", self.name.capitalize(), heat)
+                logging.info("Letting %s cool down (%s).", self.name, heat)
                 said = True
             time.sleep(self._patience.poll_s)
 
     def _streamed(self, stream: BatchStream) -> Iterator[tuple[int, ToolOutput]]:
-        """Runs the batch's script.
+        """Runs the batch's script; ends it on the phone where it is not through.
 
         Raises:
-            TimeoutError: a run takes too long.
+            TimeoutError: a run takes too long, though the phone is there.
             AdbError: the session ended before the batch did.
         """
-        process = self._adb.start(f"sh {self._folder}/batch.sh")
+        process = self._adb.start(f"sh {self._folder.path}/batch.sh")
         lines: queue.Queue[bytes | None] = queue.Queue()
         words: queue.Queue[bytes | None] = queue.Queue()
         for source, place in ((process.stdout, lines), (process.stderr, words)):
             threading.Thread(target=_read_lines, args=(source, place.put), daemon=True).start()
         try:
             while not stream.done:
-                try:
-                    line = lines.get(timeout=self._patience.run_s)
-                except queue.Empty as error:
-                    raise TimeoutError from error
+                line = lines.get(timeout=self._patience.run_s)
                 if line is None:
                     said = [word.decode(errors="replace").strip() for word in iter(words.get, None)]
                     raise AdbError(said[-1] if said else "the session ended early", lost=True)
                 yield from stream.feed(line.decode(errors="replace"))
+        except queue.Empty:
+            process.kill()
+            self._folder.shell(KILL)
+            raise TimeoutError(
+                f"no answer within {self._patience.run_s:g} s: the tool hangs on this model on {self.name}"
+            ) from None
         finally:
             process.kill()
             process.wait()
+            if not stream.done:
+                with contextlib.suppress(AdbError):
+                    self._folder.shell(KILL)
 
     def _wait_for_return(self, error: AdbError) -> None:
-        logging.warning("%s: %s; waiting for it to come back.", self.name.capitalize(), error)
+        logging.warning("Waiting for %s to come back: %s.", self.name, error)
         until = time.monotonic() + self._patience.return_s
-        while self._adb.state() != "device":
+        while self._adb.state() != READY:
             self._adb.reconnect()
-            if self._adb.state() == "device":
+            if self._adb.state() == READY:
                 break
             if time.monotonic() >= until:
                 raise UserError(
@@ -247,55 +213,41 @@ class Phone:
                 ) from error
             time.sleep(self._patience.poll_s)
         with contextlib.suppress(AdbError):
-            self._adb.shell(f"cd {self._folder} && {KILL}")
+            self._folder.shell(KILL)
 
-    def _given_up(
-        self, waiting: dict[int, ToolRun], number: int | None, why: str
-    ) -> Iterator[tuple[int, MeasurementError]]:
+    def _given_up(self, waiting: dict[int, ToolRun], number: int | None, why: str) -> tuple[int, MeasurementError]:
         if number is None:
             raise UserError(f"{self.name}: {why}")
         del waiting[number]
-        yield number, MeasurementError(why)
+        return number, MeasurementError(why)
 
-    def _hung(self) -> str:
-        return f"no answer within {self._patience.run_s:g} s: the tool hangs on this model on {self.name}"
 
-    @contextlib.contextmanager
-    def _user_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except AdbError as error:
-            raise UserError(f"{self.name}: {error}") from error
+def check_different(phones: Sequence[Phone]) -> None:
+    """Sees that no phone is named twice, by USB and by network for example: it would measure beside itself.
+
+    Raises:
+        UserError: one is.
+    """
+    names: dict[str, str] = {}
+    for phone in phones:
+        if phone.identity in names:
+            raise UserError(f"{names[phone.identity]} and {phone.name} are one and the same; name it once")
+        names[phone.identity] = phone.name
+
+
+def _first_that_fit(runs: Mapping[int, ToolRun]) -> dict[int, ToolRun]:
+    """The first runs whose models a batch may bring, at least one."""
+    chosen: dict[int, ToolRun] = {}
+    models: set[bytes] = set()
+    for number, run in runs.items():
+        models.add(run.model)
+        if chosen and sum(map(len, models)) > MAX_BYTES:
+            break
+        chosen[number] = run
+    return chosen
 
 
 def _read_lines(source: IO[bytes], put: Callable[[bytes | None], None]) -> None:
     for line in source:
         put(line)
     put(None)
-
-
-def _fitting(name: str, facts: Facts, binaries: Sequence[ToolBinary]) -> ToolBinary:
-    for abi in facts.abis:
-        for binary in binaries:
-            if binary.abi == abi:
-                return binary
-    given = ", ".join(f"{binary.path} ({binary.abi or 'ABI unknown'})" for binary in binaries) or "none"
-    runs = ", ".join(facts.abis) or "no ABI that it names"
-    raise UserError(f"{name} ({facts.model}) runs {runs}; --benchmark_model names {given}")
-
-
-def _pinned(name: str, facts: Facts, target: Target) -> tuple[int, ...]:
-    """The cores that the tool is pinned to: the fastest, or for a GPU all but the slowest; none if it cannot be."""
-    mask = target.option("cores")
-    if mask and not facts.has_taskset:
-        raise UserError(f"{name} has no taskset; leave out cores={mask}")
-    if mask:
-        return cores_of(mask)
-    if not facts.has_taskset or not facts.core_khz:
-        logging.warning("%s does not tell how fast its cores are, or has no taskset; nothing is pinned.", name)
-        return ()
-    if target.delegate != "cpu":
-        return tuple(core for core, khz in facts.core_khz.items() if khz > min(facts.core_khz.values()))
-    if len(facts.core_khz) < target.threads:
-        raise UserError(f"{target} asks for {target.threads} threads; {name} has {len(facts.core_khz)} cores")
-    return big_cores(facts.core_khz, target.threads)

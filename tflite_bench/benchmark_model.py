@@ -97,7 +97,8 @@ def parse_tool_binary(text: str) -> ToolBinary:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"--benchmark_model={text}: {path} cannot be read ({error.strerror})") from error
+        known = f"; ABIs are {', '.join(_MACHINES.values())}" if separator and not named else ""
+        raise UserError(f"--benchmark_model={text}: {path} cannot be read ({error.strerror}){known}") from error
     is_elf = content[:4] == b"\x7fELF" and len(content) >= 20
     little = content[5:6] != b"\x02"
     machine = int.from_bytes(content[18:20], "little" if little else "big") if is_elf else None

@@ -96,7 +96,10 @@ class HostRunner:
                     preexec_fn=lambda: os.sched_setaffinity(0, self._cores),  # before its threads exist
                 )
             except OSError as error:
-                raise UserError(f"{self.binary.path} cannot be started: {error.strerror}") from error
+                raise UserError(
+                    f"{self.binary.path} cannot be started ({error.strerror}); it should be a program with leave to "
+                    "run (chmod +x)"
+                ) from error
             try:
                 status = process.wait(self._timeout_s)
             except BaseException as error:

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import Self
 
 from tflite_bench.adb import choose_devices
-from tflite_bench.android import Patience, Phone
+from tflite_bench.android import Patience, Phone, check_different
 from tflite_bench.benchmark_model import check_options, parse_tool_binary
 from tflite_bench.errors import UserError
 from tflite_bench.host import HostMeter
@@ -63,9 +63,12 @@ class Meters:
                 runners.append(HostRunner(target, self._binaries))
                 opened.callback(runners[-1].close)
             else:
+                phones = []
                 for adb in choose_devices(target.serials):
-                    runners.append(Phone(adb, target, self._binaries, self._patience))
-                    opened.callback(runners[-1].close)
+                    phones.append(Phone(adb, target, self._binaries, self._patience))
+                    opened.callback(phones[-1].close)
+                check_different(phones)
+                runners += phones
             meter = ToolMeter(runners, target)
             opened.pop_all()  # the meter closes them now
             return meter

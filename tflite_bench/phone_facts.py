@@ -15,10 +15,18 @@ for name in {" ".join(_PROPERTIES)}; do echo "$name=$(getprop $name)"; done
 for file in /sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq; do
     if [ -r "$file" ]; then echo "$file=$(cat "$file")"; fi
 done
+for policy in /sys/devices/system/cpu/cpufreq/policy[0-9]*; do
+    if [ -r "$policy/related_cpus" ] && [ -r "$policy/cpuinfo_max_freq" ]; then
+        echo "policy=$(cat "$policy/cpuinfo_max_freq") $(cat "$policy/related_cpus")"
+    fi
+done
+echo "online=$(cat /sys/devices/system/cpu/online 2>/dev/null)"
+echo "boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 echo "taskset=$(command -v taskset)"
 """
 """Prints what `read_facts` reads."""
 
+_POLICY = re.compile(r"^policy=(\d+)((?: +\d+)+)\s*$", re.MULTILINE)
 _CORE = re.compile(r"^.*/cpu(\d+)/cpufreq/cpuinfo_max_freq=(\d+)\s*$", re.MULTILINE)
 
 
@@ -32,8 +40,11 @@ class Facts:
         android: version.
         build: its number and security patch.
         abis: what it runs, what it likes best first.
-        core_khz: the highest frequency of every core, by its number; empty where the phone does not tell.
+        core_khz: the highest frequency of every core, switched off or not, by its number; empty where the phone does
+            not tell.
+        online: numbers of the cores that are switched on.
         has_taskset: whether processes can be pinned to cores.
+        identity: of this very phone since it was started; empty where the phone does not tell. Never stored.
     """
 
     model: str
@@ -42,7 +53,9 @@ class Facts:
     build: str
     abis: tuple[str, ...]
     core_khz: dict[int, int]
+    online: frozenset[int]
     has_taskset: bool
+    identity: str
 
     def fingerprint(self) -> dict[str, str | int]:
         """What makes phones of one kind; no serial, and nobody's name."""
@@ -71,6 +84,10 @@ class Heat:
         parts = [] if self.battery_c is None else [f"battery {self.battery_c:.1f} degrees"]
         return ", ".join(parts + ([] if self.thermal_status is None else [f"thermal status {self.thermal_status}"]))
 
+    def limits(self) -> tuple[float, int]:
+        """What `is_above` compares this heat with."""
+        return self.battery_c or 0.0, self.thermal_status or 0
+
     def is_above(self, battery_c: float, thermal_status: int) -> bool:
         """Whether the phone should cool down first."""
         return (self.battery_c or 0.0) > battery_c or (self.thermal_status or 0) > thermal_status
@@ -89,15 +106,30 @@ def read_facts(text: str) -> Facts:
     soc = next(
         (properties[name] for name in ("ro.soc.model", "ro.board.platform", "ro.hardware") if properties[name]), ""
     )
+    core_khz = _core_khz(text)
     return Facts(
         model=f"{properties['ro.product.manufacturer']} {properties['ro.product.model']}".strip() or "unknown",
         soc=soc or "unknown",
         android=properties["ro.build.version.release"] or "unknown",
         build=f"{properties['ro.build.id']} {properties['ro.build.version.security_patch']}".strip() or "unknown",
         abis=tuple(abi for abi in abis.split(",") if abi),
-        core_khz={int(core): int(khz) for core, khz in _CORE.findall(text)},
+        core_khz=core_khz,
+        online=_ranges(said.get("online", "")) or frozenset(core_khz),
         has_taskset=bool(said.get("taskset", "").strip()),
+        identity=said.get("boot_id", "").strip(),
     )
+
+
+def _core_khz(text: str) -> dict[int, int]:
+    """By cluster, which tells of cores that are switched off too; else core by core."""
+    of_clusters = {int(core): int(khz) for khz, cores in _POLICY.findall(text) for core in cores.split()}
+    return dict(sorted((of_clusters or {int(core): int(khz) for core, khz in _CORE.findall(text)}).items()))
+
+
+def _ranges(text: str) -> frozenset[int]:
+    """Numbers as the kernel lists them, for example `0-3,6`."""
+    numbers = re.findall(r"(\d+)(?:-(\d+))?", text)
+    return frozenset(core for first, last in numbers for core in range(int(first), int(last or first) + 1))
 
 
 def read_heat(text: str) -> Heat:

@@ -30,9 +30,9 @@ run() {{
     printf '\\n{token} log %s\\n' "$status"
     cat log
     printf '\\n{token} result\\n'
-    if [ -s result ]; then base64 <result; fi
+    if [ -s result ]; then base64 <result 2>/dev/null; fi
     printf '\\n{token} profile\\n'
-    if [ -s profile ]; then base64 <profile; fi
+    if [ -s profile ]; then base64 <profile 2>/dev/null; fi
     printf '\\n{token} end %s\\n' "$number"
 }}
 """
@@ -41,8 +41,16 @@ rm -f shell
 printf '\\n{token} done\\n'
 """
 
-KILL = "for file in shell pid; do if [ -s $file ]; then kill -9 $(cat $file) 2>/dev/null; rm -f $file; fi; done"
-"""Ends a batch that was left behind; for the batch's folder."""
+KILL = """\
+for file in shell pid; do
+    if [ -s $file ]; then
+        number=$(cat $file)
+        if grep -q -e benchmark_model -e batch.sh /proc/$number/cmdline 2>/dev/null; then kill -9 $number; fi
+        rm -f $file
+    fi
+done
+"""
+"""Ends a batch that was left behind, and nobody else who has its number by now; for the batch's folder."""
 
 
 def batch_script(runs: Mapping[int, ToolRun], models: Mapping[int, str], command: Sequence[str], token: str) -> str:

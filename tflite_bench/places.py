@@ -109,8 +109,8 @@ class Places:
     def _go_on_without(self, lost: Mapping[str, UserError]) -> None:
         if len(lost) == len(self._working):
             raise next(iter(lost.values()))
-        for name, error in lost.items():
-            logging.warning("Going on without %s: %s.", name, error)
+        for error in lost.values():
+            logging.warning("Going on without it: %s.", error)
         self._working = [runner for runner in self._working if runner.name not in lost]
 
 

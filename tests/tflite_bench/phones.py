@@ -21,9 +21,11 @@ def phones(server: AdbServer, *each: dict[str, Any]) -> Iterator[list[EmulatedDe
         devices = [stack.enter_context(EmulatedDevice(**options)) for options in each]
         for device in devices:
             server.connect(device.serial)
-        yield devices
-        for device in devices:
-            server.run("disconnect", device.serial, check=False)
+        try:
+            yield devices
+        finally:
+            for device in devices:
+                server.run("disconnect", device.serial, check=False)
 
 
 def meters(binary: str) -> Meters:

@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_started_is_named(tmp_path):
     (tmp_path / "tool").write_text("no program")
     with (
         meters(str(tmp_path / "tool")) as ways,
-        pytest.raises(UserError, match="tool cannot be started: Permission denied"),
+        pytest.raises(UserError, match=r"tool cannot be started \(Permission denied\).*chmod"),
     ):
         ways.of(TARGET)
 

@@ -190,12 +190,13 @@ def test_a_stream_that_loses_its_middle_is_no_defect(whole, data):
 
 def test_a_batch_leaves_nothing_running_behind(folder):
     run_all(folder, [])
-    assert sorted(path.name for path in folder.iterdir()) == ["batch.sh", "log", "tool"]
+    assert sorted(path.name for path in folder.iterdir()) == ["batch.sh", "log", "pid", "profile", "result", "tool"]
 
 
 def test_a_batch_that_was_left_behind_is_ended(folder):
-    (folder / "tool").write_text("#!/bin/sh\nexec sleep 60\n")
-    (folder / "batch.sh").write_text(batch_script({0: ToolRun(b"", ())}, {0: "0"}, ["./tool"], TOKEN))
+    (folder / "benchmark_model").write_text("#!/bin/sh\nwhile :; do sleep 0.01; done\n")
+    (folder / "benchmark_model").chmod(0o755)
+    (folder / "batch.sh").write_text(batch_script({0: ToolRun(b"", ())}, {0: "0"}, ["./benchmark_model"], TOKEN))
     with subprocess.Popen(["/bin/sh", str(folder / "batch.sh")], stdout=subprocess.PIPE) as shell:
         assert shell.stdout is not None
         while f"{TOKEN} begin 0\n".encode() != shell.stdout.readline():
@@ -208,3 +209,12 @@ def test_a_batch_that_was_left_behind_is_ended(folder):
     assert not Path(f"/proc/{tool}").exists() or "Z" in Path(f"/proc/{tool}/stat").read_text().split()[2]
     assert not (folder / "pid").exists()
     assert not (folder / "shell").exists()
+
+
+def test_a_process_that_has_the_number_of_one_long_gone_is_left_alone(folder):
+    with subprocess.Popen(["sleep", "60"]) as other:
+        (folder / "pid").write_text(f"{other.pid}\n")
+        subprocess.run(["/bin/sh", "-c", KILL], cwd=folder, check=True, timeout=10)
+        assert other.poll() is None
+        other.kill()
+    assert not (folder / "pid").exists()
