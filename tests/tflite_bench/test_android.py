@@ -33,15 +33,18 @@ def times(meter, models) -> list[Reading | MeasurementError]:
     return [answers[position] for position in range(len(models))]
 
 
+def sha256(model: bytes) -> str:
+    return hashlib.sha256(model).hexdigest()
+
+
 def remote_files(phone: EmulatedDevice) -> list[str]:
     return [entry.name for entry in phone.files.local("/data/local/tmp").iterdir()]
 
 
 def layer_runs(phone: EmulatedDevice) -> list[str]:
     """Models of the finished runs, but for the reference network's and those that failed."""
-
-    reference = hashlib.sha256(reference_network()).hexdigest()
-    return [run.model_sha256 for run in phone.runs if run.exit_status == 0 and run.model_sha256 not in ("", reference)]
+    others = ("", sha256(reference_network()))
+    return [run.model_sha256 for run in phone.runs if run.exit_status == 0 and run.model_sha256 not in others]
 
 
 class TestABatch:
@@ -76,6 +79,27 @@ class TestABatch:
                 with meters(binary) as ways:
                     assert ways.of(parse_target(target)).fingerprint()["pinning"] == f"taskset {mask}"
                 assert phone.masks[-1] == mask
+
+    @pytest.mark.parametrize(
+        ("cores", "complaint"),
+        [("0", "the mask holds 0 cores, for 1 threads"), ("f00", r"has the cores 0, .*, 7, and no 8")],
+    )
+    def test_is_not_pinned_to_cores_that_there_are_not(self, phone, binary, cores, complaint):
+        with meters(binary) as ways, pytest.raises(UserError, match=complaint):
+            ways.of(parse_target(f"{CPU},cores={cores}"))
+
+    def test_that_is_left_half_way_is_ended_on_the_phone(self, phone, binary, models):
+        with meters(binary) as ways:
+            meter = ways.of(parse_target(CPU))
+            phone.fail(ToolFault.HANG, models[1])
+            answers = meter.time_all([Job(model, loads=1) for model in models])
+            next(answers)
+            answers.close()
+            assert all(run.end is not None for run in phone.runs)
+            phone.heal()
+            runs = len(phone.runs)
+            times(meter, models[:1])
+            assert len(phone.runs) == runs + 1
 
     def test_is_not_pinned_where_the_phone_does_not_tell_how_fast_its_cores_are(self, adb_server, binary):
         with phones(adb_server, {"core_khz": []}) as [phone], meters(binary) as ways:
@@ -161,6 +185,7 @@ class TestChoosingAPhone:
             pytest.raises(UserError, match="does not answer --help as TensorFlow Lite's or LiteRT's"),
         ):
             ways.of(parse_target(CPU))
+        assert remote_files(phone) == []
 
 
 class TestFaults:
@@ -232,6 +257,27 @@ class TestFaults:
         assert re.search("went away each time it ran this model", str(answers[0]))
         assert all(isinstance(answer, Reading) for answer in answers[1:])
 
+    def test_two_models_that_take_the_phone_with_them_cost_only_themselves(self, phone, binary, models):
+        with meters(binary) as ways:
+            meter = ways.of(parse_target(CPU))
+            for model in models[:2]:
+                phone.fail(ToolFault.HANG, model)
+            over = threading.Event()
+
+            def pull_the_plug() -> None:
+                seen = len(phone.runs)
+                while not over.wait(0.02):
+                    if len(phone.runs) > seen and phone.runs[-1].end is None:
+                        seen = len(phone.runs)
+                        if phone.runs[-1].model_sha256 in (sha256(models[0]), sha256(models[1])):
+                            phone.vanish(away_s=0.1)
+
+            threading.Thread(target=pull_the_plug, daemon=True).start()
+            answers = times(meter, models)
+            over.set()
+        assert all("went away each time" in str(answer) for answer in answers[:2])
+        assert all(isinstance(answer, Reading) for answer in answers[2:])
+
     def test_the_phone_goes_away_for_good(self, phone, binary, models):
         with meters(binary) as ways:
             meter = ways.of(parse_target(CPU))
@@ -271,6 +317,14 @@ class TestHeat:
             meter = ways.of(parse_target(CPU))
             phone.set_thermal_status(2)
             assert isinstance(times(meter, models[:1])[0], Reading)
+            begin = time.monotonic()
+            times(meter, models[:1])
+            assert time.monotonic() - begin < PATIENCE.cool_s, "a warmth that does not pass was waited for again"
+            phone.set_thermal_status(3, 0)
+            commands = len(phone.shell_commands)
+            times(meter, models[:1])
+        looks = [command for command in phone.shell_commands[commands:] if "dumpsys battery" in command]
+        assert len(looks) == 2
 
 
 class TestTheGpu:
@@ -345,6 +399,10 @@ class TestSeveralPhones:
             both[0].vanish_after_run(len(both[0].runs) + 2)
             assert all(isinstance(answer, Reading) for answer in times(meter, models))
             assert len(layer_runs(both[1])) >= 4
+            both[0].come_back()
+            adb_server.run("disconnect", both[0].serial, check=False)
+            adb_server.connect(both[0].serial)
+        assert remote_files(both[0]) == []
 
 
 class TestNothingRunsAsCode:
