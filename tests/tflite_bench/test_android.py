@@ -2,6 +2,7 @@ import hashlib
 import re
 import threading
 import time
+from collections.abc import Generator
 
 import pytest
 
@@ -94,6 +95,7 @@ class TestABatch:
             phone.fail(ToolFault.HANG, models[1])
             answers = meter.time_all([Job(model, loads=1) for model in models])
             next(answers)
+            assert isinstance(answers, Generator)
             answers.close()
             assert all(run.end is not None for run in phone.runs)
             phone.heal()
