@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import re
 import selectors
 import signal
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 
 from tests.emulated_android.adbd import Stream, StreamClosedError
@@ -15,77 +17,110 @@ from tests.emulated_android.files import DeviceFiles
 _STDIN, _STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = range(5)
 _PACKET = struct.Struct("<BI")
 _CHUNK = 32 * 1024
+_KILL_SECONDS = 5
+_ONE_PROGRAM = re.compile(r"(?:sh|[\w.-]*/[\w./-]+)(?: [^;&|<>(){}\n]*)?")
 
 
 class ShellService:
-    """Runs commands, and kills them when their stream closes or the device vanishes."""
+    """Runs commands; what becomes of them when their stream closes is the device's choice."""
 
-    def __init__(self, files: DeviceFiles, on_command: Callable[[str], None]) -> None:
+    def __init__(self, files: DeviceFiles, on_command: Callable[[str], None], orphans_survive: bool) -> None:
         """Prepares the service.
 
         Args:
             files: the device's files; paths in commands are replaced by where these are.
             on_command: called with every command before it runs.
+            orphans_survive: when a stream closes, its shell gets SIGHUP and what that has started nothing; otherwise
+                all of it is killed.
         """
-        self._files, self._on_command = files, on_command
+        self._files, self._on_command, self._orphans_survive = files, on_command, orphans_survive
         self._lock = threading.Lock()
-        self._groups: set[int] = set()
+        self._shells: set[subprocess.Popen] = set()
+        self._is_off = False
 
-    def run(self, command: str, stream: Stream, *, packets: bool) -> None:
+    def run(self, command: str, stream: Stream, *, packets: bool, terminal: bool = False) -> None:
         """Runs one command until it ends.
 
         Args:
             command: text for the shell; empty for a shell that reads commands from its input.
             stream: where its input comes from and its output goes to.
             packets: shell protocol (version 2): apart by stdout and stderr, with the exit status at the end.
+            terminal: lines end as a terminal ends them.
+
+        Raises:
+            StreamClosedError: the host closed the stream, or the device is switched off.
         """
         self._on_command(command)
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", f"ulimit -c 0; {self._files.in_command(command)}"] if command else ["/bin/sh"],
-            cwd=self._files.root,
-            env=self._files.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if packets else subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=True,
-        )
         with self._lock:
-            self._groups.add(process.pid)
-        stream.on_close(lambda: self._kill(process.pid) if process.returncode is None else None)
+            if self._is_off:
+                raise StreamClosedError
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", f"ulimit -c 0; {_as_mksh(self._files.in_command(command))}"]
+                if command
+                else ["/bin/sh"],
+                cwd=self._files.root,
+                env=self._files.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if packets else subprocess.STDOUT,
+                bufsize=0,
+                start_new_session=True,
+            )
+            self._shells.add(process)
+        stream.on_close(lambda: self._hang_up(process))
         feed = _feed_packets if packets else _feed_bytes
         threading.Thread(target=feed, args=(stream, process), name="adbd stdin", daemon=True).start()
         try:
-            self._pass_output(process, stream, packets=packets)
+            self._pass_output(process, stream, packets=packets, terminal=terminal)
             status = process.wait()
             if packets:
                 stream.write(_PACKET.pack(_EXIT, 1) + bytes([status if status >= 0 else 128 - status]))
         finally:
-            if process.poll() is None:
-                self._kill(process.pid)
-                process.wait()
+            self._hang_up(process)
             for pipe in (process.stdout, process.stderr):
                 if pipe is not None:
                     pipe.close()
+            process.wait()
             with self._lock:
-                if not _exists(process.pid):
-                    self._groups.discard(process.pid)
+                self._shells.discard(process)
+
+    def hang_up_all(self) -> None:
+        """Does at once what the closing of every stream does."""
+        with self._lock:
+            shells = list(self._shells)
+        for shell in shells:
+            self._hang_up(shell)
+        if not self._orphans_survive:
+            self.kill_all()
 
     def kill_all(self) -> None:
-        """Kills every running command and what it left behind."""
+        """Kills every command and all that was ever started by one, in whatever session it is by now."""
         with self._lock:
-            groups = list(self._groups)
-        for group in groups:
-            self._kill(group)
+            end = time.monotonic() + _KILL_SECONDS
+            while processes := _processes_with(os.fsencode(f"DEVICE={self._files.root}")):
+                if time.monotonic() > end:
+                    raise TimeoutError(f"processes {processes} of the emulated device cannot be killed")
+                for process in processes:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+                time.sleep(0.002)
 
-    def _kill(self, group: int) -> None:
+    def switch_off(self) -> None:
+        """Kills everything, and runs no command any more."""
         with self._lock:
-            if group not in self._groups:
-                return
+            self._is_off = True
+        self.kill_all()
+
+    def _hang_up(self, shell: subprocess.Popen) -> None:
+        if self._orphans_survive:
+            # A process that ignores SIGHUP, such as one under nohup, has children that ignore it too.
+            is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            shell.send_signal(signal.SIGKILL if is_ignored else signal.SIGHUP)
+        elif shell.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
+                os.killpg(shell.pid, signal.SIGKILL)
 
-    def _pass_output(self, process: subprocess.Popen, stream: Stream, *, packets: bool) -> None:
+    def _pass_output(self, process: subprocess.Popen, stream: Stream, *, packets: bool, terminal: bool) -> None:
         """Passes on output until all of it came, or the command has ended and nothing more waits."""
         ended = os.pidfd_open(process.pid)
         with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
@@ -109,6 +144,8 @@ class ShellService:
                     if not data:
                         selector.unregister(key.fileobj)
                     shown = hider.show(data)
+                    if terminal:
+                        shown = shown.replace(b"\n", b"\r\n")
                     if shown:
                         stream.write(_PACKET.pack(number, len(shown)) + shown if packets else shown)
 
@@ -132,12 +169,20 @@ class _PathHider:
         return shown
 
 
-def _exists(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def _as_mksh(command: str) -> str:
+    """A command that is one program and nothing else becomes that program, in Android's shell if not in this one."""
+    return f"exec {command}" if _ONE_PROGRAM.fullmatch(command) else command
+
+
+def _processes_with(variable: bytes) -> list[int]:
+    """Processes that have `NAME=value` in their environment."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            with contextlib.suppress(OSError), open(f"/proc/{entry}/environ", "rb") as file:
+                if variable in file.read().split(b"\0"):
+                    found.append(int(entry))
+    return found
 
 
 def _feed_packets(stream: Stream, process: subprocess.Popen) -> None:

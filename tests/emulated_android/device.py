@@ -8,14 +8,15 @@ server tries again every ten seconds, six times, and then forgets the phone (`de
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Self
 
 from tests.emulated_android.adb_shell import ShellService
 from tests.emulated_android.adb_sync import SyncService
 from tests.emulated_android.adbd import AdbDaemon, Service, StreamClosedError
 from tests.emulated_android.faults import Faults, Run, ToolFault
-from tests.emulated_android.files import DeviceFiles
+from tests.emulated_android.files import BOOT_ID, DeviceFiles
 from tests.emulated_android.tool_door import ToolBuild, ToolDoor
 
 PROPERTIES = {
@@ -57,6 +58,14 @@ class EmulatedDevice:
         gpu: bool | Literal["unsupported"] = False,
         gpu_partial: bool = False,
         gpu_fixed_ms: float = 0.5,
+        *,
+        shell_v2: bool = True,
+        missing: Collection[str] = (),
+        orphans_survive: bool = True,
+        boot_id: str | None = None,
+        second_port: bool = False,
+        old_df: bool = False,
+        offline_cores: Collection[int] = (),
     ) -> None:
         """Prepares a phone; `with` switches it on and off.
 
@@ -69,6 +78,15 @@ class EmulatedDevice:
                 platform has no GPU and runs on the CPU.
             gpu_partial: the GPU takes a part of every graph.
             gpu_fixed_ms: what a run on the GPU costs beside the work.
+            shell_v2: off: adbd is that of Android 5, whose shell is a terminal: both outputs in one, lines that end in
+                CR LF, and no exit status; and whose banner names no features.
+            missing: commands that the phone does not have.
+            orphans_survive: when a stream or the connection closes, only the stream's shell gets SIGHUP, as from real
+                adbd; what it has started lives on until it ends or is killed. Off: all of it is killed.
+            boot_id: what the phone's kernel calls the time since it was switched on; None for an id of its own.
+            second_port: whether the phone can be connected once more, as by USB and Wi-Fi: to `second_serial`.
+            old_df: `df` is that of Android 5: sizes for people, no options, and every argument a path.
+            offline_cores: cores that are switched off.
         """
         self.pushes: list[tuple[str, int]] = []
         self.shell_commands: list[str] = []
@@ -78,37 +96,54 @@ class EmulatedDevice:
         self._returning: threading.Timer | None = None
         self._faults = Faults()
         self._tool = ToolDoor(ToolBuild(gpu, gpu_partial, gpu_fixed_ms), self._faults, self.vanish)
-        self.files = DeviceFiles(self._properties["ro.product.cpu.abilist"].split(","), self._tool.socket)
+        abis = self._properties["ro.product.cpu.abilist"].split(",")
+        self.files = DeviceFiles(abis, self._tool.socket, missing, old_df)
         self._tool.files = self.files
-        self._shell = ShellService(self.files, self.shell_commands.append)
+        self._shell_v2 = shell_v2
+        self._shell = ShellService(self.files, self.shell_commands.append, orphans_survive)
         names = ("ro.product.name", "ro.product.model", "ro.product.device")
         about = "".join(f"{name}={self._properties[name]};" for name in names)
-        self._daemon = AdbDaemon(f"device::{about}features={_FEATURES}", self._find_service, unauthorized)
+        banner = f"device::{about}features={_FEATURES}" if shell_v2 else f"device::{about}"
+        self._daemons = [AdbDaemon(banner, self._find_service, unauthorized) for _ in range(1 + second_port)]
         self.available_kb = available_kb
-        self._write_state(core_khz)
+        self.files.write_sys(BOOT_ID, f"{boot_id or uuid.uuid4()}\n")
+        self._write_properties()
+        self._write_cores(core_khz, offline_cores)
         self.set_battery_temperature(285)
         self.set_thermal_status(0)
         self.set_thermal_zones({"cpu-0-0": 41000, "battery": 28500})
 
     def __enter__(self) -> Self:
         self._tool.open()
-        self._daemon.listen()
+        self.come_back()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.heal()
         self.vanish()
+        self._shell.switch_off()
         self._tool.close()
         self.files.remove()
 
     @property
     def serial(self) -> str:
         """What `adb connect` takes and `adb -s` calls the phone."""
-        return f"127.0.0.1:{self._daemon.port}"
+        return f"127.0.0.1:{self._daemons[0].port}"
+
+    @property
+    def second_serial(self) -> str:
+        """The same for the second port."""
+        return f"127.0.0.1:{self._daemons[1].port}"
+
+    @property
+    def boot_id(self) -> str:
+        """What the phone's kernel calls the time since it was switched on."""
+        return self.files.local(BOOT_ID).read_text().strip()
 
     @property
     def connections(self) -> int:
         """How many times adb has connected."""
-        return self._daemon.connections
+        return sum(daemon.connections for daemon in self._daemons)
 
     @property
     def runs(self) -> list[Run]:
@@ -167,47 +202,59 @@ class EmulatedDevice:
         with self._lock:
             self._vanish_after_bytes = None
 
-    def vanish(self, away_s: float | None = None) -> None:
-        """Pulls the cable: connections break, commands are killed, nobody listens.
+    def vanish(self, away_s: float | None = None, reboot: bool = False) -> None:
+        """Pulls the cable: connections break, shells hang up, nobody listens.
+
+        The tool is none of the cable's business: if `orphans_survive`, a run that a shell has started goes on, and may
+        still be there when the phone comes back. Only a tool that its shell has become, as by `adb shell TOOL`, dies.
 
         Args:
             away_s: when it comes back by itself, on the same port; None: only by `come_back`.
+            reboot: everything that runs is killed, and there is another `boot_id`.
         """
         with self._lock:
             if self._returning is not None:
                 self._returning.cancel()
             self._returning = None
-            self._daemon.drop()
+            for daemon in self._daemons:
+                daemon.drop()
             if away_s is not None:
-                self._returning = threading.Timer(away_s, self._daemon.listen)
+                self._returning = threading.Timer(away_s, self.come_back)
                 self._returning.daemon = True
                 self._returning.start()
-        self._shell.kill_all()
+        self._shell.hang_up_all()
+        if reboot:
+            self._shell.kill_all()
+            self.files.write_sys(BOOT_ID, f"{uuid.uuid4()}\n")
 
     def come_back(self) -> None:
         """Plugs the cable in again."""
-        self._daemon.listen()
+        for daemon in self._daemons:
+            daemon.listen()
 
     def vanish_in_push(self, after_bytes: int, away_s: float | None = None) -> None:
         """Vanishes once the next pushes have brought so many bytes."""
         with self._lock:
             self._vanish_after_bytes = (after_bytes, away_s)
 
-    def vanish_in_run(self, run: int, after_s: float = 0.05, away_s: float | None = None) -> None:
-        """Vanishes in the middle of a run, so long after its begin."""
-        self._tool.vanish_in_run = (run, after_s, away_s)
+    def vanish_in_run(self, run: int, after_s: float = 0.05, away_s: float | None = None, reboot: bool = False) -> None:
+        """Vanishes in the middle of a run, so long after its begin. As `vanish` says, the run may go on."""
+        self._tool.vanish_in_run = (run, after_s, away_s, reboot)
 
-    def vanish_after_run(self, run: int, away_s: float | None = None) -> None:
+    def vanish_after_run(self, run: int, away_s: float | None = None, reboot: bool = False) -> None:
         """Vanishes when a run has ended and written its files, before its shell hears of it."""
-        self._tool.vanish_after_run = (run, away_s)
+        self._tool.vanish_after_run = (run, away_s, reboot)
 
     def _find_service(self, name: str) -> Service | None:
         kind, _, argument = name.partition(":")
         kind, *options = kind.split(",")
+        if options and not self._shell_v2:
+            return None
         if kind == "sync":
             return SyncService(self.files, self._on_push_data, lambda *pushed: self.pushes.append(pushed))
         if kind in ("shell", "exec"):
-            return lambda stream: self._shell.run(argument, stream, packets="v2" in options)
+            terminal = kind == "shell" and not self._shell_v2
+            return lambda stream: self._shell.run(argument, stream, packets="v2" in options, terminal=terminal)
         return None
 
     def _on_push_data(self, size: int) -> None:
@@ -220,16 +267,37 @@ class EmulatedDevice:
             self.vanish(away_s)
             raise StreamClosedError  # what has already come is lost with the rest
 
-    def _write_state(self, core_khz: Sequence[int]) -> None:
+    def _write_properties(self) -> None:
         for name, value in self._properties.items():
             self.files.set_state(f"properties/{name}", f"{value}\n")
         lines = (f"[{name}]: [{value}]\n" for name, value in sorted(self._properties.items()))
         self.files.set_state("all_properties", "".join(lines))
-        self.files.set_state("all_cores", f"{(1 << len(core_khz)) - 1}\n")
+
+    def _write_cores(self, core_khz: Sequence[int], offline: Collection[int]) -> None:
+        online = [core for core in range(len(core_khz)) if core not in offline]
+        self.files.set_state("online_cores", f"{sum(1 << core for core in online)}\n")
         folder = "/sys/devices/system/cpu"
-        for name in ("possible", "present", "online"):
-            self.files.write_sys(f"{folder}/{name}", f"0-{len(core_khz) - 1}\n")
+        for name, cores in (("possible", range(len(core_khz))), ("present", range(len(core_khz))), ("online", online)):
+            self.files.write_sys(f"{folder}/{name}", f"{_ranges(cores)}\n")
         for core, khz in enumerate(core_khz):
-            self.files.write_sys(f"{folder}/cpu{core}/cpufreq/cpuinfo_max_freq", f"{khz}\n")
-            self.files.write_sys(f"{folder}/cpu{core}/cpufreq/scaling_max_freq", f"{khz}\n")
-            self.files.write_sys(f"{folder}/cpu{core}/cpufreq/scaling_governor", "schedutil\n")
+            self.files.write_sys(f"{folder}/cpu{core}/online", f"{int(core in online)}\n")
+            if core in online:
+                self.files.write_sys(f"{folder}/cpu{core}/cpufreq/cpuinfo_max_freq", f"{khz}\n")
+                self.files.write_sys(f"{folder}/cpu{core}/cpufreq/scaling_max_freq", f"{khz}\n")
+                self.files.write_sys(f"{folder}/cpu{core}/cpufreq/scaling_governor", "schedutil\n")
+        for khz in set(core_khz):
+            related = [core for core, other in enumerate(core_khz) if other == khz]
+            policy = f"{folder}/cpufreq/policy{related[0]}"
+            self.files.write_sys(f"{policy}/related_cpus", f"{' '.join(map(str, related))}\n")
+            self.files.write_sys(f"{policy}/cpuinfo_max_freq", f"{khz}\n")
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers as the kernel lists processors: `0-3,6`."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and parts[-1][-1] == number - 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ",".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)

@@ -1,8 +1,8 @@
 """The device's files, kept in a private folder of this machine, and the paths that lead there.
 
-Three places of the device exist: `/data/local/tmp`, `/sys/devices/system/cpu` and `/sys/class/thermal`. A program
-that is pushed and is for the device's processor is replaced by a script of the emulation; `load` and `size`, and
-`sha256sum` and `md5sum` on the device, still see what was pushed.
+Three folders of the device exist, `/data/local/tmp`, `/sys/devices/system/cpu` and `/sys/class/thermal`, and the file
+with the boot's id. A program that is pushed and is for the device's processor is replaced by a script of the emulation;
+`load` and `size`, and `sha256sum` and `md5sum` on the device, still see what was pushed.
 """
 
 import errno
@@ -14,13 +14,17 @@ import shutil
 import struct
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from tests.emulated_android import stand_ins
 
-PLACES = ("/data/local/tmp", "/sys/devices/system/cpu", "/sys/class/thermal")
+_FOLDERS = ("/data/local/tmp", "/sys/devices/system/cpu", "/sys/class/thermal")
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+PLACES = (*_FOLDERS, BOOT_ID)
 _PLACE = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, PLACES))})(?![\w.-])")
 _MACHINES = {"arm64-v8a": 183, "armeabi-v7a": 40, "armeabi": 40, "x86_64": 62, "x86": 3}
+_COMMANDS = ("/usr/bin", "/bin")
 _LITERT = b"flavour=litert"
 _REPLACED = re.compile(rb"\A#![^\n]*\n# in place of ([0-9a-f]{64})\n")
 
@@ -46,25 +50,28 @@ class DeviceFiles:
         available_kb: free space of `/data`; the largest push that succeeds.
     """
 
-    def __init__(self, abis: list[str], tool_socket: str) -> None:
+    def __init__(self, abis: list[str], tool_socket: str, missing: Collection[str] = (), old_df: bool = False) -> None:
         """Makes the folder.
 
         Args:
             abis: what the device can run, by Android's names, for example `arm64-v8a`.
             tool_socket: path of the socket where runs of the pushed program are announced.
+            missing: commands that the device does not have; what is built into the shell cannot be missing.
+            old_df: as in `EmulatedDevice`.
         """
         self.root = Path(tempfile.mkdtemp(prefix="android-")).resolve()
         self.available_kb = 0
         self._machines = {_MACHINES[abi] for abi in abis}
         self._tool_socket = tool_socket
-        for place in PLACES:
-            self.local(place).mkdir(parents=True)
+        for folder in _FOLDERS:
+            self.local(folder).mkdir(parents=True)
         for folder in ("bin", "state", "state/properties", "originals"):
             (self.root / folder).mkdir()
-        for name, script in stand_ins.SCRIPTS.items():
-            self._write(self.root / "bin" / name, script.encode(), 0o755)
+        for name, script in (stand_ins.SCRIPTS | ({"df": stand_ins.OLD_DF} if old_df else {})).items():
+            if name not in missing:
+                self._write(self.root / "bin" / name, script.encode(), 0o755)
         self.environment = {
-            "PATH": f"{self.root / 'bin'}:/usr/bin:/bin",
+            "PATH": f"{self.root / 'bin'}:{self._commands_without(missing) if missing else ':'.join(_COMMANDS)}",
             "HOME": "/",
             "TMPDIR": str(self.local(PLACES[0])),
             "ANDROID_ROOT": "/system",
@@ -123,10 +130,20 @@ class DeviceFiles:
         self._write(self.root / "state" / name, text.encode(), 0o644)
 
     def write_sys(self, path: str, text: str) -> None:
-        """Writes a file under `/sys`."""
+        """Writes a file of the kernel's."""
         local = self.local(path)
         local.parent.mkdir(parents=True, exist_ok=True)
         self._write(local, text.encode(), 0o444)
+
+    def _commands_without(self, missing: Collection[str]) -> Path:
+        """Makes a folder of links to this machine's commands, but for some."""
+        folder = self.root / "commands"
+        folder.mkdir()
+        names = {name: place for place in reversed(_COMMANDS) for name in os.listdir(place)}
+        for name, place in names.items():
+            if name not in missing:
+                os.symlink(f"{place}/{name}", folder / name)
+        return folder
 
     def _original(self, local: Path) -> Path:
         with local.open("rb") as file:

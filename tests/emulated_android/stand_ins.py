@@ -21,8 +21,8 @@ esac
 case $digits in
   ''|*[!0-9a-fA-F]*) echo "taskset: bad mask '$mask'" >&2; exit 1;;
 esac
-read -r all < "$DEVICE/state/all_cores"
-if [ $(( 0x$digits & all )) = 0 ]; then echo "taskset: failed to set 0's affinity: Invalid argument" >&2; exit 1; fi
+read -r online < "$DEVICE/state/online_cores"
+if [ $(( 0x$digits & online )) = 0 ]; then echo "taskset: failed to set 0's affinity: Invalid argument" >&2; exit 1; fi
 echo "$mask" >> "$DEVICE/state/masks"
 EMULATED_MASK=$mask exec "$@"
 """
@@ -78,6 +78,28 @@ total=115249236
 echo 'Filesystem     1K-blocks      Used Available Use% Mounted on'
 used=$((total - free))
 printf '/dev/block/dm-8 %9d %9d %9d %3d%% /data\\n' $total $used "$free" $((100 * used / total))
+"""
+
+OLD_DF = """#!/bin/sh
+tenths() {
+  number=$(($1 * 10)); unit=K
+  if [ $number -gt 10240 ]; then number=$((number / 1024)); unit=M; fi
+  if [ $number -gt 10240 ]; then number=$((number / 1024)); unit=G; fi
+  printf '%6d.%d%s' $((number / 10)) $((number % 10)) $unit
+}
+read -r free < "$DEVICE/state/available_kb"
+total=115249236
+status=0
+echo 'Filesystem               Size     Used     Free   Blksize'
+for path in "${@:-/data}"; do
+  shown=${path#"$DEVICE"}
+  case $shown in
+    /data) ;;
+    *) if [ ! -e "$path" ]; then echo "$shown: No such file or directory" >&2; status=1; continue; fi;;
+  esac
+  printf '%-20s' "$shown"; tenths $total; tenths $((total - free)); tenths "$free"; echo '   4096'
+done
+exit $status
 """
 
 _DIGEST = """#!/bin/sh

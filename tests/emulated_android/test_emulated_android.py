@@ -5,7 +5,9 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tensorflow.lite.profiling.proto import profiling_info_pb2  # litert's own collides with it
@@ -17,6 +19,15 @@ _TOOL = "/data/local/tmp/bench/benchmark_model"
 _FAST = "--num_threads=1 --num_runs=5 --min_secs=0 --warmup_runs=1 --warmup_min_secs=0"
 
 
+_HANGING = f"""\
+cd /data/local/tmp
+{_TOOL} --graph=bench/m.tflite >log 2>&1 </dev/null &
+echo $! >pid
+wait $!
+: >shell-ended
+"""
+
+
 @pytest.fixture(scope="module")
 def adb() -> Iterator[AdbServer]:
     with AdbServer() as server:
@@ -26,6 +37,14 @@ def adb() -> Iterator[AdbServer]:
 @pytest.fixture
 def device(adb: AdbServer) -> Iterator[EmulatedDevice]:
     with EmulatedDevice() as phone:
+        adb.connect(phone.serial)
+        yield phone
+        adb.run("disconnect", phone.serial)
+
+
+@contextmanager
+def _connected(adb: AdbServer, **options: Any) -> Iterator[EmulatedDevice]:
+    with EmulatedDevice(**options) as phone:
         adb.connect(phone.serial)
         yield phone
         adb.run("disconnect", phone.serial)
@@ -56,6 +75,13 @@ def _wait_for(adb: AdbServer, device: EmulatedDevice, state: str) -> None:
     end = time.monotonic() + 5
     while adb.state(device.serial) != state:
         assert time.monotonic() < end, adb.state(device.serial)
+        time.sleep(0.02)
+
+
+def _wait_for_end(device: EmulatedDevice) -> None:
+    end = time.monotonic() + 5
+    while device.runs[0].end is None:
+        assert time.monotonic() < end
         time.sleep(0.02)
 
 
@@ -165,16 +191,120 @@ def test_gpu_that_the_platform_lacks_and_gpu_that_takes_a_part(adb, tmp_path, gp
         adb.run("disconnect", phone.serial)
 
 
-def test_killing_adb_shell_kills_the_tool(adb, device, tmp_path):
+def test_killing_adb_shell_hangs_up_the_tool_that_the_shell_has_become(adb, device, tmp_path):
     _install(adb, device, tmp_path)
     device.fail(ToolFault.HANG)
     with pytest.raises(subprocess.TimeoutExpired):
         _shell(adb, device, f"{_TOOL} --graph=/data/local/tmp/bench/m.tflite", timeout=0.5)
-    end = time.monotonic() + 5
-    while device.runs[0].end is None:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    _wait_for_end(device)
     assert device.runs[0].exit_status == 137
+
+
+def test_tool_that_a_shell_has_started_outlives_adb_shell_until_it_is_killed(adb, device, tmp_path):
+    _install(adb, device, tmp_path)
+    device.fail(ToolFault.HANG)
+    with pytest.raises(subprocess.TimeoutExpired):
+        _shell(adb, device, _HANGING, timeout=0.5)
+    device.vanish()
+    time.sleep(0.1)
+    assert device.runs[0].end is None
+    device.come_back()
+    adb.run("disconnect", device.serial)
+    adb.connect(device.serial)
+    assert _shell(adb, device, "ls /data/local/tmp/shell-ended")[0] != 0
+    assert _shell(adb, device, "kill -9 $(cat /data/local/tmp/pid)") == (0, "", "")
+    _wait_for_end(device)
+    assert device.runs[0].exit_status == 137
+
+
+def test_tool_that_a_shell_has_started_ends_with_it_where_orphans_do_not_survive(adb, tmp_path):
+    with _connected(adb, orphans_survive=False) as phone:
+        _install(adb, phone, tmp_path)
+        phone.fail(ToolFault.HANG)
+        with pytest.raises(subprocess.TimeoutExpired):
+            _shell(adb, phone, _HANGING, timeout=0.5)
+        _wait_for_end(phone)
+
+
+def test_reboot_ends_everything_and_begins_another_boot(adb, device, tmp_path):
+    _install(adb, device, tmp_path)
+    device.fail(ToolFault.HANG)
+    before = device.boot_id
+    device.vanish_in_run(1, reboot=True)
+    _shell(adb, device, _HANGING)
+    _wait_for_end(device)
+    assert device.boot_id != before
+
+
+def test_switching_off_ends_what_has_left_its_session(adb, tmp_path):
+    with _connected(adb) as phone:
+        _install(adb, phone, tmp_path)
+        phone.fail(ToolFault.HANG)
+        _shell(adb, phone, f"setsid nohup {_TOOL} --graph=/data/local/tmp/bench/m.tflite >/dev/null 2>&1 &")
+        end = time.monotonic() + 5
+        while not phone.runs:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        assert phone.runs[0].end is None
+    assert phone.runs[0].exit_status == 137
+
+
+def test_old_adbd_has_a_terminal_and_no_exit_status(adb, tmp_path):
+    with _connected(adb, shell_v2=False) as phone:
+        command = ["adb", "-s", phone.serial, "shell", "echo out; echo err >&2; exit 7"]
+        done = subprocess.run(command, env=adb.environment, capture_output=True, check=True, timeout=20)
+        assert (done.stdout, done.stderr) == (b"out\r\nerr\r\n", b"")
+        assert adb.run("-s", phone.serial, "features").stdout.strip() == ""
+        assert _push(adb, phone, tmp_path / "file", b"a\n", "/data/local/tmp/file")[0] == 0
+        assert _shell(adb, phone, "wc -c < /data/local/tmp/file")[1] == "2\n"  # by now without the CR
+        assert adb.run("-s", phone.serial, "exec-out", "cat /data/local/tmp/file").stdout == "a\n"
+
+
+def test_commands_may_be_missing(adb, tmp_path):
+    with _connected(adb, missing={"base64", "taskset"}) as phone:
+        assert _shell(adb, phone, "command -v taskset base64")[1] == ""
+        code, output, errors = _shell(adb, phone, "base64 /data/local/tmp/file")
+        assert (code, output) == (127, "")
+        assert errors.endswith("base64: not found\n")
+        assert _shell(adb, phone, "getprop ro.product.model; ls /data/local/tmp | wc -l")[1] == "Phone 3\n0\n"
+
+
+def test_one_phone_has_two_serials_and_one_boot(adb):
+    with _connected(adb, second_port=True) as phone, _connected(adb) as other:
+        adb.connect(phone.second_serial)
+        question = ("shell", "cat /proc/sys/kernel/random/boot_id")
+        answers = [
+            adb.run("-s", serial, *question).stdout for serial in (phone.serial, phone.second_serial, other.serial)
+        ]
+        assert answers[0] == answers[1] == f"{phone.boot_id}\n"
+        assert answers[2] == f"{other.boot_id}\n" != answers[0]
+        adb.run("disconnect", phone.second_serial)
+    with _connected(adb, boot_id="the-same") as one, _connected(adb, boot_id="the-same") as two:
+        assert one.boot_id == two.boot_id == "the-same"
+
+
+def test_old_df_has_sizes_for_people_and_no_options(adb):
+    with _connected(adb, old_df=True, available_kb=8_178_892) as phone:
+        code, output, errors = _shell(adb, phone, "df -k /data/local/tmp; echo; df")
+        header = "Filesystem               Size     Used     Free   Blksize\n"
+        sizes = "   109.9G   102.1G     7.7G   4096\n"
+        assert output == f"{header}/data/local/tmp     {sizes}\n{header}/data               {sizes}"
+        assert (code, errors) == (0, "-k: No such file or directory\n")
+
+
+def test_cores_may_be_offline(adb):
+    cpu = "/sys/devices/system/cpu"
+    with _connected(adb, offline_cores={4, 6, 7}) as phone:
+        assert _shell(adb, phone, f"cat {cpu}/present {cpu}/online")[1] == "0-7\n0-3,5\n"
+        there = _shell(adb, phone, f"cd {cpu} && ls -d cpu?/cpufreq; ls -d cpu?")[1].split()
+        assert there == [f"cpu{core}/cpufreq" for core in (0, 1, 2, 3, 5)] + [f"cpu{core}" for core in range(8)]
+        assert _shell(adb, phone, f"cat {cpu}/cpufreq/policy*/*")[1] == "1766400\n0 1 2 3\n2803200\n4 5 6 7\n"
+        assert _shell(adb, phone, "taskset d0 true") == (
+            1,
+            "",
+            "taskset: failed to set 0's affinity: Invalid argument\n",
+        )
+        assert _shell(adb, phone, "taskset f0 true")[0] == 0
 
 
 def test_the_newer_tool_has_another_log(adb, device, tmp_path):

@@ -28,6 +28,7 @@ from tests.emulated_android.files import DeviceFiles
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60
+_END_SECONDS = 5
 _KILLED = -9
 
 
@@ -72,29 +73,30 @@ class ToolDoor:
     Attributes:
         runs: every run, in order of its begin.
         socket: path of the socket that the program on the device connects to.
-        vanish_in_run: number of a run, seconds after its begin, seconds to stay away.
-        vanish_after_run: number of a run, seconds to stay away.
+        vanish_in_run: number of a run, seconds after its begin, seconds to stay away, whether to reboot.
+        vanish_after_run: number of a run, seconds to stay away, whether to reboot.
         files: the device's.
     """
 
     files: DeviceFiles
 
-    def __init__(self, build: ToolBuild, faults: Faults, vanish: Callable[[float | None], None]) -> None:
+    def __init__(self, build: ToolBuild, faults: Faults, vanish: Callable[[float | None, bool], None]) -> None:
         """Prepares a door.
 
         Args:
             build: how the tool was built.
             faults: what goes wrong with its runs.
-            vanish: lets the device vanish for some seconds, or for good.
+            vanish: lets the device vanish for some seconds, or for good, and reboot or not.
         """
         self.runs: list[Run] = []
-        self.vanish_in_run: tuple[int, float, float | None] | None = None
-        self.vanish_after_run: tuple[int, float | None] | None = None
+        self.vanish_in_run: tuple[int, float, float | None, bool] | None = None
+        self.vanish_after_run: tuple[int, float | None, bool] | None = None
         self._build, self._faults, self._vanish = build, faults, vanish
         self._folder = tempfile.mkdtemp(prefix="door-")
         self.socket = f"{self._folder}/socket"
         self._listener = socket.socket(socket.AF_UNIX)
         self._lock = threading.Lock()
+        self._serving: set[threading.Thread] = set()
 
     def open(self) -> None:
         """Starts taking in runs."""
@@ -104,10 +106,14 @@ class ToolDoor:
         threading.Thread(target=self._accept, name="tool door", daemon=True).start()
 
     def close(self) -> None:
-        """Stops taking in runs."""
+        """Stops taking in runs, and waits for those whose programs were killed."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        with self._lock:
+            serving = list(self._serving)
+        for thread in serving:
+            thread.join(_END_SECONDS)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _accept(self) -> None:
@@ -116,11 +122,16 @@ class ToolDoor:
                 program, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(program,), name="tool run", daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(program,), name="tool run", daemon=True)
+            with self._lock:
+                self._serving = {other for other in self._serving if other.is_alive()} | {thread}
+                thread.start()
 
     def _serve(self, program: socket.socket) -> None:
         with program:
             data, outputs, _, _ = socket.recv_fds(program, 1 << 20, 2)
+            if not data:
+                return  # killed before it said anything
             try:
                 length = int.from_bytes(data[:4], "little")
                 while len(data) < 4 + length:
@@ -136,13 +147,13 @@ class ToolDoor:
                     os.close(output)
             with connection:
                 if self.vanish_in_run is not None and self.vanish_in_run[0] == run.number:
-                    _, after_s, away_s = self.vanish_in_run
-                    threading.Timer(after_s, self._vanish_if_running, (run, away_s)).start()
+                    _, after_s, away_s, reboot = self.vanish_in_run
+                    threading.Timer(after_s, self._vanish_if_running, (run, away_s, reboot)).start()
                 status = _wait(program, connection)
             run.exit_status = status if status >= 0 else 128 - status
             run.end = time.monotonic()
             if self.vanish_after_run is not None and self.vanish_after_run[0] == run.number:
-                self._vanish(self.vanish_after_run[1])
+                self._vanish(*self.vanish_after_run[1:])
             with contextlib.suppress(OSError):
                 program.sendall(status.to_bytes(4, "little", signed=True))
 
@@ -171,9 +182,9 @@ class ToolDoor:
             "gpu_fixed_ms": self._build.gpu_fixed_ms,
         }
 
-    def _vanish_if_running(self, run: Run, away_s: float | None) -> None:
+    def _vanish_if_running(self, run: Run, away_s: float | None, reboot: bool) -> None:
         if run.end is None:
-            self._vanish(away_s)
+            self._vanish(away_s, reboot)
 
 
 def _connect(path: str) -> socket.socket:
