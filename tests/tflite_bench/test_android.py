@@ -329,6 +329,35 @@ class TestHeat:
         assert len(looks) == 2
 
 
+class TestUnkindPhones:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"shell_v2": False},
+            {"missing": ("base64",)},
+            {"missing": ("taskset", "find")},
+            {"old_df": True},
+            {"shell_v2": False, "missing": ("base64", "taskset", "find", "grep"), "old_df": True},
+        ],
+    )
+    def test_are_measured_all_the_same(self, adb_server, binary, models, options):
+        with phones(adb_server, options) as [phone]:
+            with meters(binary) as ways:
+                meter = ways.of(parse_target(CPU))
+                phone.fail(ToolFault.CRASH, models[0])
+                answers = times(meter, models)
+            assert remote_files(phone) == []
+        assert "signal 11" in str(answers[0])
+        assert all(isinstance(answer, Reading) for answer in answers[1:])
+        assert (meter.fingerprint()["pinning"] == "none") == ("taskset" in options.get("missing", ()))
+
+    def test_cores_that_are_switched_off_are_known_and_not_used(self, adb_server, binary):
+        with phones(adb_server, {"offline_cores": (7,)}), meters(binary) as ways:
+            fingerprint = ways.of(parse_target(CPU)).fingerprint()
+        assert fingerprint["pinning"] == "taskset 40"
+        assert fingerprint["core_mhz"] == "1766 1766 1766 1766 2803 2803 2803 2803"
+
+
 class TestTheGpu:
     def test_its_number_is_believed_when_the_tool_confirms_it(self, adb_server, binary):
         with phones(adb_server, {"gpu": True, "gpu_fixed_ms": 2.0}) as [phone], meters(binary) as ways:
@@ -395,16 +424,25 @@ class TestSeveralPhones:
             ways.of(parse_target(f"android:{both[0].serial}+{both[1].serial}/cpu:1,{QUICK}"))
 
     def test_one_goes_away_for_good_and_the_other_does_its_part(self, adb_server, binary, models):
-        with phones(adb_server, {}, {}) as both, meters(binary) as ways:
+        with phones(adb_server, {}, {}) as both:
             serials = "+".join(device.serial for device in both)
-            meter = ways.of(parse_target(f"android:{serials}/cpu:1,{QUICK}"))
-            both[0].vanish_after_run(len(both[0].runs) + 2)
-            assert all(isinstance(answer, Reading) for answer in times(meter, models))
-            assert len(layer_runs(both[1])) >= 4
-            both[0].come_back()
-            adb_server.run("disconnect", both[0].serial, check=False)
-            adb_server.connect(both[0].serial)
-        assert remote_files(both[0]) == []
+            with meters(binary) as ways:
+                meter = ways.of(parse_target(f"android:{serials}/cpu:1,{QUICK}"))
+                both[0].vanish_after_run(len(both[0].runs) + 2)
+                assert all(isinstance(answer, Reading) for answer in times(meter, models))
+                assert len(layer_runs(both[1])) >= 4
+                both[0].come_back()
+                adb_server.run("disconnect", both[0].serial, check=False)
+                adb_server.connect(both[0].serial)
+            assert remote_files(both[0]) == []
+
+    def test_one_that_goes_by_two_names_is_refused(self, adb_server, binary):
+        with phones(adb_server, {"second_port": True}) as [phone]:
+            adb_server.connect(phone.second_serial)
+            both = f"android:{phone.serial}+{phone.second_serial}/cpu:1,{QUICK}"
+            with meters(binary) as ways, pytest.raises(UserError, match="are one and the same; name it once"):
+                ways.of(parse_target(both))
+            adb_server.run("disconnect", phone.second_serial, check=False)
 
 
 class TestNothingRunsAsCode:
