@@ -33,4 +33,9 @@ def listing(context: Context, entries: Sequence[Entry]) -> str:
         lines.append(
             f"  {reading.latency_ms:9.4f}  {reading.p5_ms:9.4f}  {reading.p95_ms:9.4f}  {mark} {entry.signature}"
         )
-    return "\n".join(lines)
+    return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    """The line with what would act on a terminal written out: imported text may hold anything."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)

@@ -9,6 +9,7 @@ import pytest
 
 import tflite_bench
 from tflite_bench.latency_table import Context, Entry, LatencyTable
+from tflite_bench.table_listing import listing
 from tflite_bench.timing import Reading
 
 PIXEL = Context("android/cpu:1", {"model": "Google Pixel 3", "soc": "sdm845"}, "warm", "median")
@@ -152,3 +153,11 @@ def test_what_drifted_is_flagged(folder):
     text = shown(folder, "--table=long.sqlite")
     assert "drifted by more than 5%): 20000" in text
     assert "!" not in shown(folder, "--table=full.sqlite").replace("(! below", "")
+
+
+def test_what_would_act_on_a_terminal_is_written_out():
+    context = Context("host/cpu:1", {"cpu": "a\x1b[2Jb"}, "warm\u202e", "median")
+    text = listing(context, [Entry("ADD \x07\n\x9b31m", Reading(1.0, 1.0, 1.0, 1), 1.0, 0.0, AT)])
+    assert text.replace("\n", "").isprintable()
+    assert "cpu: a\\x1b[2Jb\n" in text
+    assert "ADD \\x07\\n\\x9b31m" in text
