@@ -15,6 +15,7 @@ from tflite_bench.reference import reference_network
 from tflite_bench.table_filling import CALL, Caches, fill, statistic
 from tflite_bench.target import parse_target
 from tflite_bench.tool_meter import ToolMeter
+from tflite_bench.unfinished import Unfinished
 
 STEADY = "android/cpu:1,min_secs=0.02,warmup_min_secs=0.01,warmup_runs=1"
 CPU = f"android/cpu:1,{QUICK}"
@@ -56,7 +57,7 @@ def test_what_was_measured_before_the_phone_went_away_is_not_measured_again(
         with pytest.raises(UserError, match="did not come back"):
             fill(table, meter, graph, layers, CACHES)
         assert len(table) == 1  # the call; the batch of layers is not finished
-        assert len(table.unfinished()) > 5
+        assert len(Unfinished(table).readings(layers)) > 5
     phone.come_back()
     adb_server.run("disconnect", phone.serial, check=False)
     adb_server.connect(phone.serial)
@@ -68,7 +69,7 @@ def test_what_was_measured_before_the_phone_went_away_is_not_measured_again(
     runs = finished_runs(phone)
     often = [runs[sha256(one_layer_model(graph, layer))] for layer in layers.values()]
     assert sum(often) == 3 * len(layers) + 1  # three passes, and the run whose end nobody heard of
-    assert table.unfinished() == {}
+    assert Unfinished(table).readings(layers) == []
 
 
 def test_a_layer_that_crashes_the_tool_costs_only_itself(phone, binary, graph, layers, tmp_path, monkeypatch):
