@@ -68,6 +68,10 @@ class _Timed:
     instances: int
     call_ms: float
 
+    def of_one(self, whole: Reading) -> Reading:
+        """One layer's share of the model's reading."""
+        return share(whole, self.call_ms, self.instances)
+
 
 def fill(
     table: LatencyTable, meter: Meter, graph: Graph, layers: Mapping[str, SizedOperator], caches: Caches
@@ -184,23 +188,12 @@ def _timed_once(
         for place in missed:
             references.time_at([place])
     measured = [signature for signature in models if signature not in failed]
-    if not measured:
-        return []
-    drift = references.drift(table.reference_ms())
+    drift = references.drift(table.reference_ms()) if measured else 0.0
+    is_flagged = drift > meter.procedure.max_drift
     return [
-        Entry(
-            signature,
-            _middle(
-                [
-                    share(readings[signature, number], models[signature].call_ms, models[signature].instances)
-                    for number in range(PASSES)
-                ]
-            ),
-            references.median_ms(),
-            drift,
-            flagged=drift > meter.procedure.max_drift,
-        )
+        Entry(signature, _middle(passes), references.median_ms(), drift, is_flagged)
         for signature in measured
+        for passes in [[models[signature].of_one(readings[signature, number]) for number in range(PASSES)]]
     ]
 
 

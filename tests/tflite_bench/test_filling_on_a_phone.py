@@ -121,3 +121,16 @@ def test_operator_profiles_fill_a_table_too(phone, binary, graph, layers, tmp_pa
     heavy = [signature for signature in wanted if signature.startswith("CONV_2D")]
     assert all(table.latency_ms(signature) > 0 for signature in heavy)
     assert finished_runs(phone)[sha256(reference_network())] >= 6
+
+
+def test_two_phones_take_turns_at_every_layer(adb_server, binary, graph, layers, tmp_path, monkeypatch):
+    monkeypatch.setattr("tflite_bench.drift._MAX_TRIES", 1)
+    with phones(adb_server, {}, {}) as pair, meters(binary) as ways:
+        meter = ways.of(parse_target(f"android:{pair[0].serial}+{pair[1].serial}/cpu:1,{QUICK}"))
+        table = open_table(tmp_path / "table", meter)
+        assert fill(table, meter, graph, layers, CACHES) == set()
+        runs = [finished_runs(phone) for phone in pair]
+    for layer in layers.values():
+        model = sha256(one_layer_model(graph, layer))
+        assert sorted(of_phone[model] for of_phone in runs) == [1, 2]
+    assert all(of_phone[sha256(reference_network())] >= 2 * 3 for of_phone in runs)
