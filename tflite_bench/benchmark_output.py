@@ -26,7 +26,10 @@ _DENIED = re.compile(
 )
 _PARTIAL = re.compile(r"^.*partially executed.*$", re.MULTILINE | re.IGNORECASE)
 _REPLACED = re.compile(r"^.*Replacing (\d{1,9}) out of (\d{1,9}) node\(s\) with delegate.*$", re.MULTILINE)
-_STATISTICS = re.compile(r"^(?:INFO: )?(?:.*\] )?count=(\d{1,9})((?: \w+=[-+.\deE]+)*) *\r?\n", re.MULTILINE)
+_ALL_SAME = "(all same)"
+_STATISTICS = re.compile(
+    rf"^(?:INFO: )?(?:.*\] )?count=(\d{{1,9}})((?: \w+=[-+.\deE]+(?:{re.escape(_ALL_SAME)})?)*) *\r?\n", re.MULTILINE
+)
 _LITERT_MEAN = re.compile(r"Inference \(avg\): +([\d.]+) ms \((\d{1,9}) runs\)")
 _LITERT_EXTREME = re.compile(r"Inference \((min|max)\): +([\d.]+) ms")
 _QUOTED_CHARACTERS = 300
@@ -144,7 +147,9 @@ def _from_text(log: str, wants_mean: bool) -> tuple[Reading, str]:
 
 
 def _from_statistics(line: re.Match[str], wants_mean: bool) -> tuple[Reading, str]:
-    values_us = {key: float(value) for key, value in (pair.split("=") for pair in line[2].split())}
+    values_us = {
+        key: float(value) for key, value in (pair.split("=") for pair in line[2].replace(_ALL_SAME, "").split())
+    }
     if "median" in values_us and not wants_mean:
         triple, found = [values_us[key] for key in ("median", "p5", "p95")], MEDIAN
     else:

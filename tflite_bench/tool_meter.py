@@ -15,6 +15,7 @@ from tflite_bench.reference import reference_network
 from tflite_bench.target import Target
 from tflite_bench.timing import Comparison, Job, Pair, Procedure, Reading, comparison
 
+_MAX_DRIFT = 0.05
 _ROUND_MS = 300.0  # of a comparison: two starts of the tool
 
 
@@ -50,7 +51,7 @@ class ToolMeter:
             loads=1,
             reference_loads=1,
             statistic=f"the {self._statistic} of one start of the tool",
-            max_drift=0.05,
+            max_drift=_MAX_DRIFT,
             delegated=self._delegate is not None and self._delegate.takes_all,
             places=len(self._places),
         )

@@ -94,7 +94,8 @@ class Statistics:
     def deviation(self) -> int:
         if not self.times:
             return 0
-        return int(math.sqrt(sum((t - self.average) ** 2 for t in self.times) / len(self.times)))
+        average = self.average
+        return int(math.sqrt(sum((t - average) ** 2 for t in self.times) / len(self.times)))
 
     def percentile(self, percent: int) -> int:
         """The value that `percent` of the others are not above."""

@@ -141,6 +141,13 @@ def test_line_ends_of_another_system_change_nothing(text):
     assert reading_of(text.replace("\n", "\r\n")) == reading_of(text)
 
 
+@pytest.mark.parametrize("percentiles", [" p5=7 median=7 p95=7", ""])
+def test_runs_that_all_take_the_same_are_read(percentiles):
+    reading, statistic = reading_of(f"{WARM_UP}\n\nINFO: count=50 curr=7(all same){percentiles}\n")
+    assert reading == Reading(0.007, 0.007, 0.007, 50)
+    assert statistic == (MEDIAN if percentiles else MEAN)
+
+
 def test_litert_tells_the_mean():
     assert reading_of(LITERT) == (Reading(8.05, 7.91, 9.40, 124), MEAN)
 
