@@ -61,7 +61,7 @@ class Filling:
         self._start = start_of(network, shrinkable_groups(network), convert(network))
         self._candidates = _candidates(self._start, filter_multiple)
         self._meter = meter
-        self._is_profiled = target.option("layers") == "profile"
+        self._is_profiled = target.profiles_layers
         self._latency = Latency(self._start.deployed, self._start.widths, target, meter, table)
 
     def plan(self) -> FillingPlan:

@@ -1,5 +1,6 @@
 """The starting network in all its forms, what it costs, and how little its narrowest version would."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +98,8 @@ class Reach:
 
     @property
     def suggested(self) -> str | None:
-        """The least budget like this one that can surely be met; None where no percentage can."""
-        return least_budget(self.budget, self.now, self.least + self.spread)
+        """The least budget like this one that can surely be met; None where no percentage can, or nothing is known."""
+        return least_budget(self.budget, self.now, self.least + self.spread) if math.isfinite(self.least) else None
 
 
 def shrinkable_groups(network: tf_keras.Model) -> tuple[ChannelGroup, ...]:
@@ -163,7 +164,7 @@ def reach(budget: Budget, unit: str, least: Measurement) -> Reach:
         least: the narrowest network, measured.
     """
     allowed = budget.limit(least.start)
-    possible = least.value - least.spread <= allowed
+    possible = math.isfinite(least.value) and least.value - least.spread <= allowed
     return Reach(budget, unit, least.start, allowed, least.value, possible, least.spread)
 
 
@@ -190,6 +191,8 @@ def check_reachable(reaches: Sequence[Reach]) -> None:
 
 
 def _refusal(reach: Reach) -> str:
+    if not math.isfinite(reach.least):
+        return f"budget {reach.budget.text} cannot be judged: what the network would cost is not known"
     suggested = reach.suggested
     return (
         f"budget {reach.budget.text} cannot be reached: it allows {amount_text(reach.allowed, reach.unit)}, and with "

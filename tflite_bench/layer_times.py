@@ -33,8 +33,8 @@ class LayerTimes:
         self._graph = graph
         self._meter = meter
         self._caches = Caches(graph.constant_bytes)
-        self._profiler = meter if _is_profiled(target) and isinstance(meter, ToolMeter) else None
-        if _is_profiled(target) and not (self._profiler and self._profiler.can_profile):
+        self._profiler = meter if target.profiles_layers and isinstance(meter, ToolMeter) else None
+        if target.profiles_layers and not (self._profiler and self._profiler.can_profile):
             raise UserError(f"target {target}: layers=profile needs TensorFlow Lite's benchmark_model on a CPU")
         how = PROFILE_STATISTIC if self._profiler else statistic(meter.procedure)
         self.context = Context(target.kind, meter.fingerprint(), _caches_text(graph, target), how)
@@ -68,9 +68,5 @@ class LayerTimes:
         return fill(table, self._meter, self._graph, layers, self._caches)
 
 
-def _is_profiled(target: Target) -> bool:
-    return target.option("layers") == "profile"
-
-
 def _caches_text(graph: Graph, target: Target) -> str:
-    return PROFILED if _is_profiled(target) else str(Caches(graph.constant_bytes))
+    return PROFILED if target.profiles_layers else str(Caches(graph.constant_bytes))
