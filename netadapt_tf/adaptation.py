@@ -16,13 +16,12 @@ from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
 from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.budget import Budget, parse_budgets
-from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.resources.resource import LatencyResource, Measurement
 from netadapt_tf.search.goals import Goal, corrected_by_delivery
 from netadapt_tf.search.netadapt import Iterate, Search
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import (
-    AnyLatency,
     Costs,
     Start,
     check_reachable,
@@ -400,7 +399,7 @@ def _predicted_ms(work: _Work, start: Start, costs: Costs, result: _Result) -> d
     widths = widths_of(find_channel_groups(result.network))
     names = {budget.target: budget.name for budget in work.problem.budgets}
 
-    def ratio(target: Target, latency: AnyLatency) -> float:
+    def ratio(target: Target, latency: LatencyResource) -> float:
         if target in names and last is not None and last["iteration"]:
             return last["predicted"][names[target]] / first["measured"][names[target]]
         return latency.predict(widths) / latency.predict(start.widths)

@@ -14,14 +14,12 @@ from netadapt_tf.resources.budget import Budget, amount_text, least_budget
 from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
-from netadapt_tf.resources.resource import Measurement, Resource
+from netadapt_tf.resources.resource import LatencyResource, Measurement, Resource
 from netadapt_tf.resources.tabled_latency import TabledLatency
 from netadapt_tf.search.filter_counts import candidate_filters
 from tflite_bench.errors import UserError
 from tflite_bench.target import Target, parse_target
 from tflite_bench.timing import Meter
-
-AnyLatency = Latency | TabledLatency
 
 _DEFAULT_TARGET = "host/cpu:1"
 
@@ -66,7 +64,7 @@ class Costs:
     """
 
     budgeted: Mapping[str, Resource]
-    latency: Mapping[Target, AnyLatency]
+    latency: Mapping[Target, LatencyResource]
     counts: Mapping[str, Counted]
 
     def counted(self, widths: Widths) -> dict[str, int]:
@@ -136,7 +134,7 @@ def costs_of(start: Start, budgets: Sequence[Budget], meters: Mapping[Target, Me
         meters: one for each of `targets_of(budgets)`; None where the table alone is to tell.
         table: file of the latency table.
     """
-    latency = {
+    latency: dict[Target, LatencyResource] = {
         target: Latency(start.deployed, start.widths, target, meter, table)
         if meter
         else TabledLatency(start.deployed, start.widths, target, table)

@@ -69,7 +69,7 @@ class Latency:
             Those that could not be measured, now or before.
         """
         missing = {s: layer for s, layer in layers.items() if s not in self.table and s not in self._failed}
-        if missing:
+        if missing or CALL not in self.table:
             self._failed |= self._times.fill(self.table, missing, lambda: self._covering(set(missing), candidates))
         return self._failed.intersection(layers)
 
@@ -91,8 +91,8 @@ class Latency:
         """Times the network at these widths and the starting network in turn, both made by editing."""
         return self._compare(Pair(self._start_tflite, self._network.resized(widths)))
 
-    def verdict(self, start: bytes, adapted: bytes, _: Widths) -> Measurement:
-        """Times two delivered `.tflite` in turn, for longer than the search does."""
+    def verdict(self, start: bytes, adapted: bytes, widths: Widths) -> Measurement:
+        """Times two delivered `.tflite` in turn, for longer than the search does; they are measured, not predicted."""
         return self._compare(Pair(start, adapted, max_loads=2 * Pair.max_loads, total_ms=2 * Pair.total_ms))
 
     def _compare(self, pair: Pair) -> Measurement:
