@@ -91,12 +91,14 @@ class Forecast:
         targets: the starting network on every target.
         reaches: the budgets.
         effort: about how much work.
+        table_only: whether latencies are the table's alone, so that nothing was measured.
     """
 
     groups: Sequence[ChannelGroup]
     targets: Sequence[TargetForecast]
     reaches: Sequence[Reach]
     effort: Effort
+    table_only: bool = False
 
 
 def dry_run(
@@ -155,7 +157,8 @@ def _forecast(problem: Problem) -> Forecast:
             )
             for target, latency in costs.latency.items()
         )
-    return Forecast(problem.groups, targets, reaches, _effort(problem, iterations, proposals, measure_s))
+    effort = _effort(problem, iterations, proposals, measure_s)
+    return Forecast(problem.groups, targets, reaches, effort, problem.table_only)
 
 
 def _slowest(reaches: Sequence[Reach], schedule: Schedule) -> tuple[Reach, int | None]:
