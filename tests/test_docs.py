@@ -32,7 +32,7 @@ CALLS = {
                 "locking",
             ),
             *("table_filling", "profile_filling", "drift", "model_profile", "profile_model"),
-            *("latency_table", "table_text", "show_table", "target"),
+            *("latency_table", "table_file", "table_text", "show_table", "target"),
         )
     },
     ADAPTING / "resources" / "latency.py": ERRORS | WARNINGS,

@@ -1,7 +1,10 @@
 """Where a model's time goes: whole, and layer by layer in the ways that its target allows."""
 
+import math
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from absl import logging
@@ -11,7 +14,7 @@ from tflite_bench.graph import Graph, SizedOperator, sized
 from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.operator_profile import layer_latencies_ms
-from tflite_bench.table_filling import CALL, Caches, fill, statistic
+from tflite_bench.table_filling import CALL, PASSES, Caches, fill, statistic
 from tflite_bench.target import Target
 from tflite_bench.timing import Job, Meter, Reading
 from tflite_bench.tool_meter import ToolMeter
@@ -52,6 +55,8 @@ class ModelProfile:
 def profile_model(tflite: bytes, target: Target, meter: Meter, table_path: Path) -> ModelProfile:
     """Measures a model whole, its layers one by one, and where the tool can, its operators in place.
 
+    Both ways are shown whatever the target's option `layers` says; says what it is about to do, and about how long.
+
     Args:
         tflite: the model.
         target: where `meter` measures.
@@ -63,11 +68,17 @@ def profile_model(tflite: bytes, target: Target, meter: Meter, table_path: Path)
     """
     graph = Graph(tflite)
     layers = sized(graph, {})
-    whole = _whole(tflite, target, meter)
     caches = Caches(graph.constant_bytes)
-    table = LatencyTable(table_path, Context(target.kind, meter.fingerprint(), str(caches), statistic(meter.procedure)))
+    kind = replace(target, options=tuple(option for option in target.options if option[0] != "layers")).kind
+    table = LatencyTable(table_path, Context(kind, meter.fingerprint(), str(caches), statistic(meter.procedure)))
     signatures = [layer_signature(graph, layer) for layer in layers]
     missing = {s: layer for s, layer in zip(signatures, layers, strict=True) if s not in table}
+    logging.info("Measuring the model whole on %s, then %s.", target, _what_is_missing(len(missing), len(layers)))
+    begin = time.monotonic()
+    whole = _whole(tflite, target, meter)
+    if missing:
+        seconds = PASSES * len(missing) * (time.monotonic() - begin)
+        logging.info("The %d layers will take about %s.", len(missing), timedelta(seconds=math.ceil(seconds)))
     failed = fill(table, meter, graph, missing, caches)
     inside_ms = _inside_ms(tflite, target, meter, layers)
     return ModelProfile(
@@ -107,6 +118,12 @@ def profile_text(profile: ModelProfile) -> str:
 
 def _ms(latency_ms: float | None) -> str:
     return "-" if latency_ms is None else f"{latency_ms:.4f}"
+
+
+def _what_is_missing(missing: int, layers: int) -> str:
+    if not missing:
+        return f"none of its {layers} layers: the table holds them all"
+    return f"{missing} different layers of its {layers}, each alone and {PASSES} times over"
 
 
 def _whole(tflite: bytes, target: Target, meter: Meter) -> Reading:

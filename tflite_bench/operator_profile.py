@@ -2,24 +2,31 @@
 
 The profile lists what ran, in order. Built-in kernels bear their operator's name; XNNPACK gives names of its own (a 1x1
 convolution becomes a fully connected layer), restarts its count in every partition, leaves operators out (a reshape
-that moves nothing) and adds some (copies). So layers and nodes are aligned by their order and what can be what.
+that moves nothing) and adds some (copies). So layers and nodes are aligned by their order and what can be what; a node
+of a built-in kernel stands for the operator of its index and no other.
 
 Source of the text forms: `tensorflow/lite/profiling/profile_summary_formatter.cc`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tflite_bench.errors import MeasurementError
-from tflite_bench.graph import SizedOperator
+from tflite_bench.graph import Operator, SizedOperator
 from tflite_bench.tool_protobufs import parsed
 
 _CSV_COLUMNS = 8
 _RUN_ORDER = "Run Order ="
 _ACTIVATIONS = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "MINIMUM", "MAXIMUM")
+_UNARY = ("LOGISTIC", "HARD_SWISH", "TANH", "ELU", "GELU", "LEAKY_RELU", "ABS", "NEG", "EXP", "SQRT", "RSQRT", "SQUARE")
+_BINARY = ("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "PRELU", "SQUARED_DIFFERENCE", "POW")
+_CONVERSIONS = ("QUANTIZE", "DEQUANTIZE", "CAST")
 _XNNPACK_KINDS = {
+    "Unary Elementwise": (*_UNARY, *_ACTIVATIONS, *_CONVERSIONS),
+    "Binary Elementwise": _BINARY,
     "Fully Connected": ("CONV_2D", "FULLY_CONNECTED"),
     "Convolution": ("CONV_2D", "DEPTHWISE_CONV_2D"),
     "Deconvolution": ("TRANSPOSE_CONV",),
@@ -48,9 +55,15 @@ _XNNPACK_KINDS = {
     "Resize Bilinear": ("RESIZE_BILINEAR",),
     "Copy": ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CONCATENATION"),
     "Reshape": ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"),
-    "Convert": ("QUANTIZE", "DEQUANTIZE", "CAST"),
+    "Convert": _CONVERSIONS,
 }
-"""Operators that a node of XNNPACK may stand for, by how its name begins; the longest beginning counts."""
+"""Operators that a node of XNNPACK may stand for, by how its name begins; the longest beginning counts.
+
+Newer versions of XNNPACK have but one name each for all operators of one and of two operands, element by element.
+"""
+
+_INDEX_IN_FILE = re.compile(r"\[.*\]:(\d+)", re.DOTALL)
+"""How a built-in kernel's node is named: its tensors, and the operator's index in the file."""
 
 _NEVER_LEFT_OUT = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
@@ -127,7 +140,7 @@ def layer_latencies_ms(nodes: Sequence[ProfiledNode], layers: Sequence[SizedOper
 
 def _aligned(nodes: Sequence[ProfiledNode], layers: Sequence[SizedOperator]) -> list[int | None]:
     """For each node the position of its layer, as many as can in order (longest common subsequence)."""
-    fits = np.array([[_may_be(node.kind, layer.operator.kind) for layer in layers] for node in nodes])
+    fits = np.array([[_may_be(node, layer.operator) for layer in layers] for node in nodes])
     best = np.zeros((len(nodes) + 1, len(layers) + 1), int)  # of what is left, from a node and a layer on
     for i in reversed(range(len(nodes))):
         for j in reversed(range(len(layers))):
@@ -144,13 +157,14 @@ def _aligned(nodes: Sequence[ProfiledNode], layers: Sequence[SizedOperator]) -> 
     return partner
 
 
-def _may_be(node_kind: str, operator_kind: str) -> bool:
-    if node_kind == operator_kind:
-        return True
-    if "DWConv" in node_kind:
-        return operator_kind == "DEPTHWISE_CONV_2D"
-    beginnings = [beginning for beginning in _XNNPACK_KINDS if node_kind.startswith(beginning)]
-    return bool(beginnings) and operator_kind in _XNNPACK_KINDS[max(beginnings, key=len)]
+def _may_be(node: ProfiledNode, operator: Operator) -> bool:
+    if node.kind == operator.kind:
+        index = _INDEX_IN_FILE.fullmatch(node.name)
+        return index is None or int(index[1]) == operator.index
+    if "DWConv" in node.kind:
+        return operator.kind == "DEPTHWISE_CONV_2D"
+    beginnings = [beginning for beginning in _XNNPACK_KINDS if node.kind.startswith(beginning)]
+    return bool(beginnings) and operator.kind in _XNNPACK_KINDS[max(beginnings, key=len)]
 
 
 def _from_protobuf(profile: bytes) -> list[ProfiledNode]:

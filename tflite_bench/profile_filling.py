@@ -1,13 +1,15 @@
 """Filling a latency table from operator profiles of whole networks: times as they are inside a network."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from absl import logging
 
-from tflite_bench.drift import greatest_drift, reference_reading, steadiest
+from tflite_bench.drift import References, fill_steadily
 from tflite_bench.errors import MeasurementError
 from tflite_bench.graph import Graph, SizedOperator
 from tflite_bench.latency_table import Entry, LatencyTable
@@ -18,12 +20,14 @@ from tflite_bench.progress import progress
 from tflite_bench.table_filling import add_call
 from tflite_bench.timing import Job, Reading
 from tflite_bench.tool_meter import ToolMeter
+from tflite_bench.unfinished import SingleReading, Unfinished
 
 PROFILED = "operator profile of whole networks"
 """How the caches are treated, as the context of such entries says."""
 
 _PASSES = 3
 _BATCH = 16
+_REFERENCE_EVERY = 8
 
 PROFILE_STATISTIC = f"median of {_PASSES} passes, each the mean of the runs of one start of the tool"
 """What such an entry is: a profile holds sums and counts, no medians."""
@@ -34,6 +38,7 @@ class _Network:
     """A network at some widths, as a file, layer by layer and by signature."""
 
     tflite: bytes
+    sha256: str
     layers: Sequence[SizedOperator]
     signatures: Sequence[str]
 
@@ -56,26 +61,22 @@ def fill_from_profiles(
     Raises:
         UserError: nothing can be measured any more; finished batches stand.
     """
+    meter = meter.with_means()
     if wanted:
         add_call(table, meter)
     with progress("profiling networks", _PASSES * len(networks)) as bar:
         for begin in range(0, len(networks), _BATCH):
-            batch = [
-                _Network(resized_model(graph, layers), layers, [layer_signature(graph, layer) for layer in layers])
-                for layers in networks[begin : begin + _BATCH]
-            ]
-            table.add(_steadiest(batch, wanted, table, meter, bar.update))
+            batch = [_network(graph, layers) for layers in networks[begin : begin + _BATCH]]
+            held = wanted.intersection(signature for network in batch for signature in network.signatures)
+            measure = partial(_profiled_once, batch, held, table, meter, bar.update)
+            fill_steadily(table, meter.procedure.max_drift, held, measure)
     return {signature for signature in wanted if signature not in table}
 
 
-def _steadiest(
-    batch: Sequence[_Network],
-    wanted: set[str],
-    table: LatencyTable,
-    meter: ToolMeter,
-    update: Callable[[int], object],
-) -> list[Entry]:
-    return steadiest(table, meter.procedure.max_drift, lambda: _profiled_once(batch, wanted, table, meter, update))
+def _network(graph: Graph, layers: Sequence[SizedOperator]) -> _Network:
+    tflite = resized_model(graph, layers)
+    signatures = [layer_signature(graph, layer) for layer in layers]
+    return _Network(tflite, hashlib.sha256(tflite).hexdigest(), layers, signatures)
 
 
 def _profiled_once(
@@ -85,38 +86,73 @@ def _profiled_once(
     meter: ToolMeter,
     update: Callable[[int], object],
 ) -> list[Entry]:
-    """One try at a batch; a layer's reading is the middle one of its passes, each its mean over networks and places."""
-    passes_ms: defaultdict[str, list[float]] = defaultdict(list)
-    references_ms = []
-    for _ in range(_PASSES):
-        references_ms.append(reference_reading(meter).latency_ms)
-        of_pass_ms: defaultdict[str, list[float]] = defaultdict(list)
-        for position, answer in meter.profile_all([Job(network.tflite) for network in batch]):
-            for signature, latency_ms in _by_signature(batch[position], answer):
-                if signature in wanted:
-                    of_pass_ms[signature].append(latency_ms)
-            update(1)
-        references_ms.append(reference_reading(meter).latency_ms)
-        for signature, latencies_ms in of_pass_ms.items():
-            passes_ms[signature].append(float(np.mean(latencies_ms)))
-    drift = greatest_drift(references_ms, table.reference_ms())
-    reference_ms = float(np.median(references_ms))
+    """One try at a batch; goes on from what an interrupted one has measured.
+
+    A layer's reading is the middle one of its passes, each its mean over networks and places in them. What was not seen
+    in every pass gets none.
+    """
+    unfinished = Unfinished(table)
+    references = References(meter)
+    readings: defaultdict[str, list[list[Reading]]] = defaultdict(lambda: [[] for _ in range(_PASSES)])
+    for one in references.vouched_for(unfinished.readings(wanted)):
+        readings[one.signature][one.number].append(one.reading)
+    for number in range(_PASSES):
+        waiting = [
+            (network, (position + number) % references.places)
+            for position, network in enumerate(batch)
+            if not all(readings[signature][number] for signature in wanted.intersection(network.signatures))
+        ]
+        update(len(batch) - len(waiting))
+        at_once = _REFERENCE_EVERY * references.places
+        for begin in range(0, len(waiting), at_once):
+            references.time_at(range(references.places))
+            part = waiting[begin : begin + at_once]
+            for position, answer in meter.profile_all([Job(network.tflite, place=place) for network, place in part]):
+                network, place = part[position]
+                reference_ms = references.latest_ms(place) or 0.0
+                seen = [
+                    SingleReading(signature, number, reading, reference_ms, network.sha256)
+                    for signature, reading in _by_signature(network, answer).items()
+                    if signature in wanted
+                ]
+                unfinished.keep(seen)
+                for one in seen:
+                    readings[one.signature][number].append(one.reading)
+                update(1)
+        if waiting:
+            references.time_at(range(references.places))
+    measured = {signature: passes for signature, passes in readings.items() if all(passes)}
+    if not measured:
+        return []
+    drift = references.drift(table.reference_ms())
+    is_flagged = drift > meter.procedure.max_drift
     return [
-        Entry(
-            signature,
-            Reading(float(np.median(of_passes)), min(of_passes), max(of_passes), len(of_passes)),
-            reference_ms,
-            drift,
-        )
-        for signature, of_passes in passes_ms.items()
+        Entry(signature, _middle(passes), references.median_ms(), drift, is_flagged)
+        for signature, passes in measured.items()
     ]
 
 
-def _by_signature(network: _Network, answer: Sequence[ProfiledNode] | MeasurementError) -> list[tuple[str, float]]:
+def _by_signature(network: _Network, answer: Sequence[ProfiledNode] | MeasurementError) -> dict[str, Reading]:
+    """What each kind of layer took in one profile: the mean over its places in the network."""
     try:
         if isinstance(answer, MeasurementError):
             raise answer
-        return list(zip(network.signatures, layer_latencies_ms(answer, network.layers), strict=True))
+        latencies_ms = layer_latencies_ms(answer, network.layers)
     except MeasurementError as error:
         logging.warning("A network cannot be profiled: %s.", error)
-        return []
+        return {}
+    of_signature: defaultdict[str, list[float]] = defaultdict(list)
+    for signature, latency_ms in zip(network.signatures, latencies_ms, strict=True):
+        of_signature[signature].append(latency_ms)
+    return {
+        signature: Reading(float(np.mean(several_ms)), min(several_ms), max(several_ms), len(several_ms))
+        for signature, several_ms in of_signature.items()
+    }
+
+
+def _middle(passes: Sequence[Sequence[Reading]]) -> Reading:
+    passes_ms = [
+        float(np.average([one.latency_ms for one in of_pass], weights=[one.runs for one in of_pass]))
+        for of_pass in passes
+    ]
+    return Reading(float(np.median(passes_ms)), min(passes_ms), max(passes_ms), len(passes_ms))

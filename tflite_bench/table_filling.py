@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from absl import logging
 
-from tflite_bench.drift import greatest_drift, reference_job, reference_reading, steadiest
+from tflite_bench.drift import References, fill_steadily, reference_job
 from tflite_bench.errors import UserError
 from tflite_bench.graph import Graph, SizedOperator
 from tflite_bench.latency_table import Entry, LatencyTable
@@ -14,14 +13,13 @@ from tflite_bench.layer_models import one_layer_model
 from tflite_bench.progress import progress
 from tflite_bench.reference import almost_empty_model
 from tflite_bench.timing import Job, Meter, Procedure, Reading, share
+from tflite_bench.unfinished import SingleReading, Unfinished
 
 _BATCH = 32
 _REFERENCE_EVERY = 8
 _MAX_INSTANCES = 32
 _MAX_OUTPUT_BYTES = 256 << 10
 PASSES = 3
-
-_REFERENCE = "REFERENCE"
 
 CALL = "CALL"
 """The signature of what a call of the runtime costs by itself; a network is called once, whatever its layers."""
@@ -70,6 +68,10 @@ class _Timed:
     instances: int
     call_ms: float
 
+    def of_one(self, whole: Reading) -> Reading:
+        """One layer's share of the model's reading."""
+        return share(whole, self.call_ms, self.instances)
+
 
 def fill(
     table: LatencyTable, meter: Meter, graph: Graph, layers: Mapping[str, SizedOperator], caches: Caches
@@ -80,7 +82,8 @@ def fill(
 
     What disturbs a machine comes in bursts: every batch is gone through several times, and of a layer's readings
     the middle one counts. A batch in which the reference network drifts, within the batch or from what the table
-    has seen, is measured again; the steadiest try counts.
+    has seen, is measured again; the steadiest try counts. Where there are several places each measures a part of the
+    batch, another in each pass.
 
     Args:
         table: where the entries go; its context says how they were measured.
@@ -95,7 +98,6 @@ def fill(
     Raises:
         UserError: not even the reference network can be measured.
     """
-    failed: set[str] = set()
     signatures = sorted(layers)
     if signatures:
         add_call(table, meter)
@@ -103,10 +105,8 @@ def fill(
         for begin in range(0, len(signatures), _BATCH):
             batch = signatures[begin : begin + _BATCH]
             models = {signature: _cut_out(graph, layers[signature], caches, table) for signature in batch}
-            entries = _steadiest(models, table, meter, failed, bar.update)
-            table.add(entries)
-            failed -= {entry.signature for entry in entries}
-    return failed
+            _fill_batch(models, table, meter, bar.update)
+    return {signature for signature in signatures if signature not in table}
 
 
 def add_call(table: LatencyTable, meter: Meter) -> None:
@@ -117,10 +117,8 @@ def add_call(table: LatencyTable, meter: Meter) -> None:
     """
     if CALL in table:
         return
-    failed: set[str] = set()
-    empty = _Timed(almost_empty_model(meter.procedure.delegated), 1, 0.0)
-    table.add(_steadiest({CALL: empty}, table, meter, failed, lambda _: None))
-    if failed:
+    _fill_batch({CALL: _Timed(almost_empty_model(meter.procedure.delegated), 1, 0.0)}, table, meter, lambda _: None)
+    if CALL not in table:
         raise UserError("not even an almost empty model can be measured")
 
 
@@ -132,19 +130,16 @@ def _cut_out(graph: Graph, layer: SizedOperator, caches: Caches, table: LatencyT
     return _Timed(one_layer_model(graph, layer, instances), instances, table.latency_ms(CALL))
 
 
-def _steadiest(
-    models: Mapping[str, _Timed],
-    table: LatencyTable,
-    meter: Meter,
-    failed: set[str],
-    update: Callable[[int], object],
-) -> list[Entry]:
-    """A batch; adds to `failed`, and tells `update` of every reading of a layer."""
+def _fill_batch(
+    models: Mapping[str, _Timed], table: LatencyTable, meter: Meter, update: Callable[[int], object]
+) -> None:
+    """Measures a batch; tells `update` of every reading of a layer."""
+    failed: set[str] = set()
 
     def measure() -> list[Entry]:
-        return _timed_once({s: model for s, model in models.items() if s not in failed}, table, meter, failed, update)
+        return _timed_once(models, table, meter, failed, update)
 
-    return steadiest(table, meter.procedure.max_drift, measure)
+    fill_steadily(table, meter.procedure.max_drift, models.keys(), measure)
 
 
 def _timed_once(
@@ -154,63 +149,78 @@ def _timed_once(
     failed: set[str],
     update: Callable[[int], object],
 ) -> list[Entry]:
-    """One try at a batch; goes on with what an interrupted one has measured."""
-    kept = table.unfinished()
-
-    def keep(slot: _Slot, reading: Reading) -> None:
-        kept[str(slot)] = reading
-        table.add_unfinished(str(slot), reading)
-
+    """One try at a batch, but for the layers in `failed`; goes on from what an interrupted try has measured."""
+    unfinished = Unfinished(table)
+    references = References(meter)
+    readings = {
+        (one.signature, one.number): one.reading for one in references.vouched_for(unfinished.readings(models.keys()))
+    }
     for number in range(PASSES):
-        slots = _pass(number, [signature for signature in models if signature not in failed])
-        waiting = [slot for slot in slots if str(slot) not in kept]
-        update(sum(slot.signature is not None for slot in slots if slot not in waiting))
+        waiting = {
+            place: [s for s in part if s not in failed and (s, number) not in readings]
+            for place, part in _parts(list(models), number, references.places).items()
+        }
+        update(len(models) - sum(map(len, waiting.values())))
+        slots = [slot for place, part in waiting.items() for slot in _with_references(place, part)]
         jobs = [
-            Job(models[slot.signature].tflite, loads=meter.procedure.loads) if slot.signature else reference_job(meter)
-            for slot in waiting
+            Job(models[slot.signature].tflite, loads=meter.procedure.loads, place=slot.place)
+            if slot.signature
+            else reference_job(meter, slot.place)
+            for slot in slots
         ]
         missed = []
         for position, answer in meter.time_all(jobs):
-            slot = waiting[position]
-            if isinstance(answer, Reading):
-                keep(slot, answer)
-            elif slot.signature is None:
-                missed.append(slot)
+            slot = slots[position]
+            if slot.signature is None:
+                if isinstance(answer, Reading):
+                    references.add(slot.place, answer)
+                else:
+                    missed.append(slot.place)
+            elif isinstance(answer, Reading):
+                readings[slot.signature, number] = answer
+                reference_ms = references.latest_ms(slot.place)
+                if reference_ms:
+                    unfinished.keep([SingleReading(slot.signature, number, answer, reference_ms)])
             else:
                 logging.warning("%s cannot be measured: %s.", slot.signature, answer)
                 failed.add(slot.signature)
             update(slot.signature is not None)
-        for slot in missed:
-            keep(slot, reference_reading(meter))
-    references_ms = [reading.latency_ms for slot, reading in kept.items() if slot.startswith(_REFERENCE)]
-    drift = greatest_drift(references_ms, table.reference_ms())
+        for place in missed:
+            references.time_at([place])
+    measured = [signature for signature in models if signature not in failed]
+    drift = references.drift(table.reference_ms()) if measured else 0.0
+    is_flagged = drift > meter.procedure.max_drift
     return [
-        Entry(signature, _middle(passes), float(np.median(references_ms)), drift)
-        for signature, model in models.items()
-        if signature not in failed
-        for passes in [[share(kept[f"{signature} {n}"], model.call_ms, model.instances) for n in range(PASSES)]]
+        Entry(signature, _middle(passes), references.median_ms(), drift, is_flagged)
+        for signature in measured
+        for passes in [[models[signature].of_one(readings[signature, number]) for number in range(PASSES)]]
     ]
 
 
 @dataclass(frozen=True)
 class _Slot:
-    """A place in a batch: a layer in one of the passes, or the reference network (no signature)."""
+    """What is timed at a place: a layer, or the reference network (no signature)."""
 
     signature: str | None
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.signature or _REFERENCE} {self.number}"
+    place: int
 
 
-def _pass(number: int, signatures: Sequence[str]) -> list[_Slot]:
-    """The layers in order, the reference network before, after and every few of them."""
+def _parts(signatures: Sequence[str], number: int, places: int) -> dict[int, list[str]]:
+    """The batch dealt to the places, in another way in each pass: every layer is timed in several places."""
+    return {
+        place: [s for position, s in enumerate(signatures) if (position + number) % places == place]
+        for place in range(places)
+    }
+
+
+def _with_references(place: int, part: Sequence[str]) -> list[_Slot]:
+    """A place's layers in order, the reference network before, after and every few of them."""
     slots: list[_Slot] = []
-    for position, signature in enumerate(signatures):
+    for position, signature in enumerate(part):
         if position % _REFERENCE_EVERY == 0:
-            slots.append(_Slot(None, 1000 * number + len(slots)))
-        slots.append(_Slot(signature, number))
-    return [*slots, _Slot(None, 1000 * number + len(slots))]
+            slots.append(_Slot(None, place))
+        slots.append(_Slot(signature, place))
+    return [*slots, _Slot(None, place)] if part else []
 
 
 def _middle(readings: Sequence[Reading]) -> Reading:

@@ -5,8 +5,8 @@
 # fingerprint: {"android": "10", "model": "Google Pixel 3", ...}
 # caches: up to 32 instances, of 8388608 bytes of weights and 262144 of outputs
 # statistic: median of 3 passes, each the median of one start of the tool
-signature,latency_ms,p5_ms,p95_ms,runs,reference_ms,drift,measured_at
-"CONV_2D float32[1,224,224,3] ...",0.41,0.4,0.43,150,0.62,0.011,2026-11-24T10:00:00+00:00
+signature,latency_ms,p5_ms,p95_ms,runs,reference_ms,drift,flagged,measured_at
+"CONV_2D float32[1,224,224,3] ...",0.41,0.4,0.43,150,0.62,0.011,0,2026-11-24T10:00:00+00:00
 """
 
 import csv
@@ -24,7 +24,7 @@ from tflite_bench.timing import Reading
 
 _TITLE = "# netadapt_tf latency table, format 1"
 _HEADINGS = ("target", "fingerprint", "caches", "statistic")
-_COLUMNS = ("signature", "latency_ms", "p5_ms", "p95_ms", "runs", "reference_ms", "drift", "measured_at")
+_COLUMNS = ("signature", "latency_ms", "p5_ms", "p95_ms", "runs", "reference_ms", "drift", "flagged", "measured_at")
 
 
 def export_tables(tables: Iterable[tuple[Context, Sequence[Entry]]], path: Path) -> None:
@@ -52,7 +52,8 @@ def export_tables(tables: Iterable[tuple[Context, Sequence[Entry]]], path: Path)
         writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         for entry in entries:
             reading = (entry.reading.latency_ms, entry.reading.p5_ms, entry.reading.p95_ms, entry.reading.runs)
-            writer.writerow([entry.signature, *reading, entry.reference_ms, entry.drift, entry.measured_at])
+            provenance = (entry.reference_ms, entry.drift, int(entry.flagged), entry.measured_at)
+            writer.writerow([entry.signature, *reading, *provenance])
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text.getvalue(), encoding="utf-8", newline="\n")
     os.replace(partial, path)
@@ -122,12 +123,14 @@ def _section(lines: Sequence[str], first_line: int) -> tuple[Context, list[Entry
 def _entry(row: Sequence[str]) -> Entry:
     if len(row) != len(_COLUMNS):
         raise ValueError(f"there should be {len(_COLUMNS)} columns")
-    signature, latency_ms, p5_ms, p95_ms, runs, reference_ms, drift, measured_at = row
+    signature, latency_ms, p5_ms, p95_ms, runs, reference_ms, drift, flagged, measured_at = row
     numbers = [float(text) for text in (latency_ms, p5_ms, p95_ms, reference_ms, drift)]
     if not all(math.isfinite(number) and number >= 0 for number in numbers):
         raise ValueError("milliseconds should be finite and not negative")
     if not 1 <= int(runs) < 2**31:
         raise ValueError(f"there cannot be {runs} runs")
+    if flagged not in ("0", "1"):
+        raise ValueError(f"an entry is flagged (1) or not (0), not {flagged}")
     reading = Reading(numbers[0], numbers[1], numbers[2], int(runs))
     in_utc = datetime.fromisoformat(measured_at).astimezone(UTC)
-    return Entry(signature, reading, numbers[3], numbers[4], in_utc.isoformat(timespec="seconds"))
+    return Entry(signature, reading, numbers[3], numbers[4], flagged == "1", in_utc.isoformat(timespec="seconds"))

@@ -49,13 +49,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Reading:
-    """Milliseconds of one run of a model, the call included.
+    """Milliseconds of one run of a model, the call included, or of one layer's share of it.
+
+    What the figures are depends on how they were measured: percentiles of runs, the least and the greatest run where
+    a tool reports no percentiles, or the least and the greatest pass where runs were only summed.
 
     Attributes:
-        latency_ms: the median.
-        p5_ms: 5th percentile.
-        p95_ms: 95th percentile.
-        runs: number of timed runs.
+        latency_ms: the median or mean that `Procedure.statistic`, and with table entries `Context.statistic`, names.
+        p5_ms: 5th percentile, or the least.
+        p95_ms: 95th percentile, or the greatest.
+        runs: how many figures these are of: timed runs, or passes.
     """
 
     latency_ms: float

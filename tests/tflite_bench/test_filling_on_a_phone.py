@@ -15,6 +15,7 @@ from tflite_bench.reference import reference_network
 from tflite_bench.table_filling import CALL, Caches, fill, statistic
 from tflite_bench.target import parse_target
 from tflite_bench.tool_meter import ToolMeter
+from tflite_bench.unfinished import Unfinished
 
 STEADY = "android/cpu:1,min_secs=0.02,warmup_min_secs=0.01,warmup_runs=1"
 CPU = f"android/cpu:1,{QUICK}"
@@ -56,7 +57,7 @@ def test_what_was_measured_before_the_phone_went_away_is_not_measured_again(
         with pytest.raises(UserError, match="did not come back"):
             fill(table, meter, graph, layers, CACHES)
         assert len(table) == 1  # the call; the batch of layers is not finished
-        assert len(table.unfinished()) > 5
+        assert len(Unfinished(table).readings(layers)) > 5
     phone.come_back()
     adb_server.run("disconnect", phone.serial, check=False)
     adb_server.connect(phone.serial)
@@ -68,7 +69,7 @@ def test_what_was_measured_before_the_phone_went_away_is_not_measured_again(
     runs = finished_runs(phone)
     often = [runs[sha256(one_layer_model(graph, layer))] for layer in layers.values()]
     assert sum(often) == 3 * len(layers) + 1  # three passes, and the run whose end nobody heard of
-    assert table.unfinished() == {}
+    assert Unfinished(table).readings(layers) == []
 
 
 def test_a_layer_that_crashes_the_tool_costs_only_itself(phone, binary, graph, layers, tmp_path, monkeypatch):
@@ -120,3 +121,16 @@ def test_operator_profiles_fill_a_table_too(phone, binary, graph, layers, tmp_pa
     heavy = [signature for signature in wanted if signature.startswith("CONV_2D")]
     assert all(table.latency_ms(signature) > 0 for signature in heavy)
     assert finished_runs(phone)[sha256(reference_network())] >= 6
+
+
+def test_two_phones_take_turns_at_every_layer(adb_server, binary, graph, layers, tmp_path, monkeypatch):
+    monkeypatch.setattr("tflite_bench.drift._MAX_TRIES", 1)
+    with phones(adb_server, {}, {}) as pair, meters(binary) as ways:
+        meter = ways.of(parse_target(f"android:{pair[0].serial}+{pair[1].serial}/cpu:1,{QUICK}"))
+        table = open_table(tmp_path / "table", meter)
+        assert fill(table, meter, graph, layers, CACHES) == set()
+        runs = [finished_runs(phone) for phone in pair]
+    for layer in layers.values():
+        model = sha256(one_layer_model(graph, layer))
+        assert sorted(of_phone[model] for of_phone in runs) == [1, 2]
+    assert all(of_phone[sha256(reference_network())] >= 2 * 3 for of_phone in runs)

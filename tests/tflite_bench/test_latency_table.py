@@ -73,3 +73,14 @@ def test_what_is_no_table_is_refused_and_left_alone(tmp_path):
         database.execute("PRAGMA user_version = 1")
     with pytest.raises(UserError, match="no latency table"):
         LatencyTable(other, CONTEXT)
+
+
+def test_flagged_entries_are_missing_where_that_is_asked_for(tmp_path):
+    path = tmp_path / "table.sqlite"
+    flagged = dataclasses.replace(entry("a", 1.0), drift=0.04, flagged=True)
+    LatencyTable(path, CONTEXT).add([flagged, entry("b", 2.0)])
+    assert LatencyTable(path, CONTEXT).signatures() == ["a", "b"]
+    again = LatencyTable(path, CONTEXT, without_flagged=True)
+    assert again.signatures() == ["b"]
+    again.add([flagged])
+    assert again.latency_ms("a") == 1.0

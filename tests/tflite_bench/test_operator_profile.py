@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +19,11 @@ TABLE = read_log("04_opprof_default_t1").combined
 
 @pytest.fixture(scope="module")
 def layers(mobilenet_tflite) -> list[SizedOperator]:
-    return sized(Graph(mobilenet_tflite), {})
+    """The network of the real profile, whose file held three more operators, SHAPE to PACK, before the last RESHAPE."""
+    return [
+        replace(one, operator=replace(one.operator, index=position + 3 * (position >= 29)))
+        for position, one in enumerate(sized(Graph(mobilenet_tflite), {}))
+    ]
 
 
 def layer(kind: str, index: int = 0) -> SizedOperator:
@@ -166,6 +172,24 @@ def test_a_depthwise_node_is_no_convolution():
 )
 def test_names_of_both_kinds_of_kernels_are_known(node_kind, kind):
     assert layer_latencies_ms([node(node_kind, 3.0)], [layer(kind)]) == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "node_kind"),
+    [
+        *((kind, "Unary Elementwise (NC)") for kind in ("LOGISTIC", "HARD_SWISH", "TANH", "ELU", "GELU", "LEAKY_RELU")),
+        *((kind, "Unary Elementwise (NC)") for kind in ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1")),
+        *((kind, "Binary Elementwise (ND)") for kind in ("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM")),
+    ],
+)
+def test_an_elementwise_layer_keeps_its_time_from_the_layer_after_it(kind, node_kind):
+    nodes = [node("Convolution (NHWC, F32) IGEMM", 4.0), node(node_kind, 2.0), node("Mean (ND) Reduce2", 1.0)]
+    assert layer_latencies_ms(nodes, [layer("CONV_2D"), layer(kind), layer("MEAN")]) == [4.0, 2.0, 1.0]
+
+
+def test_the_node_of_a_built_in_kernel_is_the_operator_of_its_index():
+    nodes = [ProfiledNode("RESHAPE", "[a;b]:7", 3.0)]
+    assert layer_latencies_ms(nodes, [layer("RESHAPE", 2), layer("RESHAPE", 7)]) == [0.0, 3.0]
 
 
 @settings(max_examples=50)

@@ -9,6 +9,7 @@ import pytest
 
 import tflite_bench
 from tflite_bench.latency_table import Context, Entry, LatencyTable
+from tflite_bench.table_listing import listing
 from tflite_bench.timing import Reading
 
 PIXEL = Context("android/cpu:1", {"model": "Google Pixel 3", "soc": "sdm845"}, "warm", "median")
@@ -22,10 +23,12 @@ def folder(tmp_path_factory) -> Path:
     """A folder with tables; no test changes them."""
     folder = tmp_path_factory.mktemp("tables")
     for number, context in enumerate([PIXEL, GALAXY, HOST], start=1):
-        entries = [Entry(f"LAYER_{number}_{n}", Reading(n, n / 2, n * 2, 30), 0.5, 0.01, AT) for n in range(1, 4)]
+        entries = [
+            Entry(f"LAYER_{number}_{n}", Reading(n, n / 2, n * 2, 30), 0.5, 0.01, False, AT) for n in range(1, 4)
+        ]
         LatencyTable(folder / "full.sqlite", context).add(entries)
     LatencyTable(folder / "empty.sqlite", HOST)
-    long = [Entry(f"LAYER_{n}", Reading(1.0, 0.5, 2.0, 30), 0.5, 0.5, AT) for n in range(20_000)]
+    long = [Entry(f"LAYER_{n}", Reading(1.0, 0.5, 2.0, 30), 0.5, 0.04, True, AT) for n in range(20_000)]
     LatencyTable(folder / "long.sqlite", HOST).add(long)
     (folder / "notes.txt").write_text("these are my notes\n")
     (folder / "damaged.csv").write_text("# netadapt_tf latency table, format 1\n# target: host/cpu:1\n")
@@ -150,5 +153,13 @@ def test_a_reader_who_has_seen_enough_is_no_mistake(folder):
 
 def test_what_drifted_is_flagged(folder):
     text = shown(folder, "--table=long.sqlite")
-    assert "drifted by more than 5%): 20000" in text
+    assert "drifted by more than was allowed): 20000" in text
     assert "!" not in shown(folder, "--table=full.sqlite").replace("(! below", "")
+
+
+def test_what_would_act_on_a_terminal_is_written_out():
+    context = Context("host/cpu:1", {"cpu": "a\x1b[2Jb"}, "warm\u202e", "median")
+    text = listing(context, [Entry("ADD \x07\n\x9b31m", Reading(1.0, 1.0, 1.0, 1), 1.0, 0.0, False, AT)])
+    assert text.replace("\n", "").isprintable()
+    assert "cpu: a\\x1b[2Jb\n" in text
+    assert "ADD \\x07\\n\\x9b31m" in text

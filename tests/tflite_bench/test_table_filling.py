@@ -5,7 +5,7 @@ from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.graph import Graph, SizedOperator, sized
 from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.layer_signature import layer_signature
-from tflite_bench.reference import reference_network
+from tflite_bench.reference import almost_empty_model, reference_network
 from tflite_bench.table_filling import CALL, Caches, fill
 from tflite_bench.timing import Job, Reading
 
@@ -130,3 +130,131 @@ def test_a_machine_that_cannot_even_run_the_reference_is_said(table, graph, laye
 
     with pytest.raises(UserError, match="reference network"):
         fill(table, Dead(), graph, layers, CACHES)
+
+
+class InterruptedMeter(FakeMeter):
+    """Everything takes `slow` times as long, or only the reference does; interrupted before a reading of a layer."""
+
+    def __init__(self, layers_timed: int, slow: float = 1.0, reference_ms: float = 1.0):
+        super().__init__(lambda call: slow * reference_ms)
+        self._layers_timed = layers_timed
+        self._slow = slow
+
+    def time(self, job: Job) -> Reading:
+        if job.tflite == reference_network():
+            return super().time(job)
+        if len(self.jobs) == self._layers_timed and job.tflite != almost_empty_model():
+            raise KeyboardInterrupt
+        return Reading(super().time(job).latency_ms * self._slow, 0, 0, 1)
+
+
+def interrupted(table, graph, layers, meter: FakeMeter) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fill(table, meter, graph, layers, CACHES)
+
+
+def test_an_interrupted_batch_goes_on_with_references_of_its_own(table, graph, layers):
+    timed = len(layers) + 3
+    interrupted(table, graph, layers, InterruptedMeter(timed))
+    meter = FakeMeter()
+    fill(table, meter, graph, layers, CACHES)
+    assert len(meter.jobs) == PASSES * len(layers) - timed
+    assert len(meter.reference_jobs) >= 1 + 2 * 2  # at the beginning; around what was missing in two passes
+    for signature, layer in layers.items():
+        assert table.latency_ms(signature) == pytest.approx(layer.macs / 1e6)
+
+
+def test_readings_of_a_session_that_was_slower_are_not_believed(table, graph, layers):
+    interrupted(table, graph, layers, InterruptedMeter(0))  # the call is measured
+    interrupted(table, graph, layers, InterruptedMeter(2 * len(layers), slow=2.0))
+    meter = FakeMeter()
+    fill(table, meter, graph, layers, CACHES)
+    assert len(meter.jobs) == PASSES * len(layers)
+    assert not any(entry.flagged for entry in table.entries())
+    for signature, layer in layers.items():
+        assert table.latency_ms(signature) == pytest.approx(layer.macs / 1e6)
+
+
+def test_references_of_an_interrupted_batch_do_not_vouch_for_another(table, graph, layers):
+    names = sorted(layers)
+    first, others = names[: len(names) // 2], names[len(names) // 2 :]
+    interrupted(table, graph, {name: layers[name] for name in first}, InterruptedMeter(2))
+
+    meter = InterruptedMeter(10**6, slow=2.0)
+    fill(table, meter, graph, {name: layers[name] for name in others}, CACHES)
+    assert len(meter.jobs) == 3 * PASSES * len(others)
+    assert all(entry.flagged for entry in table.entries() if entry.signature != CALL)
+
+
+def test_a_finished_try_survives_an_interruption_in_the_next(table, graph, layers):
+    interrupted(table, graph, layers, InterruptedMeter(0))
+    interrupted(table, graph, layers, InterruptedMeter(PASSES * len(layers) + 5, reference_ms=1.04))
+    later = FakeMeter(lambda call: 1.5)
+    fill(table, later, graph, layers, CACHES)
+    assert len(later.jobs) == 2 * PASSES * len(layers)
+    assert all(entry.drift == pytest.approx(0.04) for entry in table.entries() if entry.signature != CALL)
+
+
+def test_a_reference_of_0_ms_is_refused(table, graph, layers):
+    with pytest.raises(UserError, match="reference network takes 0 ms"):
+        fill(table, FakeMeter(lambda call: 0.0), graph, layers, CACHES)
+
+
+def test_entries_are_flagged_by_the_limit_that_was_in_force(table, graph, layers):
+    first, second, *_ = layers
+    fill(table, FakeMeter(lambda call: 1.0), graph, {first: layers[first]}, CACHES)
+    fill(table, FakeMeter(lambda call: 1.04), graph, {second: layers[second]}, CACHES)
+    assert {entry.signature: entry.flagged for entry in table.entries()} == {CALL: False, first: False, second: True}
+
+
+class Phones(FakeMeter):
+    """Several places, each so many times as slow as the first; notes what is timed where, in order."""
+
+    def __init__(self, *slow):
+        super().__init__(places=len(slow))
+        self.slow = slow
+        self.seen: list[tuple[int, bool]] = []  # place, and whether it was the reference network
+
+    def time(self, job: Job) -> Reading:
+        self.seen.append((job.place, job.tflite == reference_network()))
+        return Reading(super().time(job).latency_ms * self.slow_now(job), 0, 0, 1)
+
+    def slow_now(self, job: Job) -> float:
+        return self.slow[job.place]
+
+
+def test_every_layer_is_timed_in_several_places(table, graph, layers):
+    meter = Phones(1.0, 1.0, 1.0)
+    fill(table, meter, graph, layers, CACHES)
+    places: dict[bytes, list[int]] = {}
+    for job in meter.jobs:
+        places.setdefault(job.tflite, []).append(job.place)
+    assert len(meter.jobs) == PASSES * len(layers)
+    assert all(sorted(where) == [0, 1, 2] for where in places.values())
+
+
+def test_every_place_has_references_around_its_part_and_every_few_layers(table, graph, layers):
+    meter = Phones(1.0, 1.0)
+    fill(table, meter, graph, layers, CACHES)
+    for place in (0, 1):
+        order = "".join("R" if is_reference else "L" for where, is_reference in meter.seen if where == place)
+        assert order.startswith("R")
+        assert order.endswith("R")
+        assert "L" * 9 not in order
+
+
+def test_a_phone_that_is_slower_by_nature_is_no_drift(table, graph, layers):
+    meter = Phones(1.0, 1.1)
+    fill(table, meter, graph, layers, CACHES)
+    assert len(meter.jobs) == PASSES * len(layers)
+    assert not any(entry.flagged for entry in table.entries())
+
+
+def test_a_phone_that_gets_slower_is_drift(table, graph, layers):
+    class GettingSlower(Phones):
+        def slow_now(self, job: Job) -> float:
+            return 1.0 + (job.place == 1 and len(self.jobs) > len(layers))
+
+    meter = GettingSlower(1.0, 1.0)
+    fill(table, meter, graph, layers, CACHES)
+    assert len(meter.jobs) == 2 * PASSES * len(layers)

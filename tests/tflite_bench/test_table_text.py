@@ -17,7 +17,7 @@ CONVOLUTION = "CONV_2D float32[1,8,8,3] float32*[4,3,3,3] -> float32[1,8,8,4] pa
 
 
 def entry(signature: str, latency_ms: float = 1.0, measured_at: str = NEW) -> Entry:
-    return Entry(signature, Reading(latency_ms, latency_ms / 3, latency_ms * 3, 150), 0.62, 0.011, measured_at)
+    return Entry(signature, Reading(latency_ms, latency_ms / 3, latency_ms * 3, 150), 0.62, 0.011, True, measured_at)
 
 
 def exported(folder: Path) -> Path:
@@ -92,6 +92,7 @@ ENTRIES = st.lists(
         reading=st.builds(Reading, MS, MS, MS, st.integers(1, 10**6)),
         reference_ms=MS,
         drift=MS,
+        flagged=st.booleans(),
         measured_at=st.just(NEW),
     ),
     unique_by=lambda one: one.signature,
@@ -135,6 +136,11 @@ def damaged(content: str, old: str, new: str) -> str:
         ("2.0,0.6666666666666666,6.0,150,", "2.0,0.6666666666666666,6.0,many,", "line 15.*many"),
         ("2.0,0.6666666666666666,6.0,150,", "2.0,0.6666666666666666,6.0,-1,", "line 15"),
         ("2.0,0.6666666666666666,6.0,150,", "2.0,0.6666666666666666,6.0,99999999999999999999,", "line 15"),
+        (
+            '"MEAN",2.0,0.6666666666666666,6.0,150,0.62,0.011,1,',
+            '"MEAN",2.0,0.6,6.0,150,0.62,0.011,2,',
+            "line 15.*flagged",
+        ),
         ('{"cpu": "a"}', '{"cpu": "a"', "line 11: the fingerprint"),
         ('{"cpu": "a"}', '["cpu"]', "line 11: the fingerprint"),
         ('{"cpu": "a"}', "[" * 100_000, "line 11: the fingerprint"),
@@ -199,11 +205,12 @@ def test_no_text_is_a_defect(tmp_path, data, shred):
     table.unlink(missing_ok=True)
 
 
-def test_a_table_of_the_first_format_is_brought_up_to_date_and_keeps_its_entries(tmp_path):
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_table_of_an_older_format_is_brought_up_to_date_and_keeps_its_entries(tmp_path, version):
     path = tmp_path / "table.sqlite"
     with sqlite3.connect(path) as database:
         database.executescript(
-            """
+            f"""
             CREATE TABLE contexts (
                 id INTEGER PRIMARY KEY,
                 target TEXT NOT NULL, fingerprint TEXT NOT NULL, caches TEXT NOT NULL, statistic TEXT NOT NULL,
@@ -214,14 +221,18 @@ def test_a_table_of_the_first_format_is_brought_up_to_date_and_keeps_its_entries
                 signature TEXT NOT NULL,
                 latency_ms REAL NOT NULL, p5_ms REAL NOT NULL, p95_ms REAL NOT NULL, runs INTEGER NOT NULL,
                 reference_ms REAL NOT NULL, measured_at TEXT NOT NULL,
+                {"drift REAL NOT NULL DEFAULT 0," if version == 2 else ""}
                 PRIMARY KEY (context, signature)
             ) WITHOUT ROWID;
-            PRAGMA user_version = 1;
+            PRAGMA user_version = {version};
             """
         )
         database.execute("INSERT INTO contexts VALUES (1, ?, ?, ?, ?)", HOST.key())
-        database.execute(f"INSERT INTO entries VALUES (1, 'ADD', 2.0, 1.0, 3.0, 40, 0.1, '{OLD}')")
-    old = Entry("ADD", Reading(2.0, 1.0, 3.0, 40), 0.1, 0.0, OLD)
+        database.execute(
+            f"INSERT INTO entries VALUES (1, 'ADD', 2.0, 1.0, 3.0, 40, 0.1, '{OLD}'{', 0.06' * (version == 2)})"
+        )
+    drift = 0.06 if version == 2 else 0.0
+    old = Entry("ADD", Reading(2.0, 1.0, 3.0, 40), 0.1, drift, drift > 0.05, OLD)
     assert entries(path, HOST) == [old]
     LatencyTable(path, HOST).add([entry("MUL", 5.0)])
     assert entries(path, HOST) == [old, entry("MUL", 5.0)]

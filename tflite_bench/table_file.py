@@ -1,0 +1,93 @@
+"""The file of a latency table: its SQLite format, and opening it."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from tflite_bench.errors import UserError
+
+_FORMAT = 3
+_BUSY_TIMEOUT_S = 60.0
+_READING = "latency_ms REAL NOT NULL, p5_ms REAL NOT NULL, p95_ms REAL NOT NULL, runs INTEGER NOT NULL"
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS contexts (
+        id INTEGER PRIMARY KEY,
+        target TEXT NOT NULL, fingerprint TEXT NOT NULL, caches TEXT NOT NULL, statistic TEXT NOT NULL,
+        UNIQUE (target, fingerprint, caches, statistic)
+    )""",
+    f"""CREATE TABLE IF NOT EXISTS entries (
+        context INTEGER NOT NULL REFERENCES contexts (id),
+        signature TEXT NOT NULL,
+        {_READING},
+        reference_ms REAL NOT NULL, measured_at TEXT NOT NULL,
+        drift REAL NOT NULL DEFAULT 0, flagged INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (context, signature)
+    ) WITHOUT ROWID""",
+    f"""CREATE TABLE IF NOT EXISTS unfinished_readings (
+        context INTEGER NOT NULL REFERENCES contexts (id),
+        signature TEXT NOT NULL, pass INTEGER NOT NULL, model TEXT NOT NULL,
+        {_READING},
+        reference_ms REAL NOT NULL, measured_at TEXT NOT NULL,
+        PRIMARY KEY (context, signature, pass, model)
+    ) WITHOUT ROWID""",
+    f"""CREATE TABLE IF NOT EXISTS unfinished_tries (
+        context INTEGER NOT NULL REFERENCES contexts (id),
+        signature TEXT NOT NULL, try INTEGER NOT NULL, batch TEXT NOT NULL,
+        {_READING},
+        reference_ms REAL NOT NULL, measured_at TEXT NOT NULL, drift REAL NOT NULL,
+        PRIMARY KEY (context, signature, try)
+    ) WITHOUT ROWID""",
+)
+_UPGRADES = {
+    1: ["ALTER TABLE entries ADD COLUMN drift REAL NOT NULL DEFAULT 0"],
+    2: [
+        "ALTER TABLE entries ADD COLUMN flagged INTEGER NOT NULL DEFAULT 0",
+        "UPDATE entries SET flagged = drift > 0.05",
+        "DROP TABLE IF EXISTS unfinished",
+    ],
+}
+"""What a file of this or an older format needs before `_SCHEMA` fits it."""
+
+
+def prepare_file(path: Path) -> None:
+    """Makes an empty latency table, or sees that the file is one; one of an older format is brought up to date.
+
+    Raises:
+        UserError: the file is no latency table, or cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder of {path} cannot be made ({error}); name another file with --table") from error
+    with transaction(path) as database:
+        database.execute("BEGIN IMMEDIATE")
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if (version or tables) and not (1 <= version <= _FORMAT and tables >= {"contexts", "entries"}):
+            raise UserError(f"{path} is no latency table of format {_FORMAT}; name another file with --table")
+        upgrades = [statement for older, needed in _UPGRADES.items() if 1 <= version <= older for statement in needed]
+        for statement in (*upgrades, *_SCHEMA):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {_FORMAT}")
+
+
+@contextmanager
+def transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection whose changes are all kept or, on an error, none.
+
+    Raises:
+        UserError: SQLite cannot use the file.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S)) as database, database:
+            yield database
+    except sqlite3.Error as error:
+        raise UserError(f"{path} cannot be used as a latency table ({error}); name another with --table") from error
+
+
+def forget(database: sqlite3.Connection, context_id: int, signatures: Iterable[str]) -> None:
+    """Deletes what is kept of unfinished batches of these layers, and nothing of others."""
+    keys = [(context_id, signature) for signature in signatures]
+    for table in ("unfinished_readings", "unfinished_tries"):
+        database.executemany(f"DELETE FROM {table} WHERE context = ? AND signature = ?", keys)
