@@ -47,6 +47,9 @@ _TABLE = flags.DEFINE_string("table", None, "File of the latency table; by defau
 _FILTER_MULTIPLE = flags.DEFINE_integer(
     "filter_multiple", Settings().filter_multiple, "As in netadapt_tf.adapt, which should use the same.", lower_bound=1
 )
+_AGAIN_FLAGGED = flags.DEFINE_bool(
+    "again_flagged", False, "Measure again the entries that were measured while the device drifted (! in show_table)."
+)
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say how much there is to measure, and about how long it takes.")
 
 
@@ -65,9 +68,9 @@ def main(_: Sequence[str]) -> None:
         else:
             _check_no_size()
             network = load_network(Path(_NETWORK.value))
-        filling = Filling(network, target, meter, table, _FILTER_MULTIPLE.value)
+        filling = Filling(network, target, meter, table, _FILTER_MULTIPLE.value, _AGAIN_FLAGGED.value)
         plan = filling.plan()
-        print(_text(plan, target), flush=True)
+        print(_text(plan, target, _AGAIN_FLAGGED.value), flush=True)
         if _DRY_RUN.value:
             return
         failed = filling.run(plan)
@@ -76,8 +79,9 @@ def main(_: Sequence[str]) -> None:
         raise UserError(f"{len(failed)} layers could not be measured on {target}, as said above")
 
 
-def _text(plan: "FillingPlan", target: Target) -> str:
-    counts = f"{len(plan.layers):,} layers in the grid, {len(plan.missing):,} of them not in the table yet"
+def _text(plan: "FillingPlan", target: Target, again_flagged: bool) -> str:
+    lacking = "flagged, or not in the table yet" if again_flagged else "not in the table yet"
+    counts = f"{len(plan.layers):,} layers in the grid, {len(plan.missing):,} of them {lacking}"
     if not plan.missing:
         return counts
     networks = f", in {len(plan.networks):,} networks" if plan.networks else ""

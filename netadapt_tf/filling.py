@@ -46,7 +46,13 @@ class Filling:
     """One network, one target, one table."""
 
     def __init__(
-        self, network: tf_keras.Model, target: Target, meter: Meter, table: Path, filter_multiple: int
+        self,
+        network: tf_keras.Model,
+        target: Target,
+        meter: Meter,
+        table: Path,
+        filter_multiple: int,
+        again_flagged: bool = False,
     ) -> None:
         """Converts the network and opens the table.
 
@@ -56,6 +62,7 @@ class Filling:
             meter: the way to measure.
             table: file of the latency table.
             filter_multiple: see `search.filter_counts.candidate_filters`; a search should use the same, or a multiple.
+            again_flagged: measure again what was measured while the device drifted.
 
         Raises:
             UserError: nothing of the network can shrink, or it cannot be converted.
@@ -66,7 +73,7 @@ class Filling:
         self._meter = meter
         self._target = target
         self._profiles_layers = target.profiles_layers
-        self._latency = Latency(self._start.deployed, self._start.widths, target, meter, table)
+        self._latency = Latency(self._start.deployed, self._start.widths, target, meter, table, again_flagged)
 
     def plan(self) -> FillingPlan:
         """Lists what is to be measured, and measures a little of it to tell how long that will take.

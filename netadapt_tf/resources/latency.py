@@ -34,7 +34,15 @@ class Latency:
 
     unit = "ms"
 
-    def __init__(self, network: DeployedNetwork, start: Widths, target: Target, meter: Meter, table_path: Path) -> None:
+    def __init__(
+        self,
+        network: DeployedNetwork,
+        start: Widths,
+        target: Target,
+        meter: Meter,
+        table_path: Path,
+        again_flagged: bool = False,
+    ) -> None:
         """Opens the table for this target.
 
         Args:
@@ -43,6 +51,7 @@ class Latency:
             target: where `meter` measures.
             meter: the way to measure.
             table_path: the table's file; shared by all searches, filled on demand.
+            again_flagged: measure again what was measured while the device drifted.
         """
         self._network = network
         self._start = start
@@ -50,7 +59,7 @@ class Latency:
         self._meter = meter
         self._start_tflite = network.resized(start)
         self._times = LayerTimes(network.graph, target, meter)
-        self.table = LatencyTable(table_path, self._times.context)
+        self.table = LatencyTable(table_path, self._times.context, without_flagged=again_flagged)
         self.fingerprint = meter.fingerprint()
         self.delegated = meter.procedure.delegated
         self._sum = LayerSum(network, self.table)

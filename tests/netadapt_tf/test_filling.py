@@ -62,6 +62,19 @@ def test_phones_that_share_the_work_take_less_time(tmp_path):
 
 def test_what_there_is_to_do_is_said():
     plan = FillingPlan({}, ["a"] * 1200, [{"conv": number} for number in range(1500)], 7200.0)
-    assert _text(plan, TARGET).startswith("0 layers in the grid, 1,200 of them not in the table yet, in 1,500 networks")
-    assert "come on top" in _text(plan, TARGET)
-    assert _text(dataclasses.replace(plan, missing=[]), TARGET).endswith("0 of them not in the table yet")
+    assert _text(plan, TARGET, False).startswith(
+        "0 layers in the grid, 1,200 of them not in the table yet, in 1,500 networks"
+    )
+    assert "come on top" in _text(plan, TARGET, False)
+    assert _text(dataclasses.replace(plan, missing=[]), TARGET, False).endswith("0 of them not in the table yet")
+
+
+def test_what_was_flagged_is_measured_again_where_that_is_asked_for(tmp_path):
+    unsteady = FakeMeter(reference_ms=lambda call: 1.0 + call % 2)
+    filling = Filling(tiny_cnn(), TARGET, unsteady, tmp_path / "table", 8)
+    filling.run(filling.plan())
+    assert Filling(tiny_cnn(), TARGET, FakeMeter(), tmp_path / "table", 8).plan().missing == []
+    again = Filling(tiny_cnn(), TARGET, FakeMeter(lambda _: 1.5), tmp_path / "table", 8, again_flagged=True)
+    plan = again.plan()
+    assert sorted(plan.missing) == sorted(plan.layers)
+    assert again.run(plan) == set()
