@@ -1,45 +1,34 @@
 """One adaptation from start to end: a trained network in, a smaller one within budget out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tf_keras
 from absl import logging
 
+from netadapt_tf.delivery import Delivery, delivery, summarised
+from netadapt_tf.devices import check_devices, keep_devices
+from netadapt_tf.estimates import check_estimates
 from netadapt_tf.identity import run_identity
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import checked, save_network
 from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
-from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.goals import Goal, corrected_by_delivery
 from netadapt_tf.search.netadapt import Iterate, Search
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import (
-    AnyLatency,
-    Costs,
-    Start,
-    check_reachable,
-    costs_of,
-    halfway,
-    measured_reaches,
-    start_of,
-)
+from netadapt_tf.start import Costs, Start, check_reachable, costs_of, measured_reaches, start_of
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets
-from netadapt_tf.training.stages import evaluate, evaluate_tflite, train
+from netadapt_tf.training.stages import evaluate, train
 from netadapt_tf.training.task import ACCURACY, Loss, Metric
+from netadapt_tf.work import Work
 from tflite_bench.convert import convert
 from tflite_bench.errors import InvalidModelError, UserError
-from tflite_bench.target import Target
-
-_MAX_BEND = 1.25  # of estimate / measurement between widths
 
 
 def adapt_network(
@@ -115,43 +104,26 @@ def finished_adaptation(run: RunDirectory, budgets: Sequence[Budget]) -> Adapted
 def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
     budgets, settings = problem.budgets, problem.settings
     tf_keras.utils.set_random_seed(settings.seed)
-    work = _Work(problem, run, Stopwatch())
+    work = Work(problem, run, Stopwatch())
     with opened_meters(problem) as meters:
         start = _as_given(work)
         costs = costs_of(start, budgets, meters, problem.table)
+        check_devices(run, budgets, costs)
         with work.clock("measure"):
             reaches = measured_reaches(costs, budgets, start.narrowest(settings.filter_multiple))
         check_reachable(reaches)
         with run.claimed():
+            check_devices(run, budgets, costs)
+            keep_devices(run, budgets, costs)
             start = _trained(work, start)
             costs = costs_of(start, budgets, meters, problem.table)
-            _check_estimates(work, start, costs)
+            check_estimates(work, start, costs)
             result = _adapt_within_budgets(work, start, costs)
-            summary = _summarised(work, command, start, costs, result)
+            summary = summarised(work, command, start, costs, result)
     return adapted_network(run, summary)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What all stages of an adaptation share."""
-
-    problem: Problem
-    run: RunDirectory
-    clock: Stopwatch
-
-
-@dataclass(frozen=True)
-class _Result:
-    """What is delivered, and what it and the starting network cost, timed in turn."""
-
-    found: Iterate
-    network: tf_keras.Model
-    tflite: bytes
-    before: Delivered
-    after: Delivered
-
-
-def _as_given(work: _Work) -> Start:
+def _as_given(work: Work) -> Start:
     """The starting network, perhaps untrained: enough to know its layers."""
     problem, kept = work.problem, work.run.file("start.tflite")
     if kept.exists():
@@ -164,7 +136,7 @@ def _as_given(work: _Work) -> Start:
         return start_of(problem.network, problem.groups, convert(problem.network))
 
 
-def _trained(work: _Work, start: Start) -> Start:
+def _trained(work: Work, start: Start) -> Start:
     """Pre-trains where that is asked for, and keeps the starting network; what is kept is not done again."""
     run, settings = work.run, work.problem.settings
     to_train = settings.pretrain_epochs > 0 and not run.has_iteration(0)
@@ -192,34 +164,7 @@ def _trained(work: _Work, start: Start) -> Start:
     return start_of(start.network, start.groups, tflite)
 
 
-def _check_estimates(work: _Work, start: Start, costs: Costs) -> None:
-    """Where a delegate takes networks whole, sees at three widths whether the sum of the layers tells their latency."""
-    narrowest = start.narrowest(work.problem.settings.filter_multiple)
-    widths = {"full": start.widths, "middle": halfway(start.widths, narrowest), "least": narrowest}
-    checked = {record["target"] for record in work.run.journal.events("estimates")}
-    for target, latency in costs.latency.items():
-        if not latency.delegated or str(target) in checked:
-            continue
-        with work.clock("measure"):
-            predicted = {name: latency.predict(of_groups) for name, of_groups in widths.items()}
-            measured = {name: latency.measure(of_groups).value for name, of_groups in widths.items()}
-        work.run.journal.append("estimates", target=str(target), predicted=predicted, measured=measured)
-        ratios = [predicted[name] / measured[name] for name in widths]
-        logging.info(
-            "Estimate / measurement on %s, at full, middle and least width: %s.",
-            target,
-            ", ".join(f"{ratio:.2f}" for ratio in ratios),
-        )
-        if max(ratios) > _MAX_BEND * min(ratios):
-            logging.warning(
-                "On %s the sum of the layers tells little of whole networks: the estimates' errors differ by %.0f %% "
-                "between widths. Every iteration is measured, but may save more or less than it was to.",
-                target,
-                100 * (max(ratios) / min(ratios) - 1),
-            )
-
-
-def _adapt_within_budgets(work: _Work, start: Start, costs: Costs) -> _Result:
+def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
     """Searches, fine-tunes and converts until the delivered file is within budget, or nothing more can be saved.
 
     The search measures files made by editing, on the scale of its first measurement; the delivered file,
@@ -255,12 +200,12 @@ def _adapt_within_budgets(work: _Work, start: Start, costs: Costs) -> _Result:
         )
         found = search.run(beginning)
         adapted = _last_stage(work, found)
-        tflite, before, after = _delivered(work, start, costs, found, adapted)
-        asked = {budget.name: budget.limit(before.amount(budget)) for budget in budgets}
-        reached = {budget.name: after.amount(budget) for budget in budgets}
+        result = delivery(work, start, costs, found, adapted)
+        asked = {budget.name: budget.limit(result.before.amount(budget)) for budget in budgets}
+        reached = {budget.name: result.after.amount(budget) for budget in budgets}
         corrected = corrected_by_delivery(goals, found.costs, asked, reached)
         if corrected is None:
-            return _Result(found, adapted, tflite, before, after)
+            return result
         for goal in goals:
             if reached[goal.name] > asked[goal.name]:
                 logging.info(
@@ -272,7 +217,7 @@ def _adapt_within_budgets(work: _Work, start: Start, costs: Costs) -> _Result:
         goals = corrected
 
 
-def _measured_start(work: _Work, start: Start, costs: Costs) -> Iterate:
+def _measured_start(work: Work, start: Start, costs: Costs) -> Iterate:
     """Iteration 0: the starting network, measured."""
     record = next(work.run.journal.events("iteration"), None)
     if record is None:
@@ -300,7 +245,7 @@ def _measured_start(work: _Work, start: Start, costs: Costs) -> Iterate:
     )
 
 
-def _last_stage(work: _Work, found: Iterate) -> tf_keras.Model:
+def _last_stage(work: Work, found: Iterate) -> tf_keras.Model:
     """The search's network fine-tuned, or its shape retrained; the start itself where nothing had to shrink."""
     run, settings = work.run, work.problem.settings
     if any(record["iteration"] == found.iteration for record in run.journal.events("long_term")):
@@ -325,86 +270,3 @@ def _last_stage(work: _Work, found: Iterate) -> tf_keras.Model:
     save_network(network, run.file("adapted.keras"))
     run.journal.append("long_term", iteration=found.iteration, wall_s=work.clock.lap("other"))
     return network
-
-
-def _delivered(
-    work: _Work, start: Start, costs: Costs, found: Iterate, adapted: tf_keras.Model
-) -> tuple[bytes, Delivered, Delivered]:
-    """The adapted network's file, and what the starting network and it cost as they ship, timed in turn."""
-    tflite = start.tflite
-    if found.iteration:
-        logging.info("Converting and measuring the adapted network.")
-        with work.clock("convert"):
-            tflite = convert(adapted)
-    work.run.reopen()
-    work.run.write_bytes("adapted.tflite", tflite)
-    widths = widths_of(find_channel_groups(adapted))
-    with work.clock("measure"):
-        measured = {target: latency.verdict(start.tflite, tflite, widths) for target, latency in costs.latency.items()}
-    before = Delivered(
-        start.network.count_params(),
-        start.deployed.macs(start.widths),
-        len(start.tflite),
-        {target: verdict.start for target, verdict in measured.items()},
-    )
-    if not found.iteration:
-        return tflite, before, before
-    after = Delivered(
-        adapted.count_params(),
-        start.deployed.macs(widths),
-        len(tflite),
-        {target: verdict.value for target, verdict in measured.items()},
-    )
-    return tflite, before, after
-
-
-def _summarised(work: _Work, command: str, start: Start, costs: Costs, result: _Result) -> dict[str, Any]:
-    """Tests what is delivered on the test set, and writes the summary."""
-    run, budgets = work.run, work.problem.budgets
-    found_tflite = start.tflite
-    if result.found.iteration:
-        with work.clock("convert"):
-            found_tflite = convert(run.load_iteration(result.found.iteration))
-    with work.clock("evaluate"):
-        tested = {
-            tflite: evaluate_tflite(tflite, work.problem.task.metric, work.problem.datasets.test)
-            for tflite in {start.tflite, found_tflite, result.tflite}
-        }
-    predicted_ms = _predicted_ms(work, start, costs, result)
-    run.journal.append("finished", budget=", ".join(budget.text for budget in budgets), wall_s=work.clock.lap("other"))
-    summary = summarise(
-        command=command,
-        budgets=budgets,
-        settings=work.problem.settings,
-        metric=work.problem.task.metric,
-        journal=run.journal,
-        start=result.before,
-        adapted=result.after,
-        accuracy={
-            "before": tested[start.tflite],
-            "after_search": tested[found_tflite],
-            "after": tested[result.tflite],
-        },
-        predicted_ms=predicted_ms,
-        iterations=result.found.iteration,
-        fingerprints={target: latency.fingerprint for target, latency in costs.latency.items()},
-        table_only=work.problem.table_only,
-    )
-    run.write_json("summary.json", summary)
-    return summary
-
-
-def _predicted_ms(work: _Work, start: Start, costs: Costs, result: _Result) -> dict[Target, float]:
-    """What the search predicted for its last network; by the table alone where no budget is about latency."""
-    first, last = next(work.run.journal.events("iteration")), work.run.journal.last("iteration")
-    widths = widths_of(find_channel_groups(result.network))
-    names = {budget.target: budget.name for budget in work.problem.budgets}
-
-    def ratio(target: Target, latency: AnyLatency) -> float:
-        if target in names and last is not None and last["iteration"]:
-            return last["predicted"][names[target]] / first["measured"][names[target]]
-        return latency.predict(widths) / latency.predict(start.widths)
-
-    return {
-        target: ratio(target, latency) * result.before.latency_ms[target] for target, latency in costs.latency.items()
-    }

@@ -12,6 +12,7 @@ command only says how much there is to measure; a larger --filter_multiple makes
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -22,7 +23,10 @@ from tflite_bench.binary import quiet_native_code, run
 from tflite_bench.errors import UserError
 from tflite_bench.latency_table import default_table
 from tflite_bench.meters import Meters
-from tflite_bench.target import GRAMMAR, parse_target
+from tflite_bench.target import GRAMMAR, Target, parse_target
+
+if TYPE_CHECKING:
+    from netadapt_tf.filling import FillingPlan
 
 _NETWORK = flags.DEFINE_string("network", "mobilenet_v1", "mobilenet_v1, or the path of a network (.keras, .h5).")
 _ALPHA = flags.DEFINE_float("alpha", 1.0, "Width multiplier of mobilenet_v1.", lower_bound=0.125, upper_bound=4.0)
@@ -43,6 +47,9 @@ _TABLE = flags.DEFINE_string("table", None, "File of the latency table; by defau
 _FILTER_MULTIPLE = flags.DEFINE_integer(
     "filter_multiple", Settings().filter_multiple, "As in netadapt_tf.adapt, which should use the same.", lower_bound=1
 )
+_AGAIN_FLAGGED = flags.DEFINE_bool(
+    "again_flagged", False, "Measure again the entries that were measured while the device drifted (! in show_table)."
+)
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say how much there is to measure, and about how long it takes.")
 
 
@@ -61,19 +68,27 @@ def main(_: Sequence[str]) -> None:
         else:
             _check_no_size()
             network = load_network(Path(_NETWORK.value))
-        filling = Filling(network, target, meter, table, _FILTER_MULTIPLE.value)
+        filling = Filling(network, target, meter, table, _FILTER_MULTIPLE.value, _AGAIN_FLAGGED.value)
         plan = filling.plan()
-        print(
-            f"{len(plan.layers):,} layers in the grid, {plan.missing:,} of them not in the table yet: about "
-            f"{duration(plan.seconds)} on {target}",
-            flush=True,
-        )
+        print(_text(plan, target, _AGAIN_FLAGGED.value), flush=True)
         if _DRY_RUN.value:
             return
         failed = filling.run(plan)
     print(f"{table}: {len(plan.layers) - len(failed):,} of {len(plan.layers):,} layers")
     if failed:
         raise UserError(f"{len(failed)} layers could not be measured on {target}, as said above")
+
+
+def _text(plan: "FillingPlan", target: Target, again_flagged: bool) -> str:
+    lacking = "flagged, or not in the table yet" if again_flagged else "not in the table yet"
+    counts = f"{len(plan.layers):,} layers in the grid, {len(plan.missing):,} of them {lacking}"
+    if not plan.missing:
+        return counts
+    networks = f", in {len(plan.networks):,} networks" if plan.networks else ""
+    return (
+        f"{counts}{networks}: about {duration(plan.seconds)} on {target}; batches that are repeated and pauses to cool "
+        "come on top"
+    )
 
 
 def _check_no_size() -> None:

@@ -9,16 +9,17 @@ import tf_keras
 
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.random_weights import randomise
-from netadapt_tf.resources.grid import alternating, layer_grid
+from netadapt_tf.resources.covering import covering
+from netadapt_tf.resources.grid import GridLayer, layer_grid
 from netadapt_tf.resources.latency import Latency
 from netadapt_tf.search.filter_counts import candidate_filters
 from netadapt_tf.start import Start, shrinkable_groups, start_of
 from tflite_bench.convert import convert
 from tflite_bench.drift import reference_reading
-from tflite_bench.graph import SizedOperator
+from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.table_filling import PASSES
 from tflite_bench.target import Target
-from tflite_bench.timing import Meter
+from tflite_bench.timing import Job, Meter
 
 _PROBES = 3
 _REFERENCE_SHARE = 1.25  # the reference network takes its turns between the layers
@@ -30,12 +31,14 @@ class FillingPlan:
 
     Attributes:
         layers: every layer of the grid, by signature.
-        missing: how many of them the table lacks.
-        seconds: about how long they will take.
+        missing: those that the table lacks.
+        networks: widths of the networks that hold them, where whole networks are profiled; else empty.
+        seconds: about how long they will take, if no batch is repeated.
     """
 
-    layers: Mapping[str, SizedOperator]
-    missing: int
+    layers: Mapping[str, GridLayer]
+    missing: Sequence[str]
+    networks: Sequence[Widths]
     seconds: float
 
 
@@ -43,7 +46,13 @@ class Filling:
     """One network, one target, one table."""
 
     def __init__(
-        self, network: tf_keras.Model, target: Target, meter: Meter, table: Path, filter_multiple: int
+        self,
+        network: tf_keras.Model,
+        target: Target,
+        meter: Meter,
+        table: Path,
+        filter_multiple: int,
+        again_flagged: bool = False,
     ) -> None:
         """Converts the network and opens the table.
 
@@ -53,6 +62,7 @@ class Filling:
             meter: the way to measure.
             table: file of the latency table.
             filter_multiple: see `search.filter_counts.candidate_filters`; a search should use the same, or a multiple.
+            again_flagged: measure again what was measured while the device drifted.
 
         Raises:
             UserError: nothing of the network can shrink, or it cannot be converted.
@@ -61,30 +71,44 @@ class Filling:
         self._start = start_of(network, shrinkable_groups(network), convert(network))
         self._candidates = _candidates(self._start, filter_multiple)
         self._meter = meter
-        self._is_profiled = target.option("layers") == "profile"
-        self._latency = Latency(self._start.deployed, self._start.widths, target, meter, table)
+        self._target = target
+        self._profiles_layers = target.profiles_layers
+        self._latency = Latency(self._start.deployed, self._start.widths, target, meter, table, again_flagged)
 
     def plan(self) -> FillingPlan:
-        """Counts what is to be measured, and times the reference network to tell how long that will take.
+        """Lists what is to be measured, and measures a little of it to tell how long that will take.
 
         Raises:
             UserError: nothing can be measured on the target.
         """
         layers = layer_grid(self._start.deployed, self._start.widths, self._candidates)
-        missing = sum(signature not in self._latency.table for signature in layers)
-        begin = time.monotonic()
-        for _ in range(_PROBES if missing else 0):
-            reference_reading(self._meter)
-        probe_s = (time.monotonic() - begin) / _PROBES
-        models = len(self._networks()) if self._is_profiled else missing
-        return FillingPlan(layers, missing, probe_s * PASSES * models * _REFERENCE_SHARE)
+        missing = [signature for signature in layers if signature not in self._latency.table]
+        networks = self._networks(layers, missing) if self._profiles_layers else []
+        models = len(networks) if self._profiles_layers else len(missing)
+        one_s = self._seconds_of_one() if missing else 0.0
+        seconds = one_s * PASSES * models * _REFERENCE_SHARE / self._meter.procedure.places
+        return FillingPlan(layers, missing, networks, seconds)
 
     def run(self, plan: FillingPlan) -> set[str]:
         """Measures what is missing, keeping each reading; returns the signatures that could not be measured."""
-        return self._latency.prepare_layers(plan.layers, self._networks())
+        return self._latency.prepare_layers(
+            {signature: plan.layers[signature].layer for signature in plan.missing}, lambda _: plan.networks
+        )
 
-    def _networks(self) -> Sequence[Widths]:
-        return list(alternating(self._start.widths, self._candidates)) if self._is_profiled else []
+    def _networks(self, layers: Mapping[str, GridLayer], missing: Sequence[str]) -> list[dict[str, int]]:
+        return covering(self._start.widths, [layers[signature].widths for signature in missing])
+
+    def _seconds_of_one(self) -> float:
+        """How long it takes to measure one model in one pass: the starting network, or a model of one layer."""
+        begin = time.monotonic()
+        if not self._profiles_layers:
+            for _ in range(_PROBES):
+                reference_reading(self._meter)
+            return (time.monotonic() - begin) / _PROBES
+        [(_, answer)] = self._meter.time_all([Job(self._start.tflite, loads=1)])
+        if isinstance(answer, MeasurementError):
+            raise UserError(f"the network cannot be measured on {self._target}: {answer}") from answer
+        return time.monotonic() - begin
 
 
 def _candidates(start: Start, filter_multiple: int) -> dict[str, list[int]]:

@@ -14,12 +14,12 @@ from netadapt_tf.networks.files import checked
 from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
 from netadapt_tf.resources.budget import parse_budgets
-from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.resources.resource import LatencyResource, Measurement
 from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.proposals import propose
 from netadapt_tf.search.schedule import Schedule
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import AnyLatency, Costs, Reach, Start, costs_of, measured_reaches, start_of
+from netadapt_tf.start import Costs, Reach, Start, costs_of, measured_reaches, start_of
 from netadapt_tf.training.datasets import Datasets, batch_spec, endless, steps_per_epoch
 from netadapt_tf.training.task import Loss, Metric
 from netadapt_tf.training.trainer import Trainer, constant
@@ -91,12 +91,14 @@ class Forecast:
         targets: the starting network on every target.
         reaches: the budgets.
         effort: about how much work.
+        table_only: whether latencies are the table's alone, so that nothing was measured.
     """
 
     groups: Sequence[ChannelGroup]
     targets: Sequence[TargetForecast]
     reaches: Sequence[Reach]
     effort: Effort
+    table_only: bool = False
 
 
 def dry_run(
@@ -155,7 +157,8 @@ def _forecast(problem: Problem) -> Forecast:
             )
             for target, latency in costs.latency.items()
         )
-    return Forecast(problem.groups, targets, reaches, _effort(problem, iterations, proposals, measure_s))
+    effort = _effort(problem, iterations, proposals, measure_s)
+    return Forecast(problem.groups, targets, reaches, effort, problem.table_only)
 
 
 def _slowest(reaches: Sequence[Reach], schedule: Schedule) -> tuple[Reach, int | None]:
@@ -180,7 +183,7 @@ def _first_proposals(start: Start, costs: Costs, reach: Reach, settings: Setting
     return len(proposed.proposals)
 
 
-def _layers(start: Start, latency: AnyLatency) -> list[LayerLatency]:
+def _layers(start: Start, latency: LatencyResource) -> list[LayerLatency]:
     known = {layer.name for layer in start.network.layers}
     return [
         LayerLatency(

@@ -1,5 +1,6 @@
 """The starting network in all its forms, what it costs, and how little its narrowest version would."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,12 @@ from netadapt_tf.resources.budget import Budget, amount_text, least_budget
 from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
-from netadapt_tf.resources.resource import Measurement, Resource
+from netadapt_tf.resources.resource import LatencyResource, Measurement, Resource
 from netadapt_tf.resources.tabled_latency import TabledLatency
 from netadapt_tf.search.filter_counts import candidate_filters
 from tflite_bench.errors import UserError
 from tflite_bench.target import Target, parse_target
 from tflite_bench.timing import Meter
-
-AnyLatency = Latency | TabledLatency
 
 _DEFAULT_TARGET = "host/cpu:1"
 
@@ -65,7 +64,7 @@ class Costs:
     """
 
     budgeted: Mapping[str, Resource]
-    latency: Mapping[Target, AnyLatency]
+    latency: Mapping[Target, LatencyResource]
     counts: Mapping[str, Counted]
 
     def counted(self, widths: Widths) -> dict[str, int]:
@@ -97,8 +96,8 @@ class Reach:
 
     @property
     def suggested(self) -> str | None:
-        """The least budget like this one that can surely be met; None where no percentage can."""
-        return least_budget(self.budget, self.now, self.least + self.spread)
+        """The least budget like this one that can surely be met; None where no percentage can, or nothing is known."""
+        return least_budget(self.budget, self.now, self.least + self.spread) if math.isfinite(self.least) else None
 
 
 def shrinkable_groups(network: tf_keras.Model) -> tuple[ChannelGroup, ...]:
@@ -135,7 +134,7 @@ def costs_of(start: Start, budgets: Sequence[Budget], meters: Mapping[Target, Me
         meters: one for each of `targets_of(budgets)`; None where the table alone is to tell.
         table: file of the latency table.
     """
-    latency = {
+    latency: dict[Target, LatencyResource] = {
         target: Latency(start.deployed, start.widths, target, meter, table)
         if meter
         else TabledLatency(start.deployed, start.widths, target, table)
@@ -163,7 +162,7 @@ def reach(budget: Budget, unit: str, least: Measurement) -> Reach:
         least: the narrowest network, measured.
     """
     allowed = budget.limit(least.start)
-    possible = least.value - least.spread <= allowed
+    possible = math.isfinite(least.value) and least.value - least.spread <= allowed
     return Reach(budget, unit, least.start, allowed, least.value, possible, least.spread)
 
 
@@ -190,6 +189,8 @@ def check_reachable(reaches: Sequence[Reach]) -> None:
 
 
 def _refusal(reach: Reach) -> str:
+    if not math.isfinite(reach.least):
+        return f"budget {reach.budget.text} cannot be judged: what the network would cost is not known"
     suggested = reach.suggested
     return (
         f"budget {reach.budget.text} cannot be reached: it allows {amount_text(reach.allowed, reach.unit)}, and with "

@@ -40,6 +40,10 @@ CALLS = {
     ADAPTING / "resources" / "latency.py": ERRORS | WARNINGS,
     ADAPTING / "resources" / "tabled_latency.py": ERRORS | WARNINGS,
     ADAPTING / "fill_table.py": ERRORS | WARNINGS,
+    ADAPTING / "devices.py": ERRORS | WARNINGS,
+    ADAPTING / "estimates.py": ERRORS | WARNINGS,
+    ADAPTING / "delivery.py": ERRORS | WARNINGS,
+    ADAPTING / "filling.py": ERRORS | WARNINGS,
     ADAPTING / "adaptation.py": WARNINGS,
 }
 """Which calls say something to users of phones, by file."""

@@ -137,6 +137,10 @@ class Graph:
         """Bytes that a tensor takes at another shape."""
         return math.prod(shape) * np.dtype(self.type_name(index)).itemsize
 
+    def is_constant(self, index: int) -> bool:
+        """Whether a tensor is a constant; without a look at its values."""
+        return self.model.buffers[self.tensor(index).buffer].data is not None
+
     def constant(self, index: int) -> np.ndarray | None:
         """A constant tensor's values, or None for a tensor that is computed."""
         data = self.model.buffers[self.tensor(index).buffer].data

@@ -7,15 +7,16 @@
 with the same signature take the same time, wherever they stand and whatever their weights are.
 """
 
+import math
 import re
 from collections.abc import Iterator
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tflite_bench.graph import Graph, Shape, SizedOperator
 
 _ENUMERATIONS = {"padding": schema.Padding, "fused_activation_function": schema.ActivationFunctionType}
+_INTEGERS = (schema.TensorType.INT32, schema.TensorType.INT64)
 _MAX_VALUES = 16
 
 
@@ -35,20 +36,12 @@ def layer_signature(graph: Graph, layer: SizedOperator) -> str:
 
 
 def _operand(graph: Graph, index: int, shape: Shape, is_shape: bool) -> str:
-    constant = graph.constant(index)
-    if constant is None:
+    if not graph.is_constant(index):
         return f"{graph.type_name(index)}{_text(shape)}"
-    if (
-        np.issubdtype(constant.dtype, np.integer)
-        and constant.size <= _MAX_VALUES
-        and graph.tensor(index).type
-        in (
-            schema.TensorType.INT32,
-            schema.TensorType.INT64,
-        )
-    ):
-        values = "" if is_shape else "{" + ",".join(map(str, constant.ravel())) + "}"
-        return f"{graph.type_name(index)}*{_text(constant.shape)}{values}"
+    if graph.tensor(index).type in _INTEGERS and math.prod(graph.shape(index)) <= _MAX_VALUES:
+        constant = graph.constant(index)
+        values = "" if is_shape or constant is None else "{" + ",".join(map(str, constant.ravel())) + "}"
+        return f"{graph.type_name(index)}*{_text(graph.shape(index))}{values}"
     return f"{graph.type_name(index)}*{_text(shape)}"
 
 

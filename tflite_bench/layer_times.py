@@ -6,7 +6,7 @@ from tflite_bench.errors import UserError
 from tflite_bench.graph import Graph, SizedOperator
 from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.profile_filling import PROFILE_STATISTIC, PROFILED, fill_from_profiles
-from tflite_bench.table_filling import Caches, fill, statistic
+from tflite_bench.table_filling import Caches, add_call, fill, statistic
 from tflite_bench.target import Target
 from tflite_bench.timing import Meter
 from tflite_bench.tool_meter import ToolMeter
@@ -33,8 +33,8 @@ class LayerTimes:
         self._graph = graph
         self._meter = meter
         self._caches = Caches(graph.constant_bytes)
-        self._profiler = meter if _is_profiled(target) and isinstance(meter, ToolMeter) else None
-        if _is_profiled(target) and not (self._profiler and self._profiler.can_profile):
+        self._profiler = meter if target.profiles_layers and isinstance(meter, ToolMeter) else None
+        if target.profiles_layers and not (self._profiler and self._profiler.can_profile):
             raise UserError(f"target {target}: layers=profile needs TensorFlow Lite's benchmark_model on a CPU")
         how = PROFILE_STATISTIC if self._profiler else statistic(meter.procedure)
         self.context = Context(target.kind, meter.fingerprint(), _caches_text(graph, target), how)
@@ -50,7 +50,7 @@ class LayerTimes:
         layers: Mapping[str, SizedOperator],
         networks: Callable[[], Sequence[Sequence[SizedOperator]]],
     ) -> set[str]:
-        """Measures layers and stores what they took.
+        """Measures layers and stores what they took; what a call costs by itself is the first that a table holds.
 
         Args:
             table: of `context`.
@@ -63,14 +63,11 @@ class LayerTimes:
         Raises:
             UserError: nothing can be measured any more; finished batches stand.
         """
+        add_call(table, self._profiler.with_means() if self._profiler else self._meter)
         if self._profiler is not None:
             return fill_from_profiles(table, self._profiler, self._graph, networks(), set(layers))
         return fill(table, self._meter, self._graph, layers, self._caches)
 
 
-def _is_profiled(target: Target) -> bool:
-    return target.option("layers") == "profile"
-
-
 def _caches_text(graph: Graph, target: Target) -> str:
-    return PROFILED if _is_profiled(target) else str(Caches(graph.constant_bytes))
+    return PROFILED if target.profiles_layers else str(Caches(graph.constant_bytes))

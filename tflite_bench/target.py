@@ -40,6 +40,11 @@ class Target:
         """The target as latency tables know it: whichever phone it was, its fingerprint says what it is."""
         return str(replace(self, serials=(), options=tuple(sorted(self.options))))
 
+    @property
+    def profiles_layers(self) -> bool:
+        """Whether layers are timed inside whole networks, by operator profiles, and not as one-layer models."""
+        return self.option("layers") == "profile"
+
     def option(self, key: str) -> str | None:
         """The value of an option, or None where it was not given."""
         return dict(self.options).get(key)

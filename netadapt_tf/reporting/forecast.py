@@ -10,7 +10,9 @@ def forecast_text(forecast: Forecast) -> str:
     """Channel groups, latency by layer, what each budget asks and what can be reached, and about how long."""
     lines = [*_groups(forecast), ""]
     for target in forecast.targets:
-        lines += [*_layers(target), ""]
+        lines += [*_layers(target, forecast.table_only), ""]
+    if forecast.table_only:
+        lines.append("Latencies are the table's; nothing was measured, nothing is proven.")
     return "\n".join([*lines, *map(_reach, forecast.reaches), *_effort(forecast)])
 
 
@@ -18,7 +20,7 @@ def _groups(forecast: Forecast) -> list[str]:
     return ["Channel groups", *(f"  {line}" for group in forecast.groups for line in str(group).splitlines())]
 
 
-def _layers(forecast: TargetForecast) -> list[str]:
+def _layers(forecast: TargetForecast, table_only: bool) -> list[str]:
     total_ms = forecast.call_ms + sum(layer.latency_ms for layer in forecast.layers)
     lines = [f"Latency of each layer, ms ({forecast.target})"]
     for layer in forecast.layers:
@@ -26,7 +28,8 @@ def _layers(forecast: TargetForecast) -> list[str]:
         share = layer.latency_ms / total_ms
         lines.append(f"  {layer.latency_ms:8.4f} {share:6.1%}  {layer.kind:<18} {layer.name:<26} -> {shape}")
     lines.append(f"  {forecast.call_ms:8.4f} {forecast.call_ms / total_ms:6.1%}  one run, besides the layers")
-    lines.append(f"  {total_ms:8.4f} in all; the whole network: {forecast.whole_ms:.4f}")
+    whole = "by the table" if table_only else f"the whole network: {forecast.whole_ms:.4f}"
+    lines.append(f"  {total_ms:8.4f} in all; {whole}")
     return lines
 
 

@@ -1,6 +1,7 @@
 """`summary.json`, and the table that closes a run."""
 
 import importlib.metadata
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def _budget_row(budget: Budget, start: Delivered, adapted: Delivered) -> dict[st
         "asked": asked,
         "reached": reached,
         "unit": "ms" if budget.target else budget.resource,
-        "met": reached <= asked,
+        "met": math.isfinite(reached) and reached <= asked,
     }
 
 

@@ -1,17 +1,34 @@
 """The grid of all layers that a search can ask for: every layer at every combination of the groups it depends on."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from netadapt_tf.networks.channel_groups import Widths
+from netadapt_tf.resources.covering import covering
 from netadapt_tf.resources.deployed import DeployedNetwork
 from tflite_bench.graph import SizedOperator
 from tflite_bench.layer_signature import layer_signature
+from tflite_bench.progress import progress
+
+
+@dataclass(frozen=True)
+class GridLayer:
+    """A layer of the grid.
+
+    Attributes:
+        layer: the layer at its shapes.
+        widths: filters of the groups that it depends on; every network of these widths holds it.
+    """
+
+    layer: SizedOperator
+    widths: Widths
 
 
 def layer_grid(
     network: DeployedNetwork, start: Widths, candidates: Mapping[str, Sequence[int]]
-) -> dict[str, SizedOperator]:
+) -> dict[str, GridLayer]:
     """Every layer at every candidate width, by signature.
 
     A layer's shape depends on the group that it writes and on those that it reads; the others do not matter to it. So
@@ -22,46 +39,41 @@ def layer_grid(
         start: its widths.
         candidates: the numbers of filters that each group may have, its own included.
     """
-    grid: dict[str, SizedOperator] = {}
-    for groups, positions in _layers_by_groups(network, start, candidates).items():
-        for widths in _combinations(start, groups, candidates):
+    positions_of: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for position, groups in enumerate(groups_of_layers(network, start)):
+        positions_of[groups].append(position)
+    networks = covering(start, [widths for groups in positions_of for widths in _combinations(groups, candidates)])
+    grid: dict[str, GridLayer] = {}
+    seen = set()
+    with progress("listing layers", len(networks)) as bar:
+        for widths in networks:
             layers = network.layers(widths)
-            for position in positions:
-                grid.setdefault(layer_signature(network.graph, layers[position]), layers[position])
+            for groups, positions in positions_of.items():
+                filters = tuple(widths[name] for name in groups)
+                if (groups, filters) in seen:
+                    continue
+                seen.add((groups, filters))
+                of_groups = dict(zip(groups, filters, strict=True))
+                for position in positions:
+                    signature = layer_signature(network.graph, layers[position])
+                    grid.setdefault(signature, GridLayer(layers[position], of_groups))
+            bar.update()
     return grid
 
 
-def _layers_by_groups(
-    network: DeployedNetwork, start: Widths, candidates: Mapping[str, Sequence[int]]
-) -> dict[tuple[str, ...], list[int]]:
-    """Positions of the layers, by the groups whose filters change them."""
+def groups_of_layers(network: DeployedNetwork, start: Widths) -> list[tuple[str, ...]]:
+    """For every layer, in order of execution, the groups whose filters change it."""
     own = network.layers(start)
     groups_of: list[list[str]] = [[] for _ in own]
     for name, filters in start.items():
-        other = next((count for count in candidates[name] if count != filters), None)
-        if other is None:
+        if filters == 1:
             continue
-        for position, layer in enumerate(network.layers({**start, name: other})):
+        for position, layer in enumerate(network.layers({**start, name: filters - 1})):
             if (layer.input_shapes, layer.output_shapes) != (own[position].input_shapes, own[position].output_shapes):
                 groups_of[position].append(name)
-    positions: dict[tuple[str, ...], list[int]] = {}
-    for position, groups in enumerate(groups_of):
-        positions.setdefault(tuple(groups), []).append(position)
-    return positions
+    return [tuple(groups) for groups in groups_of]
 
 
-def _combinations(
-    start: Widths, groups: Sequence[str], candidates: Mapping[str, Sequence[int]]
-) -> Iterator[dict[str, int]]:
+def _combinations(groups: Sequence[str], candidates: Mapping[str, Sequence[int]]) -> Iterable[Widths]:
     for filters in itertools.product(*(candidates[name] for name in groups)):
-        yield {**start, **dict(zip(groups, filters, strict=True))}
-
-
-def alternating(start: Widths, candidates: Mapping[str, Sequence[int]]) -> Iterator[dict[str, int]]:
-    """Widths that together hold the whole grid of a chain: every other group at one candidate, the rest at another."""
-    longest = max(len(counts) for counts in candidates.values())
-    for pair in itertools.product(range(longest), repeat=2):
-        yield {
-            name: candidates[name][min(pair[number % 2], len(candidates[name]) - 1)]
-            for number, name in enumerate(start)
-        }
+        yield dict(zip(groups, filters, strict=True))

@@ -1,12 +1,14 @@
 """Latency on a target: predicted as the sum of the table's layers and one call, measured on the whole network."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from absl import logging
 
 from netadapt_tf.networks.channel_groups import Widths
+from netadapt_tf.resources.covering import covering
 from netadapt_tf.resources.deployed import DeployedNetwork
+from netadapt_tf.resources.grid import groups_of_layers
 from netadapt_tf.resources.layer_sum import LayerSum
 from netadapt_tf.resources.resource import Measurement
 from tflite_bench.errors import MeasurementError, UserError
@@ -32,7 +34,15 @@ class Latency:
 
     unit = "ms"
 
-    def __init__(self, network: DeployedNetwork, start: Widths, target: Target, meter: Meter, table_path: Path) -> None:
+    def __init__(
+        self,
+        network: DeployedNetwork,
+        start: Widths,
+        target: Target,
+        meter: Meter,
+        table_path: Path,
+        again_flagged: bool = False,
+    ) -> None:
         """Opens the table for this target.
 
         Args:
@@ -41,13 +51,15 @@ class Latency:
             target: where `meter` measures.
             meter: the way to measure.
             table_path: the table's file; shared by all searches, filled on demand.
+            again_flagged: measure again what was measured while the device drifted.
         """
         self._network = network
+        self._start = start
         self._target = target
         self._meter = meter
         self._start_tflite = network.resized(start)
         self._times = LayerTimes(network.graph, target, meter)
-        self.table = LatencyTable(table_path, self._times.context)
+        self.table = LatencyTable(table_path, self._times.context, without_flagged=again_flagged)
         self.fingerprint = meter.fingerprint()
         self.delegated = meter.procedure.delegated
         self._sum = LayerSum(network, self.table)
@@ -56,21 +68,26 @@ class Latency:
     def prepare(self, candidates: Iterable[Widths]) -> None:
         """Measures every layer of the candidates that the table does not hold."""
         every = list(candidates)
-        self.prepare_layers(self._sum.missing(every), every)
+        self.prepare_layers(self._sum.missing(every), lambda missing: self._covering(missing, every))
 
-    def prepare_layers(self, layers: Mapping[str, SizedOperator], candidates: Sequence[Widths]) -> set[str]:
+    def prepare_layers(
+        self, layers: Mapping[str, SizedOperator], networks: Callable[[Collection[str]], Sequence[Widths]]
+    ) -> set[str]:
         """Measures layers, by signature, that the table does not hold.
 
         Args:
             layers: of any networks that the starting one can become.
-            candidates: widths at which networks hold them, for targets that profile whole networks.
+            networks: widths of networks that together hold the layers of these signatures; asked only for targets that
+                profile whole networks.
 
         Returns:
             Those that could not be measured, now or before.
         """
         missing = {s: layer for s, layer in layers.items() if s not in self.table and s not in self._failed}
-        if missing:
-            self._failed |= self._times.fill(self.table, missing, lambda: self._covering(set(missing), candidates))
+        if missing or CALL not in self.table:
+            self._failed |= self._times.fill(
+                self.table, missing, lambda: [self._network.layers(widths) for widths in networks(missing)]
+            )
         return self._failed.intersection(layers)
 
     def predict(self, widths: Widths) -> float:
@@ -91,8 +108,8 @@ class Latency:
         """Times the network at these widths and the starting network in turn, both made by editing."""
         return self._compare(Pair(self._start_tflite, self._network.resized(widths)))
 
-    def verdict(self, start: bytes, adapted: bytes, _: Widths) -> Measurement:
-        """Times two delivered `.tflite` in turn, for longer than the search does."""
+    def verdict(self, start: bytes, adapted: bytes, widths: Widths) -> Measurement:
+        """Times two delivered `.tflite` in turn, for longer than the search does; they are measured, not predicted."""
         return self._compare(Pair(start, adapted, max_loads=2 * Pair.max_loads, total_ms=2 * Pair.total_ms))
 
     def _compare(self, pair: Pair) -> Measurement:
@@ -110,21 +127,12 @@ class Latency:
             spread=(compared.ratio_spread + _REPEATABILITY * compared.ratio) * compared.first_ms,
         )
 
-    def _covering(self, missing: set[str], candidates: Sequence[Widths]) -> list[list[SizedOperator]]:
-        """Few networks that hold all missing layers: candidates, joined where none loses what it was for."""
-        joined: list[tuple[dict[str, int], set[str]]] = []
-        base = max(candidates, key=lambda widths: sum(widths.values()))
+    def _covering(self, missing: Collection[str], candidates: Sequence[Widths]) -> list[dict[str, int]]:
+        """Few networks that hold all missing layers of the candidates; otherwise like the widest of these."""
+        groups_of = groups_of_layers(self._network, self._start)
+        wanted: dict[str, Widths] = {}
         for widths in candidates:
-            needed = missing.intersection(self._sum.signatures(widths))
-            missing -= needed
-            if not needed:
-                continue
-            changes = {name: filters for name, filters in widths.items() if filters != base[name]}
-            for index, (other, purpose) in enumerate(joined):
-                both, purposes = {**other, **changes}, purpose | needed
-                if purposes.issubset(self._sum.signatures(both)):
-                    joined[index] = both, purposes
-                    break
-            else:
-                joined.append((dict(widths), needed))
-        return [self._network.layers(widths) for widths, _ in joined]
+            for signature, groups in zip(self._sum.signatures(widths), groups_of, strict=True):
+                if signature in missing:
+                    wanted.setdefault(signature, {name: widths[name] for name in groups})
+        return covering(max(candidates, key=lambda widths: sum(widths.values())), wanted.values())

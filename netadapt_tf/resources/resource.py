@@ -1,10 +1,11 @@
 """What every resource answers: what a network of given widths would cost, and what it does cost."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from netadapt_tf.networks.channel_groups import Widths
+from tflite_bench.graph import SizedOperator
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,30 @@ class Resource(Protocol):
 
     def measure(self, widths: Widths) -> Measurement:
         """What it costs."""
+
+
+class LatencyResource(Resource, Protocol):
+    """Latency on a target, wherever its milliseconds come from."""
+
+    @property
+    def fingerprint(self) -> Mapping[str, str | int]:
+        """Of the device."""
+
+    @property
+    def delegated(self) -> bool:
+        """Whether a delegate takes networks whole, so that sums of layers need to be checked against measurements."""
+
+    def by_layer(self, widths: Widths) -> Sequence[tuple[SizedOperator, float]]:
+        """Every layer and its latency in milliseconds, in order of execution; infinite where that is not known."""
+
+    def call_ms(self) -> float:
+        """What one run costs besides its layers, in milliseconds."""
+
+    def verdict(self, start: bytes, adapted: bytes, widths: Widths) -> Measurement:
+        """What two delivered networks cost.
+
+        Args:
+            start: the starting network's `.tflite`.
+            adapted: the adapted network's.
+            widths: of the adapted network.
+        """

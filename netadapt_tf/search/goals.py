@@ -24,15 +24,16 @@ class Goal:
     limit: float
 
     def is_met(self, cost: Measurement) -> bool:
-        """Whether a network of this cost is within budget beyond doubt."""
-        return cost.at_most <= self.limit
+        """Whether a network of this cost is within budget beyond doubt; one whose cost is unknown never is."""
+        return math.isfinite(cost.at_most) and cost.at_most <= self.limit
 
     def distance(self, cost: Measurement) -> float:
         """How much of the way from the starting network to the budget is left: 1 at the start, 0 where it is met."""
         if self.is_met(cost):
             return 0.0
         whole = cost.start - self.limit
-        return (cost.at_most - self.limit) / whole if whole > 0 else math.inf
+        known = math.isfinite(cost.at_most) and math.isfinite(whole)
+        return (cost.at_most - self.limit) / whole if known and whole > 0 else math.inf
 
     def cost_to_cut(self, cost: Measurement) -> float:
         """What predictions start from when this goal is worked for.
@@ -69,7 +70,7 @@ def corrected_by_delivery(
     """The goals to search on with, when the delivered file costs more than the search believed.
 
     Each goal that the search met and the file does not gets a limit as much lower as the file is over; what the search
-    found does not meet it, so that something is done.
+    found does not meet it, so that something is done. A file whose cost is unknown (infinite) corrects nothing.
 
     Args:
         goals: what the search was for.
@@ -80,7 +81,11 @@ def corrected_by_delivery(
     Returns:
         All goals, some lower; None where searching on is of no use.
     """
-    missed = {g.name for g in goals if reached[g.name] > asked[g.name] and g.is_met(costs[g.name])}
+    missed = {
+        goal.name
+        for goal in goals
+        if asked[goal.name] < reached[goal.name] < math.inf and goal.is_met(costs[goal.name])
+    }
     if not missed:
         return None
     return tuple(

@@ -12,6 +12,7 @@ _KEYS = {
     "iteration": {"iteration", "accuracy", "predicted", "measured", "spread"},
     "proposal": {"iteration", "group", "filters", "accuracy"},
     "long_term": {"iteration"},
+    "devices": {"fingerprints"},
 }
 """What a record of each kind holds at least."""
 

@@ -11,6 +11,7 @@ import tf_keras
 
 import netadapt_tf
 from netadapt_tf import Datasets, Metric, Settings, UserError, adapt_network, adaptation
+from netadapt_tf.delivery import Delivery
 from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.problem import Problem
@@ -22,6 +23,7 @@ from netadapt_tf.search.netadapt import Iterate
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.task import classification
 from netadapt_tf.training.trainer import Trainer
+from netadapt_tf.work import Work
 from tests.fake_meter import FakeMeter
 from tests.tiny_networks import randomised, tiny_cnn
 from tflite_bench import runtime
@@ -367,11 +369,11 @@ def searched_for(
 
     def delivered(*_):
         after = Delivered(0, delivered_macs, 0, {HERE: next(costs_ms)})
-        return b"", Delivered(0, 100, 0, {HERE: 100.0}), after
+        return Delivery(nothing, nothing, b"", Delivered(0, 100, 0, {HERE: 100.0}), after)
 
-    monkeypatch.setattr(adaptation, "_delivered", delivered)
+    monkeypatch.setattr(adaptation, "delivery", delivered)
     problem = Problem(tiny_cnn(), (), nothing, classification(tiny_cnn()), budgets, Settings(), nothing)
-    work = adaptation._Work(problem, nothing, Stopwatch())
+    work = Work(problem, nothing, Stopwatch())
     start: Any = SimpleNamespace(widths={}, deployed=None)
     resources = {budget.name: SimpleNamespace(unit="ms" if budget.target else "MACs") for budget in budgets}
     adaptation._adapt_within_budgets(work, start, SimpleNamespace(budgeted=resources, latency=None, counted=None))  # type: ignore[arg-type]

@@ -92,6 +92,17 @@ def test_two_budgets_on_one_phone_are_met_by_its_measurement(server, folder):
 
 
 @pytest.mark.slow
+def test_a_table_is_filled_from_profiles_of_few_networks(server, folder):
+    target = f"android/cpu:1,layers=profile,xnnpack=false,{QUICK}"
+    fill = ["--network=net.keras", f"--target={target}", "--filter_multiple=16", "--benchmark_model=benchmark_model"]
+    with phones(server, {}):
+        text = succeeded(call("netadapt_tf.fill_table", *fill, "--table=lab.sqlite", folder=folder, server=server))
+        again = succeeded(call("netadapt_tf.fill_table", *fill, "--table=lab.sqlite", folder=folder, server=server))
+    assert "not in the table yet, in 16 networks: about" in text, "each group has four widths, and one layer two groups"
+    assert " 0 of them not in the table yet" in again
+
+
+@pytest.mark.slow
 def test_a_table_is_filled_on_one_machine_and_searched_with_on_another(server, folder):
     fill = ["--network=net.keras", f"--target={CPU}", "--filter_multiple=16", "--benchmark_model=benchmark_model"]
     with phones(server, {}) as [phone]:

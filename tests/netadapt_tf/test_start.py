@@ -66,3 +66,9 @@ def test_latency_is_measured_on_every_target_named_or_here():
     named = [parse_budget(text) for text in ("latency@host/cpu:2=60%", "macs=60%", "latency@android/gpu=8ms")]
     assert list(map(str, targets_of(named))) == ["host/cpu:2", "android/gpu"]
     assert list(map(str, targets_of([parse_budget("macs=60%")]))) == ["host/cpu:1"]
+
+
+def test_what_an_unknown_cost_allows_cannot_be_judged():
+    unknown = Measurement(float("inf"), float("inf"))
+    assert not reach(parse_budget("latency@android/cpu:1=60%"), "ms", unknown).possible
+    assert refusal("latency@android/cpu:1=60%", "ms", unknown).endswith("is not known")

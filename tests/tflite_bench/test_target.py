@@ -55,3 +55,11 @@ def test_what_would_be_right_is_said(text):
 def test_a_bad_serial_or_option_is_refused(text, complaint):
     with pytest.raises(UserError, match=complaint):
         parse_target(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "profiled"),
+    [("android/cpu:1", False), ("android/cpu:1,layers=models", False), ("android/cpu:1,layers=profile", True)],
+)
+def test_a_target_says_how_its_layers_are_timed(text, profiled):
+    assert parse_target(text).profiles_layers == profiled

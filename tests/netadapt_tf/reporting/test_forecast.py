@@ -79,3 +79,12 @@ def test_steps_that_become_tiny_are_no_refusal():
         "It would take many small iterations: the schedule's steps become tiny before they add up to what the budget "
         "asks for. A larger initial_reduction or reduction_decay shortens it."
     )
+
+
+def test_with_a_table_alone_no_number_passes_for_a_measured_one():
+    text = forecast_text(dataclasses.replace(FORECAST, table_only=True))
+    assert text.count(" in all; by the table\n") == len(FORECAST.targets)
+    assert "whole network" not in text
+    assert text.count("measured") == 1
+    assert "the table's; nothing was measured, nothing is proven" in text
+    assert "the table" not in forecast_text(FORECAST)

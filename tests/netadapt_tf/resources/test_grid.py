@@ -3,8 +3,9 @@ import itertools
 import pytest
 
 from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.resources.covering import covering
 from netadapt_tf.resources.deployed import DeployedNetwork
-from netadapt_tf.resources.grid import alternating, layer_grid
+from netadapt_tf.resources.grid import groups_of_layers, layer_grid
 from tests.tiny_networks import tiny_cnn
 from tflite_bench.layer_signature import layer_signature
 
@@ -29,7 +30,7 @@ def test_the_grid_is_every_layer_of_every_network(deployed):
 
 def test_a_layer_of_the_grid_has_the_shapes_of_its_signature(deployed):
     for signature, layer in layer_grid(deployed, START, CANDIDATES).items():
-        assert layer_signature(deployed.graph, layer) == signature
+        assert layer_signature(deployed.graph, layer.layer) == signature
 
 
 def test_a_group_that_has_no_choice_adds_nothing(deployed):
@@ -37,12 +38,27 @@ def test_a_group_that_has_no_choice_adds_nothing(deployed):
     assert layer_grid(deployed, START, fixed).keys() == set(deployed.signatures(START))
 
 
-def test_alternating_networks_hold_the_whole_grid_of_a_chain(mobilenet, mobilenet_tflite):
+def test_networks_hold_the_whole_grid_of_a_chain(mobilenet, mobilenet_tflite):
     groups = find_channel_groups(mobilenet)
     start = widths_of(groups)
     candidates = {name: [filters // 2, filters] for name, filters in start.items()}
     deployed = DeployedNetwork(mobilenet_tflite, groups)
-    networks = list(alternating(start, candidates))
+    grid = layer_grid(deployed, start, candidates)
+    networks = covering(start, [layer.widths for layer in grid.values()])
     assert len(networks) == 4
     held = {signature for widths in networks for signature in deployed.signatures(widths)}
-    assert layer_grid(deployed, start, candidates).keys() <= held
+    assert grid.keys() <= held
+
+
+def test_a_layer_depends_on_the_groups_that_it_reads_and_writes(deployed):
+    groups = dict(zip(deployed.signatures(START), groups_of_layers(deployed, START), strict=True))
+    by_kind = {signature.split()[0]: names for signature, names in groups.items()}
+    assert by_kind["DEPTHWISE_CONV_2D"] == ("first",)
+    assert by_kind["FULLY_CONNECTED"] == ("second",)
+    assert by_kind["SOFTMAX"] == ()
+    assert ("first", "second") in groups.values()
+
+
+def test_networks_of_these_widths_hold_the_layer(deployed):
+    for signature, layer in layer_grid(deployed, START, CANDIDATES).items():
+        assert signature in deployed.signatures({**START, **layer.widths})

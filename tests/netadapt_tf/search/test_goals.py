@@ -90,3 +90,21 @@ def test_where_the_search_itself_could_not_meet_it_nothing_is_asked_again():
     beyond = dataclasses.replace(FOUND, value=70.0)
     assert corrected({"a": 70.0}, a=beyond) is None
     assert corrected({"a": 70.0, "b": 66.0}, a=beyond, b=FOUND) == {"a": 60.0, "b": pytest.approx(60 * 60 / 66)}
+
+
+def test_a_network_of_unknown_cost_is_within_no_budget():
+    unknown = Measurement(math.inf, math.inf)
+    for limit in (60.0, math.inf):
+        assert not goal(limit=limit).is_met(unknown)
+        assert goal(limit=limit).distance(unknown) == math.inf
+    assert not goal(limit=math.inf).is_met(Measurement(100.0, 50.0, math.inf))
+
+
+def test_a_file_of_unknown_cost_corrects_no_limit():
+    goals = [goal("a"), goal("b")]
+    costs = dict.fromkeys("ab", Measurement(100.0, 59.0))
+    asked = dict.fromkeys("ab", 60.0)
+    assert corrected_by_delivery(goals, costs, asked, {"a": math.inf, "b": 59.0}) is None
+    corrected = corrected_by_delivery(goals, costs, asked, {"a": math.inf, "b": 66.0})
+    assert corrected is not None
+    assert [each.limit for each in corrected] == [60.0, pytest.approx(60 * 60 / 66)]

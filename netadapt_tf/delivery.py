@@ -1,0 +1,125 @@
+"""What an adaptation delivers: the converted network, what it costs as it ships, and the summary of the run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import tf_keras
+from absl import logging
+
+from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.reporting.summary import Delivered, summarise
+from netadapt_tf.resources.resource import LatencyResource
+from netadapt_tf.search.netadapt import Iterate
+from netadapt_tf.start import Costs, Start
+from netadapt_tf.training.stages import evaluate_tflite
+from netadapt_tf.work import Work
+from tflite_bench.convert import convert
+from tflite_bench.target import Target
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is delivered, and what it and the starting network cost as they ship, timed in turn.
+
+    Attributes:
+        found: what the search ended with.
+        network: that network after the last stage.
+        tflite: its file.
+        before: what the starting network costs.
+        after: what the delivered file costs.
+    """
+
+    found: Iterate
+    network: tf_keras.Model
+    tflite: bytes
+    before: Delivered
+    after: Delivered
+
+
+def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf_keras.Model) -> Delivery:
+    """Converts the adapted network, keeps its file, and measures that.
+
+    Args:
+        work: what all stages share.
+        start: the starting network.
+        costs: how latency is measured.
+        found: what the search ended with.
+        adapted: that network after the last stage.
+    """
+    tflite = start.tflite
+    if found.iteration:
+        logging.info("Converting and measuring the adapted network.")
+        with work.clock("convert"):
+            tflite = convert(adapted)
+    work.run.reopen()
+    work.run.write_bytes("adapted.tflite", tflite)
+    widths = widths_of(find_channel_groups(adapted))
+    with work.clock("measure"):
+        measured = {target: latency.verdict(start.tflite, tflite, widths) for target, latency in costs.latency.items()}
+    before = Delivered(
+        start.network.count_params(),
+        start.deployed.macs(start.widths),
+        len(start.tflite),
+        {target: verdict.start for target, verdict in measured.items()},
+    )
+    if not found.iteration:
+        return Delivery(found, adapted, tflite, before, before)
+    after = Delivered(
+        adapted.count_params(),
+        start.deployed.macs(widths),
+        len(tflite),
+        {target: verdict.value for target, verdict in measured.items()},
+    )
+    return Delivery(found, adapted, tflite, before, after)
+
+
+def summarised(work: Work, command: str, start: Start, costs: Costs, result: Delivery) -> dict[str, Any]:
+    """Tests what is delivered on the test set, and writes the summary."""
+    run, budgets = work.run, work.problem.budgets
+    found_tflite = start.tflite
+    if result.found.iteration:
+        with work.clock("convert"):
+            found_tflite = convert(run.load_iteration(result.found.iteration))
+    with work.clock("evaluate"):
+        tested = {
+            tflite: evaluate_tflite(tflite, work.problem.task.metric, work.problem.datasets.test)
+            for tflite in {start.tflite, found_tflite, result.tflite}
+        }
+    predicted_ms = _predicted_ms(work, start, costs, result)
+    run.journal.append("finished", budget=", ".join(budget.text for budget in budgets), wall_s=work.clock.lap("other"))
+    summary = summarise(
+        command=command,
+        budgets=budgets,
+        settings=work.problem.settings,
+        metric=work.problem.task.metric,
+        journal=run.journal,
+        start=result.before,
+        adapted=result.after,
+        accuracy={
+            "before": tested[start.tflite],
+            "after_search": tested[found_tflite],
+            "after": tested[result.tflite],
+        },
+        predicted_ms=predicted_ms,
+        iterations=result.found.iteration,
+        fingerprints={target: latency.fingerprint for target, latency in costs.latency.items()},
+        table_only=work.problem.table_only,
+    )
+    run.write_json("summary.json", summary)
+    return summary
+
+
+def _predicted_ms(work: Work, start: Start, costs: Costs, result: Delivery) -> dict[Target, float]:
+    """What the search predicted for its last network; by the table alone where no budget is about latency."""
+    first, last = next(work.run.journal.events("iteration")), work.run.journal.last("iteration")
+    widths = widths_of(find_channel_groups(result.network))
+    names = {budget.target: budget.name for budget in work.problem.budgets}
+
+    def ratio(target: Target, latency: LatencyResource) -> float:
+        if target in names and last is not None and last["iteration"]:
+            return last["predicted"][names[target]] / first["measured"][names[target]]
+        return latency.predict(widths) / latency.predict(start.widths)
+
+    return {
+        target: ratio(target, latency) * result.before.latency_ms[target] for target, latency in costs.latency.items()
+    }
