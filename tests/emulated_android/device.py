@@ -222,10 +222,11 @@ class EmulatedDevice:
                 self._returning = threading.Timer(away_s, self.come_back)
                 self._returning.daemon = True
                 self._returning.start()
+        if reboot:
+            self.files.write_sys(BOOT_ID, f"{uuid.uuid4()}\n")  # who sees a run end sees the new boot
         self._shell.hang_up_all()
         if reboot:
             self._shell.kill_all()
-            self.files.write_sys(BOOT_ID, f"{uuid.uuid4()}\n")
 
     def come_back(self) -> None:
         """Plugs the cable in again."""
