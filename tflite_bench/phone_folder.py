@@ -39,13 +39,16 @@ class PhoneFolder:
         self._kept: dict[str, int] = {}  # bytes of the models that are there, by file
 
     def make(self) -> None:
-        """Makes the folder, and removes those that killed processes left a day ago and earlier.
+        """Makes the folder; ends what an earlier session could not end, and removes folders of a day ago and earlier.
+
+        Nobody else may be measuring on the phone.
 
         Raises:
             AdbError: it cannot be made.
         """
         old = f"find {_PARENT} -maxdepth 1 -name 'netadapt_tf.*' -mtime +0 -exec rm -rf {{}} + 2>/dev/null"
-        self._adb.shell(f"{old}\nmkdir -p {self.path}")
+        left = f"for folder in {_PARENT}/netadapt_tf.*; do if cd $folder 2>/dev/null; then {KILL}fi; done"
+        self._adb.shell(f"{old}\n{left}\nmkdir -p {self.path}")
 
     def remove(self) -> None:
         """Ends what runs in the folder, and removes it, if the phone is still there."""

@@ -41,6 +41,8 @@ def pinned_cores(name: str, facts: Facts, target: Target) -> tuple[int, ...]:
         logging.warning("On %s nothing is pinned: it has no taskset, or does not tell how fast its cores are.", name)
         return ()
     online = {core: khz for core, khz in facts.core_khz.items() if core in facts.online}
+    if online and max(online.values()) < max(facts.core_khz.values()):
+        logging.warning("On %s the fastest cores are switched off; slower ones are measured.", name)
     if len(online) < threads:
         raise UserError(f"{target} asks for {threads} threads; {name} has {len(online)} cores")
     if target.delegate != "cpu":
@@ -51,8 +53,8 @@ def pinned_cores(name: str, facts: Facts, target: Target) -> tuple[int, ...]:
 def _masked(name: str, facts: Facts, target: Target, cores: tuple[int, ...], threads: int) -> tuple[int, ...]:
     if len(cores) < threads:
         raise UserError(f"{target}: the mask holds {len(cores)} cores, for {threads} threads")
-    absent = [core for core in cores if facts.core_khz and core not in facts.core_khz]
+    absent = [core for core in cores if facts.online and core not in facts.online]
     if absent:
-        there = ", ".join(map(str, sorted(facts.core_khz)))
-        raise UserError(f"{target}: {name} has the cores {there}, and no {', '.join(map(str, absent))}")
+        there = ", ".join(map(str, sorted(facts.online)))
+        raise UserError(f"{target}: {name} has the cores {there} switched on, and not {', '.join(map(str, absent))}")
     return cores

@@ -10,6 +10,7 @@ def call(*arguments: str) -> str:
     return subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_table_accuracy_measures_and_draws(tmp_path):
     command = ["benchmarks.table_accuracy", "--alphas=0.25", "--resolutions=32", "--widths=2", "--seconds=0.05"]
     command += [f"--output={tmp_path}", f"--table={tmp_path}/table.sqlite"]

@@ -95,6 +95,7 @@ def test_a_tiny_adaptation_from_start_to_end(tmp_path):
     assert "Traceback" not in other.stderr
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_would_be_done_and_trains_nothing(tmp_path):
     run_dir, table = tmp_path / "run", tmp_path / "table.sqlite"
     text = succeeded(adapt(TINY, budget="latency@host/cpu:1=70%", run_dir=run_dir, table=table, dry_run=True))

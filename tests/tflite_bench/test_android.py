@@ -83,7 +83,7 @@ class TestABatch:
 
     @pytest.mark.parametrize(
         ("cores", "complaint"),
-        [("0", "the mask holds 0 cores, for 1 threads"), ("f00", r"has the cores 0, .*, 7, and no 8")],
+        [("0", "the mask holds 0 cores, for 1 threads"), ("f00", r"has the cores 0, .*, 7 switched on, and not 8")],
     )
     def test_is_not_pinned_to_cores_that_there_are_not(self, phone, binary, cores, complaint):
         with meters(binary) as ways, pytest.raises(UserError, match=complaint):
@@ -279,6 +279,21 @@ class TestFaults:
             over.set()
         assert all("went away each time" in str(answer) for answer in answers[:2])
         assert all(isinstance(answer, Reading) for answer in answers[2:])
+
+    def test_what_was_left_running_is_ended_by_the_next_session(self, phone, adb_server, binary, models):
+        with meters(binary) as ways:
+            meter = ways.of(parse_target(CPU))
+            phone.fail(ToolFault.HANG, models[0])
+            phone.vanish_in_run(len(phone.runs) + 1)
+            with pytest.raises(UserError, match="did not come back"):
+                times(meter, models[:1])
+        phone.come_back()
+        phone.heal()
+        adb_server.run("disconnect", phone.serial, check=False)
+        adb_server.connect(phone.serial)
+        with meters(binary) as ways:
+            ways.of(parse_target(CPU))
+            assert all(run.end is not None for run in phone.runs)
 
     def test_the_phone_goes_away_for_good(self, phone, binary, models):
         with meters(binary) as ways:

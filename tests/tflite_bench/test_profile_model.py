@@ -46,7 +46,7 @@ MISTAKES = {
     ),
     "tool that cannot be started": (
         ["--model=net.tflite", "--target=benchmark_model/cpu:1", "--benchmark_model=notes.txt"],
-        ("notes.txt cannot be started: Permission denied",),
+        ("notes.txt cannot be started (Permission denied)",),
     ),
     "option that a delegate has not": (
         ["--model=net.tflite", "--target=android/gpu,layers=profile", "--benchmark_model=script"],
