@@ -69,6 +69,7 @@ def check_delivery(run_dir: Path, at_most: float, resolution: int) -> dict:
     return summary
 
 
+@pytest.mark.slow
 def test_a_tiny_adaptation_from_start_to_end(tmp_path):
     run_dir = tmp_path / "run"
     budget = "latency@host/cpu:1=70%"
