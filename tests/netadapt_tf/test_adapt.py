@@ -115,6 +115,7 @@ def test_a_dry_run_says_what_would_be_done_and_trains_nothing(tmp_path):
         assert database.execute("SELECT count(*) FROM entries").fetchone()[0] > 50
 
 
+@pytest.mark.slow
 def test_a_budget_already_met_is_said_and_the_start_delivered(tmp_path):
     run_dir = tmp_path / "run"
     result = adapt(TINY, budget="macs=100%", run_dir=run_dir)
@@ -125,6 +126,7 @@ def test_a_budget_already_met_is_said_and_the_start_delivered(tmp_path):
     assert json.loads((run_dir / "summary.json").read_text())["iterations"] == 0
 
 
+@pytest.mark.slow
 def test_interrupted_it_says_how_to_go_on(tmp_path):
     run_dir = tmp_path / "run"
     flags = {"budget": "macs=50%", "run_dir": run_dir}

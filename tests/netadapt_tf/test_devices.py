@@ -67,6 +67,7 @@ def without_devices(run_dir) -> None:
     journal.write_text("".join(line for line in lines if json.loads(line)["event"] != "devices"))
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_only_with_its_phone(tmp_path, monkeypatch, plug_in):
     call = {"budgets": [BUDGET], "run_dir": tmp_path / "run", "settings": QUICK, "table": tmp_path / "table"}
     plug_in("R1")
@@ -87,6 +88,7 @@ def test_a_run_goes_on_only_with_its_phone(tmp_path, monkeypatch, plug_in):
     assert adapt_network(tiny_cnn(), corner_datasets(), **call).budgets[0].met
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_only_with_a_table_of_its_phone(tmp_path, monkeypatch):
     for build in ("R1", "R2"):
         filling = Filling(tiny_cnn(), parse_target(TARGET), Phone(build), tmp_path / build, QUICK.filter_multiple)
