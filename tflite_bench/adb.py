@@ -7,7 +7,6 @@ travel inside the output, so that devices without the shell v2 protocol report t
 import contextlib
 import re
 import secrets
-import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -126,11 +125,6 @@ class Adb:
         if finished.returncode and arguments[0] != "push" and _LOST.search(words):
             raise AdbError(words.splitlines()[-1], lost=True)
         return finished
-
-
-def quoted(words: Sequence[str]) -> str:
-    """Words for a script, each as plain text to the device's shell."""
-    return shlex.join(words)
 
 
 def choose_devices(serials: Sequence[str]) -> list[Adb]:

@@ -144,7 +144,7 @@ def check_options(target: Target) -> None:
     for key in ("backend", "precision") if on_cpu else ("xnnpack",):
         if target.option(key):
             raise UserError(f"target {target}: {key} is nothing that {target.delegate} has")
-    if target.option("layers") == "profile" and (not on_cpu or target.option("external_delegate_path")):
+    if target.profiles_layers and (not on_cpu or target.option("external_delegate_path")):
         raise UserError(
             f"target {target}: a delegate is one node in the operator profile; layers=profile is for cpu targets"
         )

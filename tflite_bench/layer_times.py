@@ -6,7 +6,7 @@ from tflite_bench.errors import UserError
 from tflite_bench.graph import Graph, SizedOperator
 from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.profile_filling import PROFILE_STATISTIC, PROFILED, fill_from_profiles
-from tflite_bench.table_filling import Caches, add_call, fill, statistic
+from tflite_bench.table_filling import Caches, fill, statistic
 from tflite_bench.target import Target
 from tflite_bench.timing import Meter
 from tflite_bench.tool_meter import ToolMeter
@@ -63,7 +63,6 @@ class LayerTimes:
         Raises:
             UserError: nothing can be measured any more; finished batches stand.
         """
-        add_call(table, self._profiler.with_means() if self._profiler else self._meter)
         if self._profiler is not None:
             return fill_from_profiles(table, self._profiler, self._graph, networks(), set(layers))
         return fill(table, self._meter, self._graph, layers, self._caches)

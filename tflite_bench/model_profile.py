@@ -11,10 +11,11 @@ from absl import logging
 
 from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.graph import Graph, SizedOperator, sized
-from tflite_bench.latency_table import Context, LatencyTable
+from tflite_bench.latency_table import LatencyTable
 from tflite_bench.layer_signature import layer_signature
+from tflite_bench.layer_times import LayerTimes
 from tflite_bench.operator_profile import layer_latencies_ms
-from tflite_bench.table_filling import CALL, PASSES, Caches, fill, statistic
+from tflite_bench.table_filling import CALL, PASSES
 from tflite_bench.target import Target
 from tflite_bench.timing import Job, Meter, Reading
 from tflite_bench.tool_meter import ToolMeter
@@ -68,9 +69,9 @@ def profile_model(tflite: bytes, target: Target, meter: Meter, table_path: Path)
     """
     graph = Graph(tflite)
     layers = sized(graph, {})
-    caches = Caches(graph.constant_bytes)
-    kind = replace(target, options=tuple(option for option in target.options if option[0] != "layers")).kind
-    table = LatencyTable(table_path, Context(kind, meter.fingerprint(), str(caches), statistic(meter.procedure)))
+    alone = replace(target, options=tuple(option for option in target.options if option[0] != "layers"))
+    times = LayerTimes(graph, alone, meter)
+    table = LatencyTable(table_path, times.context)
     signatures = [layer_signature(graph, layer) for layer in layers]
     missing = {s: layer for s, layer in zip(signatures, layers, strict=True) if s not in table}
     logging.info("Measuring the model whole on %s, then %s.", target, _what_is_missing(len(missing), len(layers)))
@@ -79,12 +80,12 @@ def profile_model(tflite: bytes, target: Target, meter: Meter, table_path: Path)
     if missing:
         seconds = PASSES * len(missing) * (time.monotonic() - begin)
         logging.info("The %d layers will take about %s.", len(missing), timedelta(seconds=math.ceil(seconds)))
-    failed = fill(table, meter, graph, missing, caches)
+    failed = times.fill(table, missing, lambda: [])
     inside_ms = _inside_ms(tflite, target, meter, layers)
     return ModelProfile(
         target,
         whole,
-        table.latency_ms(CALL) if CALL in table else 0.0,
+        table.latency_ms(CALL),
         [
             LayerProfile(layer, None if signature in failed else table.latency_ms(signature), inside)
             for layer, signature, inside in zip(layers, signatures, inside_ms, strict=True)
@@ -138,11 +139,11 @@ def _whole(tflite: bytes, target: Target, meter: Meter) -> Reading:
 def _inside_ms(tflite: bytes, target: Target, meter: Meter, layers: Sequence[SizedOperator]) -> list[float | None]:
     if not isinstance(meter, ToolMeter) or not meter.can_profile:
         return [None] * len(layers)
-    for _, answer in meter.profile_all([Job(tflite)]):
-        try:
-            if isinstance(answer, MeasurementError):
-                raise answer
-            return list(layer_latencies_ms(answer, layers))
-        except MeasurementError as error:
-            logging.warning("No operator profile on %s: %s.", target, error)
-    return [None] * len(layers)
+    [(_, answer)] = meter.profile_all([Job(tflite)])
+    try:
+        if isinstance(answer, MeasurementError):
+            raise answer
+        return list(layer_latencies_ms(answer, layers))
+    except MeasurementError as error:
+        logging.warning("No operator profile on %s: %s.", target, error)
+        return [None] * len(layers)

@@ -7,9 +7,9 @@ lines that begin with a token of this batch: what came before a connection broke
 import base64
 import binascii
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from tflite_bench.adb import quoted
 from tflite_bench.benchmark_model import ToolRun
 from tflite_bench.benchmark_output import ToolOutput
 
@@ -67,7 +67,7 @@ def batch_script(runs: Mapping[int, ToolRun], models: Mapping[int, str], command
         files = {run.result_flag: "result", run.profile_flag: "profile"}
         outputs = [f"--{flag}={file}" for flag, file in files.items() if flag]
         words = [*command, f"--graph={models[number]}", *run.flags, *outputs]
-        lines.append(f"run {number} {quoted(words)}\n")
+        lines.append(f"run {number} {shlex.join(words)}\n")
     return _BEGIN.format(token=token) + "".join(lines) + _END.format(token=token)
 
 

@@ -17,7 +17,7 @@ from tflite_bench.layer_models import resized_model
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.operator_profile import ProfiledNode, layer_latencies_ms
 from tflite_bench.progress import progress
-from tflite_bench.table_filling import add_call
+from tflite_bench.table_filling import PASSES, add_call
 from tflite_bench.timing import Job, Reading
 from tflite_bench.tool_meter import ToolMeter
 from tflite_bench.unfinished import SingleReading, Unfinished
@@ -25,11 +25,10 @@ from tflite_bench.unfinished import SingleReading, Unfinished
 PROFILED = "operator profile of whole networks"
 """How the caches are treated, as the context of such entries says."""
 
-_PASSES = 3
 _BATCH = 16
 _REFERENCE_EVERY = 8
 
-PROFILE_STATISTIC = f"median of {_PASSES} passes, each the mean of the runs of one start of the tool"
+PROFILE_STATISTIC = f"median of {PASSES} passes, each the mean of the runs of one start of the tool"
 """What such an entry is: a profile holds sums and counts, no medians."""
 
 
@@ -62,9 +61,8 @@ def fill_from_profiles(
         UserError: nothing can be measured any more; finished batches stand.
     """
     meter = meter.with_means()
-    if wanted:
-        add_call(table, meter)
-    with progress("profiling networks", _PASSES * len(networks)) as bar:
+    add_call(table, meter)
+    with progress("profiling networks", PASSES * len(networks)) as bar:
         for begin in range(0, len(networks), _BATCH):
             batch = [_network(graph, layers) for layers in networks[begin : begin + _BATCH]]
             held = wanted.intersection(signature for network in batch for signature in network.signatures)
@@ -93,10 +91,10 @@ def _profiled_once(
     """
     unfinished = Unfinished(table)
     references = References(meter)
-    readings: defaultdict[str, list[list[Reading]]] = defaultdict(lambda: [[] for _ in range(_PASSES)])
+    readings: defaultdict[str, list[list[Reading]]] = defaultdict(lambda: [[] for _ in range(PASSES)])
     for one in references.vouched_for(unfinished.readings(wanted)):
         readings[one.signature][one.number].append(one.reading)
-    for number in range(_PASSES):
+    for number in range(PASSES):
         waiting = [
             (network, (position + number) % references.places)
             for position, network in enumerate(batch)

@@ -99,8 +99,7 @@ def fill(
         UserError: not even the reference network can be measured.
     """
     signatures = sorted(layers)
-    if signatures:
-        add_call(table, meter)
+    add_call(table, meter)
     with progress("measuring layers", PASSES * len(signatures)) as bar:
         for begin in range(0, len(signatures), _BATCH):
             batch = signatures[begin : begin + _BATCH]

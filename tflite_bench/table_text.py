@@ -39,15 +39,8 @@ def export_tables(tables: Iterable[tuple[Context, Sequence[Entry]]], path: Path)
     """
     text = io.StringIO()
     for context, entries in tables:
-        values = (
-            context.target,
-            json.dumps(dict(context.fingerprint), sort_keys=True),
-            context.caches,
-            context.statistic,
-        )
-        text.write(
-            "\n".join([_TITLE, *(f"# {name}: {value}" for name, value in zip(_HEADINGS, values, strict=True)), ""])
-        )
+        headings = [f"# {name}: {value}" for name, value in zip(_HEADINGS, context.key(), strict=True)]
+        text.write("\n".join([_TITLE, *headings, ""]))
         text.write(",".join(_COLUMNS) + "\n")
         writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         for entry in entries:

@@ -123,7 +123,7 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
         rows.append(_row(title, summary[key]["before"], summary[key]["after"], ",d"))
     width = max(26, *(len(title) + 2 for title, *_ in rows))
     lines = [f"{a:<{width}}{b:>14}{c:>14}{d:>18}" for a, b, c, d in rows]
-    from_table = summary["latency_is_from"] == "table"
+    from_table = summary.get("latency_is_from") == "table"
     for budget in summary["budgets"]:
         verdict = "met" if budget["met"] else "NOT met"
         how = "by the table" if from_table and budget["unit"] == "ms" else "measured"
