@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tflite_bench.errors import UserError
 
-_FORMAT = 3
+_FORMAT = 2
 _BUSY_TIMEOUT_S = 60.0
 _READING = "latency_ms REAL NOT NULL, p5_ms REAL NOT NULL, p95_ms REAL NOT NULL, runs INTEGER NOT NULL"
 _SCHEMA = (
@@ -40,11 +40,9 @@ _SCHEMA = (
     ) WITHOUT ROWID""",
 )
 _UPGRADES = {
-    1: ["ALTER TABLE entries ADD COLUMN drift REAL NOT NULL DEFAULT 0"],
-    2: [
+    1: [
+        "ALTER TABLE entries ADD COLUMN drift REAL NOT NULL DEFAULT 0",
         "ALTER TABLE entries ADD COLUMN flagged INTEGER NOT NULL DEFAULT 0",
-        "UPDATE entries SET flagged = drift > 0.05",
-        "DROP TABLE IF EXISTS unfinished",
     ],
 }
 """What a file of this or an older format needs before `_SCHEMA` fits it."""

@@ -7,6 +7,8 @@ import pytest
 
 from tests.emulated_android import AdbServer, EmulatedDevice, fake_elf
 from tests.tflite_bench.phones import phones
+from tflite_bench.graph import Graph, sized
+from tflite_bench.layer_models import one_layer_model
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +38,10 @@ def binary(tmp_path: Path) -> str:
     path = tmp_path / "benchmark_model"
     path.write_bytes(fake_elf())
     return str(path)
+
+
+@pytest.fixture
+def models(cnn_tflite: bytes) -> list[bytes]:
+    """Five small models, each another."""
+    graph = Graph(cnn_tflite)
+    return [one_layer_model(graph, layer) for layer in sized(graph, {})[:5]]

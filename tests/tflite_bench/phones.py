@@ -1,15 +1,22 @@
 """Emulated phones as the tests of measuring use them: connected to an adb server of their own, quick to give up."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from tests.emulated_android import AdbServer, EmulatedDevice
 from tflite_bench.android import Patience
+from tflite_bench.errors import MeasurementError
 from tflite_bench.meters import Meters
+from tflite_bench.reference import reference_network
+from tflite_bench.timing import Job, Meter, Reading
 
 QUICK = "min_secs=0,warmup_min_secs=0,warmup_runs=1"
 """Target options that let a run of the tool take milliseconds."""
+
+CPU = f"android/cpu:1,{QUICK}"
+GPU = f"android/gpu,{QUICK}"
 
 PATIENCE = Patience(run_s=4.0, return_s=3.0, cool_s=1.0, poll_s=0.1)
 
@@ -31,3 +38,25 @@ def phones(server: AdbServer, *each: dict[str, Any]) -> Iterator[list[EmulatedDe
 def meters(binary: str) -> Meters:
     """Meters that are quick to give a phone up."""
     return Meters([binary], PATIENCE)
+
+
+def times(meter: Meter, models: Sequence[bytes]) -> list[Reading | MeasurementError]:
+    """One start of the tool for each model, dealt to the places in turn."""
+    jobs = [Job(model, loads=1, place=number) for number, model in enumerate(models)]
+    answers = dict(meter.time_all(jobs))
+    return [answers[position] for position in range(len(models))]
+
+
+def sha256(model: bytes) -> str:
+    return hashlib.sha256(model).hexdigest()
+
+
+def remote_files(phone: EmulatedDevice) -> list[str]:
+    """What lies where our folders do."""
+    return [entry.name for entry in phone.files.local("/data/local/tmp").iterdir()]
+
+
+def layer_runs(phone: EmulatedDevice) -> list[str]:
+    """Models of the finished runs, but for the reference network's and those that failed."""
+    others = ("", sha256(reference_network()))
+    return [run.model_sha256 for run in phone.runs if run.exit_status == 0 and run.model_sha256 not in others]

@@ -1,10 +1,9 @@
-import hashlib
 from collections import Counter
 
 import pytest
 
 from tests.emulated_android import EmulatedDevice, ToolFault
-from tests.tflite_bench.phones import QUICK, meters, phones
+from tests.tflite_bench.phones import CPU, QUICK, meters, phones, sha256
 from tflite_bench.errors import UserError
 from tflite_bench.graph import Graph, sized
 from tflite_bench.latency_table import Context, LatencyTable
@@ -18,7 +17,6 @@ from tflite_bench.tool_meter import ToolMeter
 from tflite_bench.unfinished import Unfinished
 
 STEADY = "android/cpu:1,min_secs=0.02,warmup_min_secs=0.01,warmup_runs=1"
-CPU = f"android/cpu:1,{QUICK}"
 CACHES = Caches(1)  # one instance of each layer
 
 
@@ -39,10 +37,6 @@ def open_table(path, meter) -> LatencyTable:
 
 def finished_runs(phone: EmulatedDevice) -> Counter[str]:
     return Counter(run.model_sha256 for run in phone.runs if run.exit_status == 0 and run.model_sha256)
-
-
-def sha256(model: bytes) -> str:
-    return hashlib.sha256(model).hexdigest()
 
 
 def test_what_was_measured_before_the_phone_went_away_is_not_measured_again(

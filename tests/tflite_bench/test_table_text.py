@@ -205,12 +205,11 @@ def test_no_text_is_a_defect(tmp_path, data, shred):
     table.unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_table_of_an_older_format_is_brought_up_to_date_and_keeps_its_entries(tmp_path, version):
+def test_a_table_of_the_older_format_is_brought_up_to_date_and_keeps_its_entries(tmp_path):
     path = tmp_path / "table.sqlite"
     with sqlite3.connect(path) as database:
         database.executescript(
-            f"""
+            """
             CREATE TABLE contexts (
                 id INTEGER PRIMARY KEY,
                 target TEXT NOT NULL, fingerprint TEXT NOT NULL, caches TEXT NOT NULL, statistic TEXT NOT NULL,
@@ -221,18 +220,14 @@ def test_a_table_of_an_older_format_is_brought_up_to_date_and_keeps_its_entries(
                 signature TEXT NOT NULL,
                 latency_ms REAL NOT NULL, p5_ms REAL NOT NULL, p95_ms REAL NOT NULL, runs INTEGER NOT NULL,
                 reference_ms REAL NOT NULL, measured_at TEXT NOT NULL,
-                {"drift REAL NOT NULL DEFAULT 0," if version == 2 else ""}
                 PRIMARY KEY (context, signature)
             ) WITHOUT ROWID;
-            PRAGMA user_version = {version};
+            PRAGMA user_version = 1;
             """
         )
         database.execute("INSERT INTO contexts VALUES (1, ?, ?, ?, ?)", HOST.key())
-        database.execute(
-            f"INSERT INTO entries VALUES (1, 'ADD', 2.0, 1.0, 3.0, 40, 0.1, '{OLD}'{', 0.06' * (version == 2)})"
-        )
-    drift = 0.06 if version == 2 else 0.0
-    old = Entry("ADD", Reading(2.0, 1.0, 3.0, 40), 0.1, drift, drift > 0.05, OLD)
+        database.execute("INSERT INTO entries VALUES (1, 'ADD', 2.0, 1.0, 3.0, 40, 0.1, ?)", [OLD])
+    old = Entry("ADD", Reading(2.0, 1.0, 3.0, 40), 0.1, measured_at=OLD)
     assert entries(path, HOST) == [old]
     LatencyTable(path, HOST).add([entry("MUL", 5.0)])
     assert entries(path, HOST) == [old, entry("MUL", 5.0)]

@@ -92,3 +92,9 @@ def test_a_start_within_budget_and_another_metric_are_said(tmp_path):
     text = closing_table(result, Path("run"))
     assert "within budget already" in text
     assert text.splitlines()[1].split() == ["mean", "squared", "error", "(test)", "0.9", "0.89", "-0.01"]
+
+
+def test_a_run_that_was_finished_before_latencies_said_where_they_come_from_is_shown(tmp_path):
+    now = summary(tmp_path, "macs=50%")
+    old = {key: value for key, value in now.items() if key != "latency_is_from"}
+    assert closing_table(old, Path("run")) == closing_table(now, Path("run"))
