@@ -46,10 +46,9 @@ class HostRunner:
         cores = sorted(os.sched_getaffinity(0))
         if target.threads > len(cores):
             raise UserError(f"{target} asks for {target.threads} threads; this machine has {len(cores)} cores")
-        mask = target.option("cores")
-        self._cores = [core for core in cores if mask is None or int(mask, 16) >> core & 1][-target.threads :]
+        self._cores = [core for core in cores if target.cores is None or core in target.cores][-target.threads :]
         if len(self._cores) < target.threads:
-            raise UserError(f"{target}: the mask {mask} holds fewer than {target.threads} of this machine's cores")
+            raise UserError(f"{target}: the mask holds fewer than {target.threads} of this machine's cores")
         self._folder = tempfile.TemporaryDirectory(prefix="netadapt_tf.")
         answer = self._start(["--help"], Path(self._folder.name))
         if isinstance(answer, MeasurementError):

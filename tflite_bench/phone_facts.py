@@ -153,8 +153,3 @@ def big_cores(core_khz: dict[int, int], threads: int) -> tuple[int, ...]:
 def core_mask(cores: Sequence[int]) -> str:
     """Cores as `taskset` takes them: hexadecimal, one bit each."""
     return f"{sum(1 << core for core in cores):x}"
-
-
-def cores_of(mask: str) -> tuple[int, ...]:
-    """The cores of such a mask."""
-    return tuple(core for core in range(4 * len(mask)) if int(mask, 16) >> core & 1)

@@ -6,7 +6,7 @@ from absl import logging
 
 from tflite_bench.benchmark_model import ToolBinary
 from tflite_bench.errors import UserError
-from tflite_bench.phone_facts import Facts, big_cores, cores_of
+from tflite_bench.phone_facts import Facts, big_cores
 from tflite_bench.target import Target
 
 
@@ -31,12 +31,9 @@ def pinned_cores(name: str, facts: Facts, target: Target) -> tuple[int, ...]:
     Raises:
         UserError: the target asks for cores, or for more threads, than can be had.
     """
-    mask = target.option("cores")
     threads = target.threads if target.delegate == "cpu" else 1
-    if mask and not facts.has_taskset:
-        raise UserError(f"{name} has no taskset; leave out cores={mask}")
-    if mask:
-        return _masked(name, facts, target, cores_of(mask), threads)
+    if target.cores is not None:
+        return _masked(name, facts, target, target.cores, threads)
     if not facts.has_taskset or not facts.core_khz:
         logging.warning("On %s nothing is pinned: it has no taskset, or does not tell how fast its cores are.", name)
         return ()
@@ -51,6 +48,8 @@ def pinned_cores(name: str, facts: Facts, target: Target) -> tuple[int, ...]:
 
 
 def _masked(name: str, facts: Facts, target: Target, cores: tuple[int, ...], threads: int) -> tuple[int, ...]:
+    if not facts.has_taskset:
+        raise UserError(f"{name} has no taskset; leave out cores={target.option('cores')}")
     if len(cores) < threads:
         raise UserError(f"{target}: the mask holds {len(cores)} cores, for {threads} threads")
     absent = [core for core in cores if facts.online and core not in facts.online]

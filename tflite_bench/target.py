@@ -45,6 +45,12 @@ class Target:
         """Whether layers are timed inside whole networks, by operator profiles, and not as one-layer models."""
         return self.option("layers") == "profile"
 
+    @property
+    def cores(self) -> tuple[int, ...] | None:
+        """The cores that the option `cores` asks for, a mask as `taskset` reads it; None where it was not given."""
+        mask = self.option("cores")
+        return None if mask is None else tuple(core for core in range(4 * len(mask)) if int(mask, 16) >> core & 1)
+
     def option(self, key: str) -> str | None:
         """The value of an option, or None where it was not given."""
         return dict(self.options).get(key)

@@ -10,12 +10,12 @@ from tflite_bench.phone_facts import (
     Heat,
     big_cores,
     core_mask,
-    cores_of,
     read_facts,
     read_free_bytes,
     read_heat,
     state_script,
 )
+from tflite_bench.target import parse_target
 
 PIXEL_3 = (
     """\
@@ -195,12 +195,13 @@ def test_the_fastest_cores_need_not_have_the_highest_numbers():
 
 def test_masks_are_hexadecimal():
     assert core_mask((4, 5, 6, 7)) == "f0"
-    assert cores_of("f0") == (4, 5, 6, 7)
+    assert parse_target("android/cpu:1,cores=f0").cores == (4, 5, 6, 7)
+    assert parse_target("android/cpu:1").cores is None
 
 
 @given(st.sets(st.integers(0, 63), min_size=1))
 def test_a_mask_names_its_cores(cores):
-    assert cores_of(core_mask(sorted(cores))) == tuple(sorted(cores))
+    assert parse_target(f"android/cpu:1,cores={core_mask(sorted(cores))}").cores == tuple(sorted(cores))
 
 
 @given(st.text(), st.text())
