@@ -19,6 +19,7 @@ from netadapt_tf.networks.files import load_network
 from netadapt_tf.training.image_dataset import load_image_dataset
 from netadapt_tf.training.stages import evaluate_tflite
 from netadapt_tf.training.task import ACCURACY
+from tests.tiny_networks import two_convolutions
 from tflite_bench.graph import Graph
 from tflite_bench.host import HostMeter
 from tflite_bench.target import parse_target
@@ -67,6 +68,17 @@ def check_delivery(run_dir: Path, at_most: float, resolution: int) -> dict:
     assert graph.shape(graph.inputs[0]) == (1, resolution, resolution, 3)
     assert {"command", "seed", "versions", "target", "latency_ms", "macs", "wall_s"} <= summary.keys()
     return summary
+
+
+def test_a_network_of_two_convolutions_is_adapted_to_what_is_measured_here(tmp_path):
+    two_convolutions().save(tmp_path / "net.keras")
+    flags = (
+        f"--network={tmp_path / 'net.keras'} --dataset=fashion_mnist_12k --train_images=600 --holdout_images=100 "
+        "--batch_size=50 --short_term_steps=1 --long_term_epochs=1 --filter_multiple=16 --initial_reduction=0.3"
+    )
+    table = succeeded(adapt(flags, budget="latency@host/cpu:1=60%", run_dir=tmp_path / "run"))
+    assert check_delivery(tmp_path / "run", at_most=0.7, resolution=32)["budgets"][0]["met"]
+    assert "budget latency@host/cpu:1=60%: met" in table
 
 
 @pytest.mark.slow

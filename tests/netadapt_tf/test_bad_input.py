@@ -127,6 +127,7 @@ def answers(workplace, request) -> Callable[[str], subprocess.CompletedProcess[s
     return results.__getitem__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_gets_one_sentence_and_leaves_nothing_behind(answers, workplace, name):
     result = answers(name)

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tf_keras
 
 from tests.emulated_android import AdbServer, fake_elf
 from tests.tflite_bench.phones import phones
-from tests.tiny_networks import randomised
+from tests.tiny_networks import two_convolutions
 
 QUICK = "min_secs=0.02,warmup_min_secs=0.01,warmup_runs=1"
 CPU, GPU = f"android/cpu:1,{QUICK}", f"android/gpu,{QUICK}"
@@ -40,13 +39,7 @@ def server() -> Iterator[AdbServer]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where the binaries run: a network with two groups that can shrink, and a tool."""
-    layers = tf_keras.layers
-    images = layers.Input((32, 32, 3))
-    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="first")(images)
-    x = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu", name="second")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    network = tf_keras.Model(images, layers.Dense(10, activation="softmax", name="classes")(x))
-    randomised(network).save(tmp_path / "net.keras")
+    two_convolutions().save(tmp_path / "net.keras")
     (tmp_path / "benchmark_model").write_bytes(fake_elf())
     return tmp_path
 
