@@ -1,5 +1,7 @@
 """Networks that are slow to make, made once."""
 
+import signal
+
 import pytest
 import tf_keras
 
@@ -13,6 +15,12 @@ from tflite_bench.convert import convert
 def repeatable():
     """TensorFlow as the binaries set it up."""
     make_repeatable(2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Processes that tests start can be interrupted, even where the tests run in the background of a shell."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
