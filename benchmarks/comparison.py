@@ -13,10 +13,11 @@ from benchmarks.paired import paired_difference
 from benchmarks.rows import RowFile
 from benchmarks.uniform import shrunk_by_l2, widest_within
 from netadapt_tf.adaptation import adapt_network
-from netadapt_tf.networks.channel_groups import Widths, find_channel_groups, widths_of
+from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
 from netadapt_tf.networks.random_weights import randomise
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.outcome import AdaptedNetwork
 from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.resources.deployed import DeployedNetwork
@@ -109,13 +110,13 @@ class Comparison:
 
         self._train("netadapt, retrained", self._fresh(result.widths), full, scratch_steps, searched_steps)
         for name, steps in (("uniform", long_steps), ("uniform, whole compute", search_steps + long_steps)):
-            self._train(name, shrunk_by_l2(start, find_channel_groups(start), uniform), full, steps, start_steps)
+            self._train(name, shrunk_by_l2(start, uniform), full, steps, start_steps)
         self._train("multiplier", self._fresh(uniform), full, scratch_steps, 0)
         self._train("multiplier, whole compute", self._fresh(uniform), full, whole_steps, 0)
 
         self._train("start" + _DOUBLED, self._fresh(self._start_widths()), part, 2 * start_steps, 0)
         self._train("netadapt" + _DOUBLED, searched, full, 2 * long_steps, searched_steps)
-        shrunk = shrunk_by_l2(start, find_channel_groups(start), uniform)
+        shrunk = shrunk_by_l2(start, uniform)
         self._train("uniform" + _DOUBLED, shrunk, full, 2 * long_steps, start_steps)
         self._train("multiplier" + _DOUBLED, self._fresh(uniform), full, 2 * scratch_steps, 0)
 
@@ -201,7 +202,7 @@ class Comparison:
         logging.info("%s: %d epochs.", name, epochs)
         task, rate = classification(network), self._settings.long_term_learning_rate
         train(network, task, dataset, self._settings.seed + 1, epochs, rate, name)
-        self._add(name, convert(network), widths_of(find_channel_groups(network)), steps, steps_before)
+        self._add(name, convert(network), find_channels(network).widths, steps, steps_before)
 
     def _add(self, name: str, tflite: bytes, widths: Widths, steps: int, steps_before: int) -> None:
         right = runtime.outputs(tflite, self._test_images).argmax(-1) == self._test_labels  # [N]
@@ -235,7 +236,7 @@ class Comparison:
             return json.loads(kept)
         budget = parse_budget(self._problem.budget)
         start = (self._run_dir / "start.tflite").read_bytes()
-        deployed = DeployedNetwork(start, find_channel_groups(self._fresh(self._start_widths())))
+        deployed = DeployedNetwork(start, find_channels(self._fresh(self._start_widths())).groups)
         with HostMeter(self._target) as meter:
 
             def is_within(widths: Widths) -> bool:

@@ -1,14 +1,16 @@
 """Shrinking every channel group by the same share: what a width multiplier does."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import tf_keras
 
-from netadapt_tf.networks.channel_groups import ChannelGroup, Widths
+from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.narrowing import narrow
-from netadapt_tf.search.filter_choice import l2_norms, strongest
+from netadapt_tf.networks.tracing import find_channels
+from netadapt_tf.search.filter_choice import strongest
 from netadapt_tf.search.filter_counts import candidate_filters
+from netadapt_tf.search.filter_scores import l2_scores
 
 _SHARES = np.arange(1.0, 0.0, -1 / 256)
 
@@ -51,11 +53,10 @@ def widest_within(start: Widths, filter_multiple: int, is_within: Callable[[Widt
     return distinct[first_within] if first_within < len(distinct) else None
 
 
-def shrunk_by_l2(network: tf_keras.Model, groups: Sequence[ChannelGroup], widths: Mapping[str, int]) -> tf_keras.Model:
+def shrunk_by_l2(network: tf_keras.Model, widths: Widths) -> tf_keras.Model:
     """The narrower network that keeps, in every group, the filters of the largest norm."""
-    by_name = {group.name: group for group in groups}
-    kept = {
-        name: strongest(l2_norms([network.get_layer(w).get_weights()[0] for w in by_name[name].writers]), filters)
-        for name, filters in widths.items()
-    }
-    return narrow(network, groups, kept)
+    channels = find_channels(network)
+    score = l2_scores(network, channels)
+    groups = {group.name: group for group in channels.groups}
+    kept = {name: strongest(score(groups[name]), filters) for name, filters in widths.items()}
+    return narrow(network, channels, kept)

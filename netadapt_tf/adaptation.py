@@ -128,12 +128,12 @@ def _as_given(work: Work) -> Start:
     problem, kept = work.problem, work.run.file("start.tflite")
     if kept.exists():
         try:
-            return start_of(problem.network, problem.groups, kept.read_bytes())
+            return start_of(problem.network, problem.channels, kept.read_bytes())
         except InvalidModelError as error:
             raise UserError(f"{kept} is damaged ({error}); name another run directory") from error
     logging.info("Converting the starting network.")
     with work.clock("convert"):
-        return start_of(problem.network, problem.groups, convert(problem.network))
+        return start_of(problem.network, problem.channels, convert(problem.network))
 
 
 def _trained(work: Work, start: Start) -> Start:
@@ -161,7 +161,7 @@ def _trained(work: Work, start: Start) -> Start:
         with work.clock("convert"):
             tflite = convert(start.network)
     run.write_bytes("start.tflite", tflite)
-    return start_of(start.network, start.groups, tflite)
+    return start_of(start.network, start.channels, tflite)
 
 
 def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
@@ -191,6 +191,7 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
     while True:
         search = Search(
             goals,
+            start.locks,
             costs.counted,
             work.problem.datasets,
             work.problem.task,

@@ -9,11 +9,12 @@ import tf_keras
 
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.random_weights import randomise
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.covering import covering
 from netadapt_tf.resources.grid import GridLayer, layer_grid
 from netadapt_tf.resources.latency import Latency
 from netadapt_tf.search.filter_counts import candidate_filters
-from netadapt_tf.start import Start, shrinkable_groups, start_of
+from netadapt_tf.start import Start, start_of
 from tflite_bench.convert import convert
 from tflite_bench.drift import reference_reading
 from tflite_bench.errors import MeasurementError, UserError
@@ -68,7 +69,7 @@ class Filling:
             UserError: nothing of the network can shrink, or it cannot be converted.
         """
         randomise(network)
-        self._start = start_of(network, shrinkable_groups(network), convert(network))
+        self._start = start_of(network, find_channels(network), convert(network))
         self._candidates = _candidates(self._start, filter_multiple)
         self._meter = meter
         self._target = target

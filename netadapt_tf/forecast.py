@@ -140,7 +140,7 @@ def dry_run(
 def _forecast(problem: Problem) -> Forecast:
     budgets, settings = problem.budgets, problem.settings
     with opened_meters(problem) as meters:
-        start = start_of(problem.network, problem.groups, convert(problem.network))
+        start = start_of(problem.network, problem.channels, convert(problem.network))
         costs = costs_of(start, budgets, meters, problem.table)
         begin = time.monotonic()
         reaches = measured_reaches(costs, budgets, start.narrowest(settings.filter_multiple))
@@ -158,7 +158,7 @@ def _forecast(problem: Problem) -> Forecast:
             for target, latency in costs.latency.items()
         )
     effort = _effort(problem, iterations, proposals, measure_s)
-    return Forecast(problem.groups, targets, reaches, effort, problem.table_only)
+    return Forecast(start.channels.groups, targets, reaches, effort, problem.table_only)
 
 
 def _slowest(reaches: Sequence[Reach], schedule: Schedule) -> tuple[Reach, int | None]:
@@ -171,8 +171,7 @@ def _first_proposals(start: Start, costs: Costs, reach: Reach, settings: Setting
     name = reach.budget.name
     goal = Goal(name, costs.budgeted[name], reach.allowed)
     proposed = propose(
-        start.network,
-        start.groups,
+        start.widths,
         start.widths,
         [goal],
         goal,

@@ -7,7 +7,7 @@ from typing import Any
 
 import tf_keras
 
-from netadapt_tf.networks.channel_groups import Widths, find_channel_groups, widths_of
+from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.search.run_directory import RunDirectory
 
 
@@ -61,7 +61,7 @@ def adapted_network(run: RunDirectory, summary: Mapping[str, Any]) -> AdaptedNet
         network=network,
         keras_path=run.file("adapted.keras"),
         tflite_path=run.file("adapted.tflite"),
-        widths=widths_of(find_channel_groups(network)),
+        widths=run.widths(summary["iterations"]),
         budgets=tuple(BudgetOutcome(**row) for row in summary["budgets"]),
         metric=summary["accuracy"],
         summary=summary,

@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tf_keras
+from absl import logging
 from tf_keras.src.saving.serialization_lib import SafeModeScope
 
-from netadapt_tf.networks.channel_groups import ChannelGroup
+from netadapt_tf.networks.channel_groups import Channels
 from netadapt_tf.networks.files import check_no_program, checked
+from netadapt_tf.networks.locks import locks_of
 from netadapt_tf.networks.narrowing import narrow
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import Budget
+from netadapt_tf.search.filter_scores import check_criterion
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import shrinkable_groups, targets_of
+from netadapt_tf.start import check_shrinkable, targets_of
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.task import Loss, Metric, Task, classification
 from tflite_bench.latency_table import default_table, prepare_file
@@ -28,7 +32,7 @@ class Problem:
 
     Attributes:
         network: a copy of the caller's, which is never touched.
-        groups: its channel groups, locked ones included.
+        channels: its channel groups, and where each one's channels lie.
         datasets: what to learn from and to be judged by.
         task: the loss and the metric.
         budgets: what is allowed at the end.
@@ -39,7 +43,7 @@ class Problem:
     """
 
     network: tf_keras.Model
-    groups: tuple[ChannelGroup, ...]
+    channels: Channels
     datasets: Datasets
     task: Task
     budgets: tuple[Budget, ...]
@@ -67,17 +71,24 @@ def problem_of(
     """
     network = checked(network, "the network")
     datasets.check(network)
-    groups = shrinkable_groups(network)
+    settings = settings or Settings()
+    channels = find_channels(network)
+    channels = find_channels(network, locks_of(channels, settings.lock))
+    check_shrinkable(channels, network.name)
+    for group in channels.groups:
+        if group.lock:
+            logging.info("%s keeps its %d filters: %s.", group.name, group.filters, group.lock)
+    check_criterion(settings.filters, network, channels)
     default = classification(network)
     path = Path(table) if table else default_table()
     prepare_file(path)
     return Problem(
-        network=narrow(network, groups, {}),
-        groups=groups,
+        network=narrow(network, channels, {}),
+        channels=channels,
         datasets=datasets,
         task=Task(loss or default.loss, metric or default.metric),
         budgets=budgets,
-        settings=settings or Settings(),
+        settings=settings,
         table=path,
         benchmark_models=tuple(benchmark_models),
         table_only=table_only,

@@ -1,11 +1,13 @@
 """How to adapt: the numbers and choices that change the result, with their defaults."""
 
+import re
 import sys
 from dataclasses import dataclass
 from math import nextafter
 from numbers import Integral, Real
 from typing import NamedTuple
 
+from netadapt_tf.search.filter_choice import CRITERIA
 from netadapt_tf.search.schedule import Schedule
 from netadapt_tf.search.selection import PICKS
 from tflite_bench.errors import UserError
@@ -38,7 +40,7 @@ _NUMBERS = {
     "filter_multiple": _Range(int, 1, _LARGEST, f"an integer from 1 to {_LARGEST}"),
     "seed": _COUNT,
 }
-_CHOICES = {"final": FINALS, "pick": tuple(PICKS)}
+_CHOICES = {"final": FINALS, "filters": CRITERIA, "pick": tuple(PICKS)}
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class Settings:
             as many epochs as pre-training and long-term fine-tune together; `long_term_epochs` alone where there is no
             pre-training, which should then be what training from scratch takes.
         pick: which proposal wins, `highest_accuracy` (the paper) or `best_ratio` (least lost per cost saved).
+        filters: which filters stay: those of the largest `l2` norm (the paper), of the largest `bn_scale` in the batch
+            norm behind them, those whose loss would cost most by a `taylor` expansion, or `random` ones.
+        lock: a regular expression; channel groups that a layer writes whose whole name it matches keep their filters.
         filter_multiple: numbers of filters are multiples of this, of half of it in groups of under four times it.
         seed: of weights, shuffling and proposals.
     """
@@ -70,6 +75,8 @@ class Settings:
     long_term_learning_rate: float = 0.05
     final: str = "fine_tune"
     pick: str = "highest_accuracy"
+    filters: str = "l2"
+    lock: str = ""
     filter_multiple: int = 8
     seed: int = 0
 
@@ -79,6 +86,10 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, str) or value not in known:
                 raise UserError(f"{name} is {value!r}; it should be {' or '.join(known)}")
+        try:
+            re.compile(self.lock)
+        except (re.error, TypeError) as error:
+            raise UserError(f"lock is {self.lock!r}; it should be a regular expression ({error})") from error
         for name, (kind, least, most, said) in _NUMBERS.items():
             value = getattr(self, name)
             is_kind = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tf_keras
-from absl import logging
 
-from netadapt_tf.networks.channel_groups import ChannelGroup, Widths, find_channel_groups, widths_of
-from netadapt_tf.networks.narrowing import parameter_count
+from netadapt_tf.networks.channel_groups import Channels, Widths
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import Budget, amount_text, least_budget
 from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.deployed import DeployedNetwork
@@ -30,20 +29,25 @@ class Start:
 
     Attributes:
         network: as Keras has it.
-        groups: its channel groups, locked ones included.
+        channels: its channel groups, and where each one's channels lie.
         tflite: as it ships.
         deployed: answers for the `.tflite` at any widths.
     """
 
     network: tf_keras.Model
-    groups: tuple[ChannelGroup, ...]
+    channels: Channels
     tflite: bytes
     deployed: DeployedNetwork
 
     @property
     def widths(self) -> Widths:
         """Filters of the groups that can shrink."""
-        return widths_of(self.groups)
+        return self.channels.widths
+
+    @property
+    def locks(self) -> Mapping[str, str]:
+        """Of the groups that are locked, why."""
+        return {group.name: group.lock for group in self.channels.groups if group.lock}
 
     def narrowest(self, filter_multiple: int) -> Widths:
         """Every group at the fewest filters that a search may leave it."""
@@ -100,24 +104,34 @@ class Reach:
         return least_budget(self.budget, self.now, self.least + self.spread) if math.isfinite(self.least) else None
 
 
-def shrinkable_groups(network: tf_keras.Model) -> tuple[ChannelGroup, ...]:
-    """The channel groups; says which are locked.
+def start_of(network: tf_keras.Model, channels: Channels, tflite: bytes) -> Start:
+    """The starting network from its two forms; groups that cannot shrink in the `.tflite` are locked.
+
+    Args:
+        network: as Keras has it.
+        channels: its channels.
+        tflite: as it ships.
 
     Raises:
-        UserError: none can shrink.
+        UserError: nothing can shrink.
     """
-    groups = find_channel_groups(network)
-    locks = [f"{group.name} keeps its {group.filters} filters: {group.lock}" for group in groups if group.lock]
-    if not widths_of(groups):
-        raise UserError(f"{network.name} has no channel group that can shrink. {'; '.join(locks) or 'No filters'}.")
-    for lock in locks:
-        logging.info("%s.", lock)
-    return groups
+    deployed = DeployedNetwork(tflite, channels.groups)
+    start = Start(network, channels, tflite, deployed)
+    if deployed.locks:
+        start = replace(start, channels=find_channels(network, {**start.locks, **deployed.locks}))
+    check_shrinkable(start.channels, network.name)
+    return start
 
 
-def start_of(network: tf_keras.Model, groups: tuple[ChannelGroup, ...], tflite: bytes) -> Start:
-    """The starting network from its two forms."""
-    return Start(network, groups, tflite, DeployedNetwork(tflite, groups))
+def check_shrinkable(channels: Channels, name: str) -> None:
+    """Sees that some channel group of a network can shrink.
+
+    Raises:
+        UserError: none can.
+    """
+    if not channels.widths:
+        locks = [f"{group.name} keeps its {group.filters} filters: {group.lock}" for group in channels.groups]
+        raise UserError(f"{name} has no channel group that can shrink. {'; '.join(locks) or 'No filters'}.")
 
 
 def targets_of(budgets: Sequence[Budget]) -> tuple[Target, ...]:
@@ -143,7 +157,7 @@ def costs_of(start: Start, budgets: Sequence[Budget], meters: Mapping[Target, Me
     metadata = len(start.tflite) - len(start.deployed.resized(start.widths))  # what the converter adds
     counts = {
         "macs": Counted("MACs", start.deployed.macs, start.widths),
-        "parameters": Counted("parameters", lambda w: parameter_count(start.network, start.groups, w), start.widths),
+        "parameters": Counted("parameters", start.channels.parameters, start.widths),
         "tflite_bytes": Counted("bytes", lambda w: len(start.deployed.resized(w)) + metadata, start.widths),
     }
     return Costs(

@@ -1,18 +1,16 @@
 """Training set up for small classifiers, as the tests need it."""
 
-from collections.abc import Sequence
-
 import tensorflow as tf
 import tf_keras
 
-from netadapt_tf.networks.channel_groups import ChannelGroup
+from netadapt_tf.networks.channel_groups import Channels
 from netadapt_tf.training.task import classification
 from netadapt_tf.training.trainer import Trainer
 
 
 def classifier_trainer(
-    network: tf_keras.Model, groups: Sequence[ChannelGroup] = (), stage_steps: int | None = None
+    network: tf_keras.Model, channels: Channels | None = None, stage_steps: int | None = None
 ) -> Trainer:
     """Images float32 [B, H, W, C] and labels int64 [B]."""
     spec = (tf.TensorSpec([None, *network.input_shape[1:]], tf.float32), tf.TensorSpec([None], tf.int64))
-    return Trainer(network, classification(network), spec, groups, stage_steps)
+    return Trainer(network, classification(network), spec, channels, stage_steps)

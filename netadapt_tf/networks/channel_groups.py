@@ -1,41 +1,18 @@
-"""Which channels must be removed together, found from the network's graph.
+"""The nouns of what can be shrunk: channel groups, widths, and where in a network's weights the channels lie."""
 
-Every layer is visited once, front to back, carrying along which group the channels of each tensor
-belong to: a convolution reads the group of its input and writes a new one; a depthwise layer, a
-batch norm or an activation passes a group on. What cannot be followed locks the groups that reach it.
-"""
-
+import enum
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
-import tf_keras
-from tf_keras import layers
+import numpy as np
 
 Widths = Mapping[str, int]
 """Number of filters by channel group."""
 
-_WRITERS = (layers.Conv2D, layers.Dense)
-_PER_CHANNEL = (
-    layers.DepthwiseConv2D,
-    layers.BatchNormalization,
-    layers.Activation,
-    layers.ReLU,
-    layers.LeakyReLU,
-    layers.ELU,
-    layers.ZeroPadding2D,
-    layers.MaxPooling2D,
-    layers.AveragePooling2D,
-    layers.GlobalAveragePooling2D,
-    layers.GlobalMaxPooling2D,
-    layers.Dropout,
-    layers.SpatialDropout2D,
-)
-
-_PER_CHANNEL_ACTIVATIONS = (
-    *("linear", "relu", "relu6", "elu", "gelu", "leaky_relu", "sigmoid", "tanh"),
-    *("ReLU", "ELU", "LeakyReLU"),
-)
+Kept = Mapping[str, np.ndarray]
+"""By channel group, the indices of the filters that stay, ascending."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +20,9 @@ class ChannelGroup:
     """Channels that are removed together.
 
     Attributes:
-        name: that of the layer that writes them.
+        name: that of the first layer that writes them.
         filters: how many there are now.
-        writers: layers whose filters they are.
+        writers: layers whose filters they are; with several, one filter of each makes a channel.
         per_channel: layers that treat each of them alone and know how many there are (depthwise, batch norm, reshape).
         readers: layers whose kernels read them.
         lock: why their number cannot change, or None.
@@ -71,103 +48,89 @@ def widths_of(groups: Sequence[ChannelGroup]) -> dict[str, int]:
     return {group.name: group.filters for group in groups if group.lock is None}
 
 
-@dataclass
-class _Trace:
-    """A group while it is being followed."""
+class Span(NamedTuple):
+    """Neighbouring channels that belong to one group; to None where nothing can shrink."""
 
-    name: str
-    filters: int
-    per_channel: list[str] = field(default_factory=list)
-    readers: list[str] = field(default_factory=list)
-    lock: str | None = None
+    group: str | None
+    channels: int
 
-    def frozen(self) -> ChannelGroup:
-        return ChannelGroup(
-            self.name, self.filters, (self.name,), tuple(self.per_channel), tuple(self.readers), self.lock
+
+Layout = Sequence[Span]
+"""Whose the channels along an axis are, in order: one span usually, several behind a concatenation or a flattening."""
+
+
+def size_of(layout: Layout, widths: Widths) -> int:
+    """How many channels an axis has at some widths; groups not named keep theirs."""
+    return sum(span.channels if span.group is None else widths.get(span.group, span.channels) for span in layout)
+
+
+def indices_of(layout: Layout, kept: Kept) -> np.ndarray:
+    """Which channels of an axis stay, ascending, int64; groups not named keep all of theirs."""
+    begin, parts = 0, []
+    for span in layout:
+        own = None if span.group is None else kept.get(span.group)
+        parts.append(begin + (np.arange(span.channels) if own is None else own))
+        begin += span.channels
+    return np.concatenate(parts)
+
+
+class Role(enum.Enum):
+    """What a layer does with the channels that an axis of a weight counts."""
+
+    WRITES = "writes"
+    PASSES = "passes"
+    READS = "reads"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of a weight whose channels belong to groups."""
+
+    layout: Layout
+    role: Role
+
+
+@dataclass(frozen=True)
+class WeightChannels:
+    """One weight of a layer.
+
+    Attributes:
+        shape: of the weight.
+        axes: those along which channels lie that belong to groups.
+    """
+
+    shape: tuple[int, ...]
+    axes: Mapping[int, Axis]
+
+    def size(self, widths: Widths) -> int:
+        """How many numbers the weight holds at some widths."""
+        return math.prod(
+            size_of(self.axes[number].layout, widths) if number in self.axes else length
+            for number, length in enumerate(self.shape)
         )
 
 
-def find_channel_groups(network: tf_keras.Model) -> tuple[ChannelGroup, ...]:
-    """Finds the channel groups of a functional model, locked ones included, in the order of their writers.
+@dataclass(frozen=True)
+class Channels:
+    """A network's channel groups, and where each one's channels lie.
 
-    Args:
-        network: channels-last; every layer used once.
+    Attributes:
+        groups: locked ones included, in the order of the network.
+        weights: by layer, its weights in Keras' order.
+        spelled_out: by layer whose configuration holds a number of channels (a reshape), the layout of that axis.
+        normalisers: by writer, the batch norm that is applied to what it writes, where there is one.
     """
-    traces: dict[str, _Trace] = {}
-    reached: dict[int, _Trace | None] = {}  # id of a tensor -> the group its channels belong to
-    for layer in network.layers:
-        for node in layer._inbound_nodes:
-            sources = [reached.get(id(tensor)) for tensor in node.keras_inputs]
-            trace = _follow(layer, sources, traces)
-            for tensor in _listed(node.outputs):
-                reached[id(tensor)] = trace
-    for tensor in network.outputs:
-        trace = reached.get(id(tensor))
-        if trace is not None:
-            trace.lock = trace.lock or "the network's output"
-    return tuple(trace.frozen() for trace in traces.values())
 
+    groups: tuple[ChannelGroup, ...]
+    weights: Mapping[str, Sequence[WeightChannels]]
+    spelled_out: Mapping[str, Layout]
+    normalisers: Mapping[str, str]
 
-def _follow(layer: layers.Layer, sources: Sequence[_Trace | None], traces: dict[str, _Trace]) -> _Trace | None:
-    """The group that the channels of the layer's output belong to; records the layer in the groups it meets."""
-    obstacle = _obstacle(layer)
-    if obstacle is not None:
-        for source in sources:
-            if source is not None:
-                source.lock = source.lock or obstacle
-    source = sources[0] if sources else None
-    if type(layer) in _WRITERS:
-        if source is not None:
-            source.readers.append(layer.name)
-        filters = layer.units if isinstance(layer, layers.Dense) else layer.filters
-        return traces.setdefault(layer.name, _Trace(layer.name, filters, lock=obstacle or _activation_obstacle(layer)))
-    if obstacle is not None:
-        return None
-    if source is not None and (layer.weights or isinstance(layer, layers.Reshape)):
-        source.per_channel.append(layer.name)
-    return source
+    @property
+    def widths(self) -> dict[str, int]:
+        """Widths of the groups that can shrink, in the order of the network."""
+        return widths_of(self.groups)
 
-
-def _obstacle(layer: layers.Layer) -> str | None:
-    """Why channels cannot be followed into a layer, or through it, or None."""
-    described = f"{layer.name} ({type(layer).__name__})"
-    if isinstance(layer, layers.InputLayer):
-        return None
-    if len(layer._inbound_nodes) > 1:
-        return f"{described} is used more than once"
-    rank = len(layer.output_shape) if isinstance(layer.output_shape, tuple) else 0
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        return f"{described} keeps channels first"
-    if type(layer) in _WRITERS:
-        if getattr(layer, "groups", 1) != 1:
-            return f"{described} is a grouped convolution"
-        return f"{described} reads several positions" if isinstance(layer, layers.Dense) and rank != 2 else None
-    if type(layer) is layers.Reshape and _moves_no_channel(layer):
-        return None
-    if type(layer) not in _PER_CHANNEL:
-        return f"{described} cannot be followed"
-    if type(layer) is layers.Activation:
-        return _activation_obstacle(layer)
-    if isinstance(layer, layers.DepthwiseConv2D) and layer.depth_multiplier != 1:
-        return f"{described} has a depth multiplier"
-    if isinstance(layer, layers.BatchNormalization) and _listed(layer.axis) != [rank - 1]:
-        return f"{described} normalises another axis than the channels"
-    return None
-
-
-def _activation_obstacle(layer: layers.Layer) -> str | None:
-    """Why channels cannot be followed through a layer's activation, or None."""
-    name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
-    if name not in _PER_CHANNEL_ACTIVATIONS:
-        return f"{layer.name} ({type(layer).__name__}) mixes them: its activation is {name}"
-    return None
-
-
-def _moves_no_channel(layer: layers.Reshape) -> bool:
-    """Whether a reshape only adds or drops axes of length one before the channels."""
-    channels = layer.input_shape[-1]
-    return layer.output_shape[-1] == channels and {*layer.input_shape[1:-1], *layer.output_shape[1:-1]} <= {1}
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+    def parameters(self, widths: Widths) -> int:
+        """Number of weights, batch-norm statistics included, that the network has at some widths."""
+        return sum(weight.size(widths) for of_layer in self.weights.values() for weight in of_layer)

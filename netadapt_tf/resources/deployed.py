@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 
 from netadapt_tf.networks.channel_groups import ChannelGroup, Widths
+from tflite_bench.errors import UnsupportedLayerError
 from tflite_bench.graph import Graph, SizedOperator, sized
 from tflite_bench.layer_models import resized_model
 from tflite_bench.layer_signature import layer_signature
 
 
 class DeployedNetwork:
-    """A converted network whose layers can be asked for at other widths, without converting again."""
+    """A converted network whose layers can be asked for at other widths, without converting again.
+
+    Attributes:
+        graph: the parsed `.tflite`.
+        locks: groups that could shrink in the Keras network, and cannot here, and why.
+    """
 
     def __init__(self, tflite: bytes, groups: Sequence[ChannelGroup]) -> None:
         """Parses the starting network.
@@ -19,13 +25,11 @@ class DeployedNetwork:
             groups: the channel groups of the Keras network that it was converted from.
 
         Raises:
-            UnsupportedLayerError: a group's layers cannot be found in the `.tflite`, or not be made narrower there.
+            InvalidModelError: this is no `.tflite`.
         """
         self.graph = Graph(tflite)
         self._writers = {group.name: group.writers for group in groups}
-        for group in groups:
-            if group.lock is None and group.filters > 1:
-                self.layers({group.name: group.filters - 1})
+        self.locks = self._unsupported(groups)
 
     @property
     def constant_bytes(self) -> int:
@@ -49,3 +53,13 @@ class DeployedNetwork:
     def macs(self, widths: Widths) -> int:
         """Multiply-accumulate operations of one inference."""
         return sum(layer.macs for layer in self.layers(widths))
+
+    def _unsupported(self, groups: Sequence[ChannelGroup]) -> dict[str, str]:
+        locks = {}
+        for group in groups:
+            if group.lock is None and group.filters > 1:
+                try:
+                    self.layers({group.name: group.filters - 1})
+                except UnsupportedLayerError as error:
+                    locks[group.name] = str(error)
+        return locks

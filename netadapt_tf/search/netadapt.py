@@ -18,9 +18,12 @@ import numpy as np
 import tf_keras
 from absl import logging
 
-from netadapt_tf.networks.channel_groups import Widths, find_channel_groups, widths_of
+from netadapt_tf.networks.channel_groups import Channels, Kept, Widths
 from netadapt_tf.networks.narrowing import narrow
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.search.filter_choice import strongest
+from netadapt_tf.search.filter_scores import scores
 from netadapt_tf.search.goals import Goal, unmet
 from netadapt_tf.search.proposals import Proposal, Round, proposal_seed, propose
 from netadapt_tf.search.run_directory import RunDirectory
@@ -57,6 +60,7 @@ class Search:
     def __init__(
         self,
         goals: Sequence[Goal],
+        locks: Mapping[str, str],
         counted: Callable[[Widths], Mapping[str, int]],
         datasets: Datasets,
         task: Task,
@@ -68,6 +72,7 @@ class Search:
 
         Args:
             goals: what the network may cost at the end.
+            locks: channel groups that keep their filters, and why.
             counted: more figures of a network, for the journal.
             datasets: to fine-tune on, and to rank by.
             task: the loss and the metric.
@@ -76,6 +81,7 @@ class Search:
             clock: adds up where the time goes; each iteration takes a lap.
         """
         self._goals = goals
+        self._locks = locks
         self._counted = counted
         self._datasets = datasets
         self._task = task
@@ -92,7 +98,7 @@ class Search:
         Args:
             start: the starting network.
         """
-        start_widths = widths_of(find_channel_groups(start.network))
+        start_widths = find_channels(start.network, self._locks).widths
         current = self._resumed(start)
         begin, first = time.monotonic(), current.iteration
         while goals := unmet(self._goals, current.costs):
@@ -114,14 +120,13 @@ class Search:
             goals: those that are not met, the furthest first; the first of them that has proposals is worked for.
         """
         iteration = current.iteration + 1
-        groups = find_channel_groups(current.network)
+        channels = find_channels(current.network, self._locks)
         for goal in goals:
             cost = current.costs[goal.name]
             constraint = self._settings.schedule.constraint(iteration, cost.start, cost.value, goal.limit)
             with self._clock("measure"):
                 proposed = propose(
-                    current.network,
-                    groups,
+                    channels.widths,
                     start_widths,
                     self._goals,
                     goal,
@@ -134,9 +139,10 @@ class Search:
         else:
             return None
         spec = batch_spec(self._datasets.holdout)
-        trainer = Trainer(current.network, self._task, spec, groups, self._settings.short_term_steps)
+        trainer = Trainer(current.network, self._task, spec, channels, self._settings.short_term_steps)
         weights = current.network.get_weights()
-        outcomes, best_weights = self._short_term_fine_tunes(trainer, weights, current, iteration, goal, proposed)
+        kept = self._kept(current, channels, iteration, proposed)
+        outcomes, best_weights = self._short_term_fine_tunes(trainer, weights, kept, current, iteration, goal, proposed)
         picked = self._pick(outcomes, current, goal, proposed)
         if picked.score == -math.inf:
             raise UserError(
@@ -145,11 +151,11 @@ class Search:
             )
         proposal = next(p for p in proposed.proposals if p.group == picked.group)
         if best_weights is None:  # found in the journal, its weights lost with the interrupted process
-            best_weights, _ = self._short_term_fine_tune(trainer, weights, iteration, proposal)
+            best_weights, _ = self._short_term_fine_tune(trainer, weights, kept, iteration, proposal.group)
         current.network.set_weights(best_weights)
-        network = narrow(current.network, groups, {proposal.group: proposal.kept})
+        network = narrow(current.network, channels, {proposal.group: kept[proposal.group]})
         current.network.set_weights(weights)
-        widths = widths_of(find_channel_groups(network))
+        widths = {**channels.widths, proposal.group: proposal.filters}
         with self._clock("measure"):
             costs = {
                 each.name: relative_to(current.costs[each.name].start, each.resource.measure(widths))
@@ -192,6 +198,7 @@ class Search:
         self,
         trainer: Trainer,
         weights: Sequence[np.ndarray],
+        kept: Kept,
         current: Iterate,
         iteration: int,
         goal: Goal,
@@ -211,7 +218,7 @@ class Search:
                 tuned: list[np.ndarray] | None = None
                 if accuracy is None:
                     begin = time.monotonic()
-                    tuned, accuracy = self._short_term_fine_tune(trainer, weights, iteration, proposal)
+                    tuned, accuracy = self._short_term_fine_tune(trainer, weights, kept, iteration, proposal.group)
                     self._run.journal.append(
                         "proposal",
                         iteration=iteration,
@@ -230,11 +237,11 @@ class Search:
         return outcomes, best_weights
 
     def _short_term_fine_tune(
-        self, trainer: Trainer, weights: Sequence[np.ndarray], iteration: int, proposal: Proposal
+        self, trainer: Trainer, weights: Sequence[np.ndarray], kept: Kept, iteration: int, group: str
     ) -> tuple[list[np.ndarray], float]:
-        seed = proposal_seed(self._settings.seed, iteration, proposal.group)
+        seed = self._seed(iteration, group)
         with self._clock("short_term"):
-            trainer.restart(weights, {proposal.group: proposal.kept}, seed)
+            trainer.restart(weights, {group: kept[group]}, seed)
             trainer.fit(
                 endless(self._datasets.train, seed),
                 self._settings.short_term_steps,
@@ -243,6 +250,22 @@ class Search:
         with self._clock("evaluate"):
             accuracy = trainer.evaluate(self._datasets.holdout)
         return trainer.network.get_weights(), accuracy
+
+    def _kept(self, current: Iterate, channels: Channels, iteration: int, proposed: Round) -> Kept:
+        """By channel group, the filters that its proposal keeps."""
+        score = scores(
+            self._settings.filters,
+            current.network,
+            channels,
+            endless(self._datasets.train, self._seed(iteration, "")),
+            self._task.loss,
+            lambda group: self._seed(iteration, group),
+        )
+        groups = {group.name: group for group in channels.groups}
+        return {p.group: strongest(score(groups[p.group]), p.filters) for p in proposed.proposals}
+
+    def _seed(self, iteration: int, group: str) -> int:
+        return proposal_seed(self._settings.seed, iteration, group)
 
     def _pick(self, outcomes: Sequence[Outcome], current: Iterate, goal: Goal, proposed: Round) -> Outcome:
         pick = PICKS[self._settings.pick] if proposed.meets_constraint else best_ratio

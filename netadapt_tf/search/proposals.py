@@ -5,12 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import tf_keras
-
-from netadapt_tf.networks.channel_groups import ChannelGroup, Widths, widths_of
+from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.resources.resource import Measurement
-from netadapt_tf.search.filter_choice import l2_norms, strongest
 from netadapt_tf.search.filter_counts import candidate_filters, largest_that_meets
 from netadapt_tf.search.goals import Goal
 from tflite_bench.errors import UserError
@@ -28,13 +24,11 @@ class Proposal:
     Attributes:
         group: the channel group.
         filters: how many filters it keeps.
-        kept: which, ascending.
         predicted: what the network is predicted to cost, by the goals' names.
     """
 
     group: str
     filters: int
-    kept: np.ndarray
     predicted: Mapping[str, float]
 
 
@@ -52,8 +46,7 @@ class Round:
 
 
 def propose(
-    network: tf_keras.Model,
-    groups: Sequence[ChannelGroup],
+    widths: Widths,
     start_widths: Widths,
     goals: Sequence[Goal],
     goal: Goal,
@@ -67,19 +60,17 @@ def propose(
     network's cost are dropped. What would break a goal that is met is dropped always.
 
     Args:
-        network: where the iteration starts.
-        groups: its channel groups.
+        widths: of the network that the iteration starts from.
         start_widths: widths of the starting network, which fix the candidates.
         goals: all of them.
         goal: the one that the constraint is about.
-        costs: what `network` was measured to cost, by goal; its ratios to the predictions correct all predictions.
+        costs: what that network was measured to cost, by goal; its ratios to the predictions correct all predictions.
         constraint: what the network may cost after this iteration.
         filter_multiple: see `candidate_filters`.
 
     Raises:
-        UserError: a layer of `network` cannot be measured.
+        UserError: a layer of that network cannot be measured.
     """
-    widths = widths_of(groups)
     candidates = {
         name: candidate_filters(start_widths[name], filters, filter_multiple) for name, filters in widths.items()
     }
@@ -106,24 +97,13 @@ def propose(
         least_saving = _LEAST_SAVING * costs[goal.name].start
         deepest = [(name, filters[0]) for name, filters in candidates.items() if filters]
         cuts = offered([cut for cut in deepest if cost - own[cut] >= least_saving])
-    writers = {group.name: group.writers for group in groups}
-    return Round(
-        tuple(
-            Proposal(
-                group=name,
-                filters=filters,
-                kept=strongest(l2_norms([network.get_layer(w).get_weights()[0] for w in writers[name]]), filters),
-                predicted=predicted,
-            )
-            for (name, filters), predicted in cuts.items()
-        ),
-        meets_constraint,
-    )
+    proposals = tuple(Proposal(name, filters, predicted) for (name, filters), predicted in cuts.items())
+    return Round(proposals, meets_constraint)
 
 
-def _predicted(goal: Goal, cost: float, widths: dict[str, int], cuts: Sequence[Cut]) -> dict[Cut, float]:
+def _predicted(goal: Goal, cost: float, widths: Widths, cuts: Sequence[Cut]) -> dict[Cut, float]:
     """What the network would cost after each cut, corrected so that without any it costs `cost`."""
-    narrower = {(name, filters): widths | {name: filters} for name, filters in cuts}
+    narrower = {(name, filters): {**widths, name: filters} for name, filters in cuts}
     goal.resource.prepare(narrower.values())
     now = goal.resource.predict(widths)
     if not math.isfinite(now):

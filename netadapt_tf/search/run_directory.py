@@ -146,6 +146,15 @@ class RunDirectory:
         """Whether an iteration's network is kept."""
         return (self.iteration(iteration) / "widths.json").exists()
 
+    def widths(self, iteration: int) -> dict[str, int]:
+        """An iteration's widths."""
+        widths = self.read_json(f"iterations/{iteration:03d}/widths.json")
+        if widths is None:
+            raise UserError(
+                f"{self.path} is damaged: the widths of iteration {iteration} are gone; name another run directory"
+            )
+        return widths
+
     def load_iteration(self, iteration: int) -> tf_keras.Model:
         """An iteration's network."""
         return self.load_network(f"iterations/{iteration:03d}/network.keras")

@@ -8,14 +8,14 @@ computes what the narrower one would, without building and tracing that (2 to 3 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from netadapt_tf.networks.channel_groups import ChannelGroup
-from netadapt_tf.networks.narrowing import Kept
+from netadapt_tf.networks.channel_groups import Axis, Channels, Kept, Role, indices_of
 from netadapt_tf.training.task import Task
 from tflite_bench.progress import progress
 
@@ -34,7 +34,7 @@ class Trainer:
         network: tf_keras.Model,
         task: Task,
         spec: tuple[Any, ...],
-        groups: Sequence[ChannelGroup] = (),
+        channels: Channels | None = None,
         stage_steps: int | None = None,
     ) -> None:
         """Prepares the step; it is traced when first used.
@@ -43,19 +43,14 @@ class Trainer:
             network: float32 [B, H, W, C] -> outputs [B, ...].
             task: the loss and the metric.
             spec: of its batches, see `datasets.batch_spec`.
-            groups: channel groups; `set_masks` may thin those that are not locked.
+            channels: of the network; without them nothing can be masked.
             stage_steps: how many steps one `fit` has. Batch norm's moving statistics, which Keras lets follow over
                 hundreds of steps, then follow within these, or a short fine-tune would be judged by statistics of
                 the network before its channels were removed.
         """
         self.network = network
         self._max_momentum = 1.0 if stage_steps is None else max(0.0, 1 - _REMEMBERED / max(1, stage_steps))
-        self._groups = [group for group in groups if group.lock is None]
-        self._masks = {
-            reader: tf.Variable(tf.ones([group.filters, 1]), trainable=False)  # [in, 1], over kernel [..., in, out]
-            for group in self._groups
-            for reader in group.readers
-        }
+        self._masks = _masks(network, channels) if channels else ()
         self._loss = task.loss
         self._metric = task.metric.make()
         self._optimizer = tf_keras.optimizers.SGD(momentum=MOMENTUM, nesterov=True)
@@ -70,11 +65,8 @@ class Trainer:
         Args:
             kept: by channel group, the filters that stay.
         """
-        for group in self._groups:
-            mask = np.zeros([group.filters, 1], np.float32)
-            mask[kept.get(group.name, slice(None))] = 1.0
-            for reader in group.readers:
-                self._masks[reader].assign(mask)
+        for mask in self._masks:
+            mask.set(kept)
         self._hold_masked()
 
     def restart(self, weights: Sequence[np.ndarray], kept: Kept, seed: int) -> None:
@@ -134,9 +126,45 @@ class Trainer:
         self._metric.update_state(targets, self.network(images, training=False))
 
     def _hold_masked(self) -> None:
-        for reader, mask in self._masks.items():
-            kernel = self.network.get_layer(reader).weights[0]
-            kernel.assign(kernel * mask)
+        for mask in self._masks:
+            mask.hold()
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """One for the channels that a kernel reads, zero for those that it shall not.
+
+    Attributes:
+        kernel: of the layer that reads them.
+        axis: along which it reads, and whose channels these are.
+        values: float32, of length one along every other axis.
+    """
+
+    kernel: tf.Variable
+    axis: tuple[int, Axis]
+    values: tf.Variable
+
+    def set(self, kept: Kept) -> None:
+        number, axis = self.axis
+        values = np.zeros(self.values.shape, np.float32)
+        np.moveaxis(values, number, 0)[indices_of(axis.layout, kept)] = 1.0
+        self.values.assign(values)
+
+    def hold(self) -> None:
+        self.kernel.assign(self.kernel * self.values)
+
+
+def _masks(network: tf_keras.Model, channels: Channels) -> tuple[_Mask, ...]:
+    """One for every kernel that reads channels of a group that can shrink."""
+    shrinkable = channels.widths.keys()
+    masks = []
+    for layer in network.layers:
+        for kernel, weight in zip(layer.weights, channels.weights[layer.name], strict=True):
+            for number, axis in weight.axes.items():
+                if axis.role is Role.READS and any(span.group in shrinkable for span in axis.layout):
+                    shape = [size if at == number else 1 for at, size in enumerate(weight.shape)]
+                    masks.append(_Mask(kernel, (number, axis), tf.Variable(tf.ones(shape), trainable=False)))
+    return tuple(masks)
 
 
 @contextmanager

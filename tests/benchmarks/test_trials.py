@@ -6,8 +6,8 @@ import pytest
 from benchmarks import trials
 from benchmarks.accuracy import Trial
 from benchmarks.trials import TrialFile, WholeNetworks, measure_trials, random_cut, random_widths, trial_network
-from netadapt_tf.networks.channel_groups import find_channel_groups
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1_widths
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.search.filter_counts import candidate_filters
 from tests.fake_meter import FakeMeter
@@ -19,7 +19,7 @@ from tflite_bench.timing import Comparison, Pair
 @pytest.fixture(autouse=True)
 def converted(monkeypatch, mobilenet, mobilenet_tflite):
     """The conversion is made once, of a network whose widths are those of alpha 0.25."""
-    network = DeployedNetwork(mobilenet_tflite, find_channel_groups(mobilenet))
+    network = DeployedNetwork(mobilenet_tflite, find_channels(mobilenet).groups)
     monkeypatch.setattr(trials, "converted_mobilenet_v1", lambda widths, resolution: network)
 
 
@@ -88,7 +88,7 @@ def test_a_disturbed_comparison_is_repeated(mobilenet, mobilenet_tflite):
             return dataclasses.replace(result, first_ms=slow * result.first_ms, ratio=slow * result.ratio)
 
     meter = Disturbed()
-    network = DeployedNetwork(mobilenet_tflite, find_channel_groups(mobilenet))
+    network = DeployedNetwork(mobilenet_tflite, find_channels(mobilenet).groups)
     whole_networks = WholeNetworks(meter, network, START, seconds=0.1)
     undisturbed = whole_networks.compare(START)
     assert whole_networks.compare(START) == undisturbed

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from benchmarks.uniform import shrunk_by_l2, uniform_widths, widest_within
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1_widths
+from netadapt_tf.networks.tracing import find_channels
 
 START = mobilenet_v1_widths(0.25)
 
@@ -31,9 +31,8 @@ def test_where_nothing_is_within_budget_that_is_said():
 
 
 def test_the_strongest_filters_stay(cnn):
-    groups = find_channel_groups(cnn)
-    narrower = shrunk_by_l2(cnn, groups, {"first": 3, "second": 5})
-    assert widths_of(find_channel_groups(narrower)) == {"first": 3, "second": 5}
+    narrower = shrunk_by_l2(cnn, {"first": 3, "second": 5})
+    assert find_channels(narrower).widths == {"first": 3, "second": 5}
     norms = np.linalg.norm(cnn.get_layer("first").get_weights()[0].reshape(-1, 8), axis=0)
     kept = np.linalg.norm(narrower.get_layer("first").get_weights()[0].reshape(-1, 3), axis=0)
     np.testing.assert_allclose(np.sort(kept), np.sort(norms)[-3:])

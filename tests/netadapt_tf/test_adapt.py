@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import tf_keras
 
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import load_network
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.training.image_dataset import load_image_dataset
 from netadapt_tf.training.stages import evaluate_tflite
 from netadapt_tf.training.task import ACCURACY
@@ -61,7 +61,7 @@ def check_delivery(run_dir: Path, at_most: float, resolution: int) -> dict:
     assert summary["accuracy"]["after"] == evaluate_tflite(adapted.read_bytes(), ACCURACY, test)
     network = load_network(run_dir / "adapted.keras")
     last = run_dir / "iterations" / f"{summary['iterations']:03d}"
-    assert json.loads((last / "widths.json").read_text()) == widths_of(find_channel_groups(network))
+    assert json.loads((last / "widths.json").read_text()) == find_channels(network).widths
     assert summary["parameters"]["after"] == network.count_params()
     assert summary["tflite_bytes"]["after"] == adapted.stat().st_size
     graph = Graph(adapted.read_bytes())

@@ -12,8 +12,8 @@ import tf_keras
 import netadapt_tf
 from netadapt_tf import Datasets, Metric, Settings, UserError, adapt_network, adaptation
 from netadapt_tf.delivery import Delivery
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import load_network
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.problem import Problem
 from netadapt_tf.reporting.summary import Delivered, closing_table
 from netadapt_tf.resources.budget import parse_budgets
@@ -65,8 +65,8 @@ def test_python_gets_what_was_delivered(adapted):
     (budget,) = adapted.budgets
     assert budget.met
     assert budget.reached <= budget.asked
-    assert adapted.widths == widths_of(find_channel_groups(adapted.network))
-    assert adapted.widths != widths_of(find_channel_groups(tiny_cnn()))
+    assert adapted.widths == find_channels(adapted.network).widths
+    assert adapted.widths != find_channels(tiny_cnn()).widths
     assert adapted.summary == json.loads((adapted.keras_path.parent / "summary.json").read_text())
     images, _ = four_corners(8, seed=2)
     answers = adapted.network(images).numpy()
@@ -372,9 +372,11 @@ def searched_for(
         return Delivery(nothing, nothing, b"", Delivered(0, 100, 0, {HERE: 100.0}), after)
 
     monkeypatch.setattr(adaptation, "delivery", delivered)
-    problem = Problem(tiny_cnn(), (), nothing, classification(tiny_cnn()), budgets, Settings(), nothing)
+    problem = Problem(
+        tiny_cnn(), find_channels(tiny_cnn()), nothing, classification(tiny_cnn()), budgets, Settings(), nothing
+    )
     work = Work(problem, nothing, Stopwatch())
-    start: Any = SimpleNamespace(widths={}, deployed=None)
+    start: Any = SimpleNamespace(widths={}, locks={}, deployed=None)
     resources = {budget.name: SimpleNamespace(unit="ms" if budget.target else "MACs") for budget in budgets}
     adaptation._adapt_within_budgets(work, start, SimpleNamespace(budgeted=resources, latency=None, counted=None))  # type: ignore[arg-type]
     return limits

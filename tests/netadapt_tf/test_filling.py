@@ -5,7 +5,8 @@ import pytest
 
 from netadapt_tf.fill_table import _text
 from netadapt_tf.filling import Filling, FillingPlan
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.networks.channel_groups import widths_of
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.tabled_latency import TabledLatency
 from tests.fake_meter import FakeMeter
@@ -23,7 +24,7 @@ def test_a_filled_table_answers_for_every_network_of_a_search(cnn_tflite, tmp_pa
     assert plan.seconds > 0
     assert filling.run(plan) == set()
 
-    groups = find_channel_groups(network)
+    groups = find_channels(network).groups
     tabled = TabledLatency(DeployedNetwork(cnn_tflite, groups), widths_of(groups), TARGET, tmp_path / "table")
     for first in (4, 8):
         for second in (4, 8, 12):

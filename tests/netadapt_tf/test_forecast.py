@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from netadapt_tf import Datasets, Settings, dry_run
-from netadapt_tf.networks.channel_groups import find_channel_groups
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.reporting.forecast import forecast_text
 from tests.tiny_networks import tiny_cnn
 
@@ -30,7 +30,7 @@ def forecast():
 
 def test_it_knows_groups_layers_and_reach(forecast):
     (target,) = forecast.targets
-    assert forecast.groups == find_channel_groups(tiny_cnn())
+    assert forecast.groups == find_channels(tiny_cnn()).groups
     assert {"first", "depthwise", "second", "classifier"} <= {layer.name for layer in target.layers}
     assert target.whole_ms > 0
     (reach,) = forecast.reaches

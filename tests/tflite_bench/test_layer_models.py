@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.narrowing import narrow
+from netadapt_tf.networks.tracing import find_channels
 from tflite_bench.convert import convert
 from tflite_bench.graph import Graph, sized
 from tflite_bench.layer_models import one_layer_model, resized_model
@@ -92,10 +92,10 @@ def test_unchanged_network_answers_as_before(mobilenet_tflite):
 
 
 def test_edited_network_is_what_the_converter_makes(mobilenet, mobilenet_tflite):
-    groups = find_channel_groups(mobilenet)
+    channels = find_channels(mobilenet)
     generator = np.random.default_rng(3)
-    kept = {name: np.arange(generator.integers(1, filters + 1)) for name, filters in widths_of(groups).items()}
-    converted = Graph(convert(narrow(mobilenet, groups, kept)))
+    kept = {name: np.arange(generator.integers(1, filters + 1)) for name, filters in channels.widths.items()}
+    converted = Graph(convert(narrow(mobilenet, channels, kept)))
     graph = Graph(mobilenet_tflite)
     edited = Graph(resized_model(graph, sized(graph, {name: len(indices) for name, indices in kept.items()})))
     assert [layer_signature(edited, layer) for layer in sized(edited, {})] == [

@@ -10,9 +10,9 @@ import tf_keras
 from tf_keras import layers
 from tf_keras.src.utils import generic_utils
 
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import checked, load_network, save_network
 from netadapt_tf.networks.narrowing import narrow
+from netadapt_tf.networks.tracing import find_channels
 from tests.netadapt_tf.networks.edited_networks import (
     Edit,
     as_root,
@@ -75,9 +75,9 @@ def test_a_sequential_network_becomes_a_functional_one_that_can_be_narrowed(tmp_
     )
     sequential.save(tmp_path / "sequential.keras")
     network = load_network(tmp_path / "sequential.keras")
-    groups = find_channel_groups(network)
-    assert widths_of(groups) == {"a": 8}
-    narrower = narrow(network, groups, {"a": np.array([0, 5])})
+    channels = find_channels(network)
+    assert channels.widths == {"a": 8}
+    narrower = narrow(network, channels, {"a": np.array([0, 5])})
     assert narrower.get_layer("a").filters == 2
     images = np.ones((1, 8, 8, 3), np.float32)
     np.testing.assert_allclose(network(images), sequential(images), atol=1e-6)

@@ -3,9 +3,9 @@ import pytest
 import tf_keras
 from tf_keras import layers
 
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.files import load_network, save_network
-from netadapt_tf.networks.narrowing import narrow, parameter_count
+from netadapt_tf.networks.narrowing import narrow
+from netadapt_tf.networks.tracing import find_channels
 from tests.tiny_networks import randomised, tiny_cnn
 from tests.tiny_training import classifier_trainer
 
@@ -14,7 +14,7 @@ def random_choice(network: tf_keras.Model, seed: int) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(seed)
     return {
         name: np.sort(generator.choice(filters, generator.integers(1, filters + 1), replace=False))
-        for name, filters in widths_of(find_channel_groups(network)).items()
+        for name, filters in find_channels(network).widths.items()
     }
 
 
@@ -26,14 +26,14 @@ def masked(network: tf_keras.Model, kept: dict[str, np.ndarray]) -> tf_keras.Mod
     """A copy whose removed channels are read by nobody."""
     copy = tf_keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
-    classifier_trainer(copy, find_channel_groups(copy)).set_masks(kept)
+    classifier_trainer(copy, find_channels(copy)).set_masks(kept)
     return copy
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_masked_and_narrowed_mobilenets_answer_alike(mobilenet, seed):
     kept = random_choice(mobilenet, seed)
-    narrower = narrow(mobilenet, find_channel_groups(mobilenet), kept)
+    narrower = narrow(mobilenet, find_channels(mobilenet), kept)
     images = images_for(mobilenet)
     answers = masked(mobilenet, kept)(images).numpy()
     np.testing.assert_allclose(narrower(images), answers, atol=1e-4)
@@ -44,9 +44,7 @@ def test_masked_and_narrowed_mobilenets_answer_alike(mobilenet, seed):
 def test_masked_and_narrowed_with_biases_and_sigmoids_answer_alike(cnn, seed):
     kept = random_choice(cnn, seed)
     images = images_for(cnn)
-    np.testing.assert_allclose(
-        narrow(cnn, find_channel_groups(cnn), kept)(images), masked(cnn, kept)(images), atol=1e-4
-    )
+    np.testing.assert_allclose(narrow(cnn, find_channels(cnn), kept)(images), masked(cnn, kept)(images), atol=1e-4)
 
 
 def test_narrowing_through_a_reshape():
@@ -58,51 +56,51 @@ def test_narrowing_through_a_reshape():
     kept = {"a": np.array([1, 4])}
     batch = images_for(network)
     np.testing.assert_allclose(
-        narrow(network, find_channel_groups(network), kept)(batch), masked(network, kept)(batch), atol=1e-4
+        narrow(network, find_channels(network), kept)(batch), masked(network, kept)(batch), atol=1e-4
     )
 
 
 def test_narrower_networks_save_load_and_narrow_again(cnn, tmp_path):
-    narrower = narrow(cnn, find_channel_groups(cnn), {"first": np.array([0, 2, 5, 7])})
+    narrower = narrow(cnn, find_channels(cnn), {"first": np.array([0, 2, 5, 7])})
     save_network(narrower, tmp_path / "network.keras")
     loaded = load_network(tmp_path / "network.keras")
     images = images_for(cnn)
     np.testing.assert_allclose(loaded(images), narrower(images), atol=1e-6)
-    again = narrow(loaded, find_channel_groups(loaded), {"first": np.array([1, 3])})
-    direct = narrow(cnn, find_channel_groups(cnn), {"first": np.array([2, 7])})
+    again = narrow(loaded, find_channels(loaded), {"first": np.array([1, 3])})
+    direct = narrow(cnn, find_channels(cnn), {"first": np.array([2, 7])})
     np.testing.assert_allclose(again(images), direct(images), atol=1e-6)
 
 
 def test_the_original_is_left_alone(cnn):
     before = [weights.copy() for weights in cnn.get_weights()]
-    narrow(cnn, find_channel_groups(cnn), {"first": np.array([0])})
+    narrow(cnn, find_channels(cnn), {"first": np.array([0])})
     for old, new in zip(before, cnn.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_parameters_are_counted_without_building(mobilenet, seed):
-    groups = find_channel_groups(mobilenet)
+    channels = find_channels(mobilenet)
     kept = random_choice(mobilenet, seed)
     widths = {name: len(indices) for name, indices in kept.items()}
-    assert parameter_count(mobilenet, groups, widths) == narrow(mobilenet, groups, kept).count_params()
+    assert channels.parameters(widths) == narrow(mobilenet, channels, kept).count_params()
 
 
 def test_training_step_changes_kept_weights_alike():
     network = tiny_cnn()
-    groups = find_channel_groups(network)
+    channels = find_channels(network)
     kept = {"first": np.array([0, 3, 4, 6]), "second": np.array([1, 2, 8, 9, 11])}
     images = images_for(network, 16)
     labels = np.arange(16) % 4
-    narrower = narrow(network, groups, kept)
-    wide_trainer = classifier_trainer(network, groups)
+    narrower = narrow(network, channels, kept)
+    wide_trainer = classifier_trainer(network, channels)
     wide_trainer.restart(network.get_weights(), kept, seed=0)
     before = narrower.get_weights()
     narrow_trainer = classifier_trainer(narrower)
     batch = [(images, labels)] * 3
     wide_trainer.fit(batch, 3, lambda step: 0.1)
     narrow_trainer.fit(batch, 3, lambda step: 0.1)
-    trained_then_cut = narrow(network, groups, kept).get_weights()
+    trained_then_cut = narrow(network, channels, kept).get_weights()
     for cut, direct, old in zip(trained_then_cut, narrower.get_weights(), before, strict=True):
         np.testing.assert_allclose(cut, direct, atol=1e-4)
         assert np.abs(direct - old).max() > 1e-4, "a weight that training does not change proves nothing"

@@ -1,15 +1,14 @@
 import numpy as np
 import pytest
 
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
-from tflite_bench.errors import UnsupportedLayerError
 
 
 @pytest.fixture(scope="module")
 def deployed(mobilenet, mobilenet_tflite):
-    return DeployedNetwork(mobilenet_tflite, find_channel_groups(mobilenet))
+    return DeployedNetwork(mobilenet_tflite, find_channels(mobilenet).groups)
 
 
 def macs_by_hand(widths: dict[str, int]) -> int:
@@ -24,24 +23,23 @@ def macs_by_hand(widths: dict[str, int]) -> int:
 def test_macs_follow_the_widths(deployed, mobilenet):
     generator = np.random.default_rng(0)
     for _ in range(5):
-        widths = {
-            name: int(generator.integers(1, f + 1)) for name, f in widths_of(find_channel_groups(mobilenet)).items()
-        }
+        widths = {name: int(generator.integers(1, f + 1)) for name, f in find_channels(mobilenet).widths.items()}
         assert deployed.macs(widths) == macs_by_hand(widths)
 
 
 def test_a_signature_for_every_layer(deployed, mobilenet):
-    widths = widths_of(find_channel_groups(mobilenet)) | {"conv_pw_5": 24}
+    widths = find_channels(mobilenet).widths | {"conv_pw_5": 24}
     assert len(deployed.signatures(widths)) == len(deployed.layers(widths)) == 31
     assert sum("[24,1,1,64]" in signature for signature in deployed.signatures(widths)) == 1
 
 
 def test_resized_files_shrink(deployed, mobilenet):
-    widths = widths_of(find_channel_groups(mobilenet))
+    widths = find_channels(mobilenet).widths
     assert len(deployed.resized(widths | {"conv_pw_13": 8})) < len(deployed.resized(widths))
 
 
-def test_a_network_that_the_file_was_not_converted_from_is_refused(cnn_tflite):
+def test_groups_that_cannot_shrink_in_the_file_are_locked(cnn_tflite):
     other = mobilenet_v1({"conv1": 8, **{f"conv_pw_{block}": 8 for block in range(1, 14)}}, 32, 10)
-    with pytest.raises(UnsupportedLayerError, match="conv1"):
-        DeployedNetwork(cnn_tflite, find_channel_groups(other))
+    locks = DeployedNetwork(cnn_tflite, find_channels(other).groups).locks
+    assert len(locks) == 14
+    assert locks["conv1"] == "the .tflite has no layer named conv1"

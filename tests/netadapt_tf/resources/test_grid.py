@@ -2,7 +2,8 @@ import itertools
 
 import pytest
 
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.networks.channel_groups import widths_of
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.covering import covering
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.grid import groups_of_layers, layer_grid
@@ -12,7 +13,7 @@ from tflite_bench.layer_signature import layer_signature
 
 @pytest.fixture
 def deployed(cnn_tflite) -> DeployedNetwork:
-    return DeployedNetwork(cnn_tflite, find_channel_groups(tiny_cnn()))
+    return DeployedNetwork(cnn_tflite, find_channels(tiny_cnn()).groups)
 
 
 START = {"first": 8, "second": 12}
@@ -39,7 +40,7 @@ def test_a_group_that_has_no_choice_adds_nothing(deployed):
 
 
 def test_networks_hold_the_whole_grid_of_a_chain(mobilenet, mobilenet_tflite):
-    groups = find_channel_groups(mobilenet)
+    groups = find_channels(mobilenet).groups
     start = widths_of(groups)
     candidates = {name: [filters // 2, filters] for name, filters in start.items()}
     deployed = DeployedNetwork(mobilenet_tflite, groups)

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.networks.channel_groups import widths_of
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
 from tests.fake_meter import CALL_MS, FakeMeter
@@ -17,7 +18,7 @@ TARGET = parse_target("host/cpu:1")
 
 @pytest.fixture
 def groups():
-    return find_channel_groups(tiny_cnn())
+    return find_channels(tiny_cnn()).groups
 
 
 def latency(cnn_tflite, groups, meter, path) -> Latency:

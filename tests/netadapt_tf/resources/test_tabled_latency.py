@@ -4,7 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.networks.channel_groups import widths_of
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
 from netadapt_tf.resources.resource import Measurement
@@ -26,7 +27,7 @@ class OtherPhone(FakeMeter):
 
 @pytest.fixture
 def groups():
-    return find_channel_groups(tiny_cnn())
+    return find_channels(tiny_cnn()).groups
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_another_targets_entries_are_never_used(measured, deployed, groups, tmp_
 
 
 def test_entries_for_networks_of_another_size_are_said_to_be_there(measured, mobilenet, mobilenet_tflite, tmp_path):
-    groups = find_channel_groups(mobilenet)
+    groups = find_channels(mobilenet).groups
     with pytest.raises(UserError, match="1 sets of entries measured for networks of another size"):
         TabledLatency(DeployedNetwork(mobilenet_tflite, groups), widths_of(groups), TARGET, tmp_path / "table")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tf_keras
 
-from netadapt_tf.networks.channel_groups import find_channel_groups, widths_of
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.resource import Measurement, Resource
@@ -93,7 +93,7 @@ def search(
     run = RunDirectory(path, {"a": 1}, parse_budgets([f"{goal.name}=40%" for goal in goals]))
     start = Iterate(0, tiny_cnn(), 0.25, {goal.name: at_start(goal.resource) for goal in goals})
     task = task or classification(start.network)
-    search = Search(goals, lambda widths: {"counted": cost(widths)}, data, task, run, settings, Stopwatch())
+    search = Search(goals, {}, lambda widths: {"counted": cost(widths)}, data, task, run, settings, Stopwatch())
     with run.claimed():
         return search.run(start), run
 
@@ -125,7 +125,7 @@ def test_the_budget_is_met_step_by_step(tmp_path, data):
         offered = [r for r in run.journal.events("proposal") if r["iteration"] == record["iteration"]]
         assert record["accuracy"] == max(r["accuracy"] for r in offered)
         assert all(r["predicted"]["macs"] <= record["constraint"]["macs"] for r in offered)
-    assert widths_of(find_channel_groups(found.network)) == widths
+    assert find_channels(found.network).widths == widths
     assert set(records[0]["wall_s"]) == {"measure", "short_term", "evaluate", "search_overhead"}
 
 

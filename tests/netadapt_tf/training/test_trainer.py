@@ -3,7 +3,7 @@ import pytest
 import tf_keras
 from tf_keras import layers
 
-from netadapt_tf.networks.channel_groups import find_channel_groups
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.training.trainer import constant, cosine
 from tests.tiny_networks import TINY_CNN_CLASSES
 from tests.tiny_training import classifier_trainer
@@ -37,7 +37,7 @@ def test_accuracy_counts_right_answers_over_uneven_batches(cnn, batch):
 
 
 def test_restart_forgets_weights_masks_and_momentum(cnn, batch):
-    trainer = classifier_trainer(cnn, find_channel_groups(cnn))
+    trainer = classifier_trainer(cnn, find_channels(cnn))
     start = cnn.get_weights()
 
     def fine_tune(kept):
