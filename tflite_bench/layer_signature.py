@@ -11,9 +11,11 @@ import math
 import re
 from collections.abc import Iterator
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tflite_bench.graph import Graph, Shape, SizedOperator
+from tflite_bench.shape_rules import SHAPE_OPERANDS
 
 _ENUMERATIONS = {"padding": schema.Padding, "fused_activation_function": schema.ActivationFunctionType}
 _INTEGERS = (schema.TensorType.INT32, schema.TensorType.INT64)
@@ -24,8 +26,8 @@ def layer_signature(graph: Graph, layer: SizedOperator) -> str:
     """The layer's signature: operator, number types, shapes, options, and small integer constants (axes, paddings)."""
     operator = layer.operator
     operands = [
-        _operand(graph, index, shape, is_shape=operator.kind == "RESHAPE")
-        for index, shape in zip(operator.inputs, layer.input_shapes, strict=True)
+        _operand(graph, index, shape, is_shape=SHAPE_OPERANDS.get(operator.kind) == position)
+        for position, (index, shape) in enumerate(zip(operator.inputs, layer.input_shapes, strict=True))
         if index >= 0
     ]
     results = [
@@ -51,6 +53,8 @@ def _options(graph: Graph, layer: SizedOperator) -> Iterator[str]:
         return
     for attribute, value in vars(options).items():
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", attribute).lower()
+        if isinstance(value, np.ndarray):
+            value = value.tolist() or None
         if name in _ENUMERATIONS:
             value = next(text for text, number in vars(_ENUMERATIONS[name]).items() if number == value)
         if (name.startswith("dilation") and value == 1) or value in (0, None, False, "NONE"):
