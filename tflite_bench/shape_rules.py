@@ -274,7 +274,9 @@ _RULES: Mapping[str, Callable[[Resizing], Sized]] = {
     **_all_of(_each_number_alone, "NEG QUANTIZE RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 ROUND RSQRT SIGN SIN SQRT SQUARE"),
     **_all_of(_each_number_alone, "TANH ZEROS_LIKE"),
     **_all_of(_elementwise, "ADD ADD_N DIV FLOOR_DIV FLOOR_MOD MAXIMUM MINIMUM MUL POW PRELU SQUARED_DIFFERENCE SUB"),
-    **_all_of(_elementwise, "EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND LOGICAL_OR NOT_EQUAL SELECT_V2"),
+    **_all_of(
+        _elementwise, "EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND LOGICAL_OR NOT_EQUAL SELECT SELECT_V2"
+    ),
     **_all_of(_padding, "MIRROR_PAD PAD PADV2"),
     **_all_of(_reduction, "MEAN REDUCE_MAX REDUCE_MIN REDUCE_PROD SUM"),
     **_all_of(_reshape, "EXPAND_DIMS RESHAPE SQUEEZE"),
