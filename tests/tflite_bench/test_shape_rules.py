@@ -7,14 +7,20 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from netadapt_tf.networks.random_weights import randomise
-from tests.tflite_bench.networks_by_widths import BY_WIDTHS, refusing
+from tests.tflite_bench.networks_by_widths import BY_WIDTHS, called_again, gates, refusing, upwards
 from tflite_bench.convert import convert
 from tflite_bench.errors import UnsupportedLayerError
 from tflite_bench.graph import Graph, sized
 from tflite_bench.layer_models import one_layer_model, resized_model
 from tflite_bench.layer_signature import layer_signature
 
-every_network = pytest.mark.parametrize("build", BY_WIDTHS, ids=lambda build: build.__name__)
+FAST = (gates, upwards)
+"""With what most networks hold; each network takes seconds to convert."""
+
+every_network = pytest.mark.parametrize(
+    "build",
+    [pytest.param(build, id=build.__name__, marks=() if build in FAST else pytest.mark.slow) for build in BY_WIDTHS],
+)
 
 
 @functools.cache
@@ -77,6 +83,26 @@ def test_macs_are_those_of_the_narrower_network(build):
         for is_narrow, filters in ((False, BY_WIDTHS[build][True]), (True, {}))
     )
     assert cut == narrower > 0
+
+
+@pytest.mark.slow
+def test_one_layer_has_one_number_of_filters():
+    graph = converted(called_again, False)
+    assert signatures(graph, {"inner_conv": 4, "nested/inner_conv": 4}) == signatures(graph, {"inner_conv": 4})
+    with pytest.raises(UnsupportedLayerError, match="would have both 4 and 5 filters"):
+        sized(graph, {"inner_conv": 4, "nested/inner_conv": 5})
+
+
+@pytest.mark.slow
+def test_names_that_hold_others_are_told_apart():
+    graph = converted(called_again, False)
+    found = {name: graph.writers_named(name) for name in BY_WIDTHS[called_again][False]}
+    assert {name: len(indices) for name, indices in found.items()} == {
+        **{"conv": 3, "a/conv": 1, "b/conv": 1},
+        **{"inner_conv": 2, "nested": 2, "a": 1},
+    }
+    assert len(set.union(*map(set, found.values()))) == 10
+    assert not graph.writers_named("b")
 
 
 @pytest.fixture(scope="module")
