@@ -46,7 +46,8 @@ def halved(network: tf_keras.Model) -> tf_keras.Model:
     for entry in config["layers"]:
         if entry["class_name"] == "Reshape":  # gates are shaped [1, 1, C]
             *ones, channels = entry["config"]["target_shape"]
-            entry["config"]["target_shape"] = (*ones, channels // 2)
+            if ones:
+                entry["config"]["target_shape"] = (*ones, channels // 2)
         if entry["config"]["name"] != last.name and has_filters(network.get_layer(entry["config"]["name"])):
             key = "filters" if "filters" in entry["config"] else "units"
             entry["config"][key] //= 2
