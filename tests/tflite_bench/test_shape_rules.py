@@ -13,6 +13,7 @@ from tflite_bench.errors import UnsupportedLayerError
 from tflite_bench.graph import Graph, sized
 from tflite_bench.layer_models import one_layer_model, resized_model
 from tflite_bench.layer_signature import layer_signature
+from tflite_bench.shape_rules import Resizing, resized
 
 FAST = (gates, upwards)
 """With what most networks hold; each network takes seconds to convert."""
@@ -142,3 +143,18 @@ def test_what_cannot_be_followed_is_refused_with_its_reason(hopeless, name, reas
 
 def test_what_no_changed_shape_reaches_is_not_refused(hopeless):
     assert output_shapes(resized_model(hopeless, sized(hopeless, {"left": 6, "right": 6})))
+
+
+def test_a_fully_connected_layer_may_read_maps_as_one_row():
+    maps = Resizing(
+        name="layer 0",
+        kind="FULLY_CONNECTED",
+        own_inputs=((1, 2, 3, 8), (5, 48), (5,)),
+        inputs=((1, 2, 3, 4), (5, 48), (5,)),
+        own_output=(1, 5),
+        filters=None,
+        options=None,
+        is_constant=(False, True, True),
+        constant=lambda _: None,
+    )
+    assert resized(maps) == (((1, 2, 3, 4), (5, 24), (5,)), (1, 5))
