@@ -1,10 +1,14 @@
 """Running a `.tflite` with LiteRT's interpreter, in this process, for its answers rather than its speed."""
 
+import re
+
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from tflite_bench.binary import quiet_native_code
 from tflite_bench.errors import InvalidModelError
+
+_COUNTED = re.compile(r"output_(\d+)")
 
 
 def interpreter(tflite: bytes, threads: int) -> Interpreter:
@@ -32,13 +36,42 @@ def outputs(tflite: bytes, images: np.ndarray, threads: int = 1) -> np.ndarray:
     Returns:
         float32 [N, ...].
     """
+    return all_outputs(tflite, images, threads)[0]
+
+
+def all_outputs(tflite: bytes, images: np.ndarray, threads: int = 1) -> list[np.ndarray]:
+    """Every output for every image.
+
+    A file lists outputs in an order of its own. Which is which of the Keras network's stands in its signature; a file
+    without one, such as a cut network, keeps its own order.
+
+    Args:
+        tflite: a model whose first input is float32 [1, H, W, C].
+        images: float32 [N, H, W, C].
+        threads: threads of the interpreter.
+
+    Returns:
+        float32 [N, ...] by output, in the order of the Keras network's outputs (of its sorted keys, where it returns a
+        dictionary).
+    """
     with quiet_native_code():
         runner = interpreter(tflite, threads)
     source = runner.get_input_details()[0]["index"]
-    result = runner.get_output_details()[0]["index"]
-    rows = []
+    results = _outputs_in_order(runner)
+    rows: list[list[np.ndarray]] = [[] for _ in results]
     for image in images:
         runner.set_tensor(source, image[np.newaxis])
         runner.invoke()
-        rows.append(runner.get_tensor(result)[0])
-    return np.stack(rows)
+        for row, result in zip(rows, results, strict=True):
+            row.append(runner.get_tensor(result)[0])
+    return [np.stack(row) for row in rows]
+
+
+def _outputs_in_order(runner: Interpreter) -> list[int]:
+    """Tensor indices; a signature names its outputs `output_0`, `output_1` ... or by the dictionary's keys."""
+    if not runner.get_signature_list():
+        return [detail["index"] for detail in runner.get_output_details()]
+    details = runner.get_signature_runner().get_output_details()
+    counted = {name: _COUNTED.fullmatch(name) for name in details}
+    names = sorted(details, key=lambda name: (int(found[1]) if (found := counted[name]) else 0, name))
+    return [details[name]["index"] for name in names]

@@ -36,6 +36,13 @@ def test_unknown_layer_is_named(mobilenet_tflite):
         sized(Graph(mobilenet_tflite), {"conv_pw_99": 8})
 
 
+def test_names_are_those_of_layers_not_of_networks_or_steps(mobilenet, mobilenet_tflite):
+    graph = Graph(mobilenet_tflite)
+    assert graph.writers_named("conv_pw_1") == {2}
+    for name in (mobilenet.name, "Conv2D", "conv_dw_1", "conv_pw", ""):
+        assert not graph.writers_named(name), name
+
+
 @pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b"not a model at all", lambda b: b[: len(b) // 2]])
 def test_damaged_file_is_refused(mobilenet_tflite, damage):
     with pytest.raises(InvalidModelError):

@@ -7,14 +7,21 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from netadapt_tf.networks.random_weights import randomise
-from tests.tflite_bench.networks_by_widths import BY_WIDTHS, refusing
+from tests.tflite_bench.networks_by_widths import BY_WIDTHS, called_again, gates, refusing, upwards
 from tflite_bench.convert import convert
 from tflite_bench.errors import UnsupportedLayerError
 from tflite_bench.graph import Graph, sized
 from tflite_bench.layer_models import one_layer_model, resized_model
 from tflite_bench.layer_signature import layer_signature
+from tflite_bench.shape_rules import Resizing, resized
 
-every_network = pytest.mark.parametrize("build", BY_WIDTHS, ids=lambda build: build.__name__)
+FAST = (gates, upwards)
+"""With what most networks hold; each network takes seconds to convert."""
+
+every_network = pytest.mark.parametrize(
+    "build",
+    [pytest.param(build, id=build.__name__, marks=() if build in FAST else pytest.mark.slow) for build in BY_WIDTHS],
+)
 
 
 @functools.cache
@@ -79,6 +86,25 @@ def test_macs_are_those_of_the_narrower_network(build):
     assert cut == narrower > 0
 
 
+@pytest.mark.slow
+def test_one_layer_has_one_number_of_filters():
+    graph = converted(called_again, False)
+    assert signatures(graph, {"inner_conv": 4, "nested/inner_conv": 4}) == signatures(graph, {"inner_conv": 4})
+    with pytest.raises(UnsupportedLayerError, match="would have both 4 and 5 filters"):
+        sized(graph, {"inner_conv": 4, "nested/inner_conv": 5})
+
+
+@pytest.mark.slow
+def test_names_that_hold_others_are_told_apart():
+    graph = converted(called_again, False)
+    found = {name: graph.writers_named(name) for name in BY_WIDTHS[called_again][False]}
+    assert {name: len(indices) for name, indices in found.items()} == {
+        **{"conv": 3, "a/conv": 1, "b/conv": 1},
+        **{"inner_conv": 2, "nested": 2, "a": 1},
+    }
+    assert len(set.union(*map(set, found.values()))) == 10
+
+
 @pytest.fixture(scope="module")
 def hopeless() -> Graph:
     network = refusing()
@@ -117,3 +143,18 @@ def test_what_cannot_be_followed_is_refused_with_its_reason(hopeless, name, reas
 
 def test_what_no_changed_shape_reaches_is_not_refused(hopeless):
     assert output_shapes(resized_model(hopeless, sized(hopeless, {"left": 6, "right": 6})))
+
+
+def test_a_fully_connected_layer_may_read_maps_as_one_row():
+    maps = Resizing(
+        name="layer 0",
+        kind="FULLY_CONNECTED",
+        own_inputs=((1, 2, 3, 8), (5, 48), (5,)),
+        inputs=((1, 2, 3, 4), (5, 48), (5,)),
+        own_output=(1, 5),
+        filters=None,
+        options=None,
+        is_constant=(False, True, True),
+        constant=lambda _: None,
+    )
+    assert resized(maps) == (((1, 2, 3, 4), (5, 24), (5,)), (1, 5))
