@@ -184,9 +184,16 @@ def _first_proposals(start: Start, costs: Costs, reach: Reach, settings: Setting
 
 def _layers(start: Start, latency: LatencyResource) -> list[LayerLatency]:
     known = {layer.name for layer in start.network.layers}
+    writers = {
+        index: name
+        for group in start.channels.groups
+        for name in group.writers
+        for index in start.deployed.graph.writers_named(name)
+    }
     return [
         LayerLatency(
-            name=min(layer.operator.layer_names & known, default=str(layer.operator.index)),
+            name=writers.get(layer.operator.index)
+            or min(layer.operator.layer_names & known, default=str(layer.operator.index)),
             kind=layer.operator.kind,
             output_shape=layer.output_shapes[0],
             latency_ms=latency_ms,
