@@ -1,10 +1,11 @@
 """The arithmetic of the table's accuracy: signed errors, raw and corrected, and what they come to."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from benchmarks.configuration import order
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,6 @@ def sizes(errors: Iterable[float]) -> Sizes:
     return Sizes(float(np.median(absolute)), float(np.max(absolute)))
 
 
-_NUMBER = re.compile(r"[0-9.]+")
-
 KINDS = {
     "raw": "raw",
     "corrected_by_start": "corrected, start",
@@ -80,9 +79,9 @@ KINDS = {
 
 
 def by_configuration(trials: Iterable[Trial]) -> Mapping[str, Sequence[Trial]]:
-    """The trials of each configuration, by the numbers in its name."""
+    """The trials of each configuration, by network, width multiplier and resolution."""
     result: dict[str, list[Trial]] = {}
-    for trial in sorted(trials, key=lambda trial: [float(text) for text in _NUMBER.findall(trial.configuration)]):
+    for trial in sorted(trials, key=lambda trial: order(trial.configuration)):
         result.setdefault(trial.configuration, []).append(trial)
     return result
 
@@ -94,8 +93,9 @@ def errors_table(trials: Sequence[Trial]) -> str:
         lines.append(configuration)
         for kind, name in KINDS.items():
             lines.append(f"  {name:16}" + " ".join(f"{getattr(trial, kind):+6.1%}" for trial in group))
-    lines += ["", f"{'median, largest size':18}" + "".join(f"{name:>20}" for name in KINDS.values())]
+    width = max([20, *(1 + len(trial.configuration) for trial in trials)])
+    lines += ["", f"{'median, largest size':{width}}" + "".join(f"{name:>20}" for name in KINDS.values())]
     for configuration, group in (*by_configuration(trials).items(), ("all", trials)):
         cells = [sizes(getattr(trial, kind) for trial in group) for kind in KINDS]
-        lines.append(f"{configuration:20}" + "".join(f"{cell!s:>20}" for cell in cells))
+        lines.append(f"{configuration:{width}}" + "".join(f"{cell!s:>20}" for cell in cells))
     return "\n".join(lines)

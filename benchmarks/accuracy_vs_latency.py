@@ -23,11 +23,14 @@ from pathlib import Path
 
 from absl import flags
 
+from benchmarks.configuration import UNNAMED
+from netadapt_tf.networks.by_name import NETWORKS
 from netadapt_tf.settings import Settings
 from tflite_bench.binary import quiet_native_code, run
 
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of rows, networks and the table.", required=True)
-_ALPHA = flags.DEFINE_float("alpha", 0.25, "Width multiplier of the starting MobileNetV1.", 0.125, 4.0)
+_NETWORK = flags.DEFINE_enum("network", UNNAMED, list(NETWORKS), "The starting network.")
+_ALPHA = flags.DEFINE_float("alpha", 0.25, "Its width multiplier.", 0.125, 4.0)
 _RESOLUTION = flags.DEFINE_integer("resolution", 64, "Height and width of its input, in pixels.", 32, 4096)
 _DATASET = flags.DEFINE_string("dataset", "fashion_mnist", "See netadapt_tf.adapt.")
 _TRAIN_IMAGES = flags.DEFINE_integer("train_images", 5000, "Training images, hold-out images included.", 2)
@@ -49,6 +52,7 @@ def main(_: Sequence[str]) -> None:
 
         make_repeatable(_THREADS.value)
     problem = Problem(
+        network=_NETWORK.value,
         alpha=_ALPHA.value,
         resolution=_RESOLUTION.value,
         dataset=_DATASET.value,

@@ -4,18 +4,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tf_keras
 from absl import logging
 
+from benchmarks.configuration import UNNAMED
 from benchmarks.paired import paired_difference
 from benchmarks.rows import RowFile
 from benchmarks.uniform import shrunk_by_l2, widest_within
 from netadapt_tf.adaptation import adapt_network
+from netadapt_tf.networks.by_name import NETWORKS
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import load_network
-from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
 from netadapt_tf.networks.random_weights import randomise
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.outcome import AdaptedNetwork
@@ -45,6 +47,7 @@ _DOUBLED = ", doubled"
 class Problem:
     """What is compared; `accuracy_vs_latency --help` explains each."""
 
+    network: str
     alpha: float
     resolution: int
     dataset: str
@@ -168,7 +171,7 @@ class Comparison:
         problem = asdict(self._problem)
         if not path.exists() and not self._rows.rows:
             path.write_text(json.dumps(problem, indent=2) + "\n")
-        earlier = json.loads(path.read_text()) if path.exists() else {}
+        earlier = _completed(json.loads(path.read_text())) if path.exists() else {}
         differing = [name for name, value in problem.items() if earlier.get(name) != value]
         if differing:
             raise UserError(
@@ -177,7 +180,9 @@ class Comparison:
             )
 
     def _search(self) -> AdaptedNetwork:
-        names = ("alpha", "resolution", "dataset", "train_images", "holdout_images")
+        names = ["alpha", "resolution", "dataset", "train_images", "holdout_images"]
+        if self._problem.network != UNNAMED:
+            names.append("network")
         return adapt_network(
             self._fresh(self._start_widths()),
             self._datasets,
@@ -223,11 +228,11 @@ class Comparison:
         return self._folder / f"{name.replace(', ', '_').replace(' ', '_')}.right.npy"
 
     def _start_widths(self) -> dict[str, int]:
-        return mobilenet_v1_widths(self._problem.alpha)
+        return NETWORKS[self._problem.network].widths(self._problem.alpha)
 
     def _fresh(self, widths: Widths) -> tf_keras.Model:
         tf_keras.utils.set_random_seed(self._settings.seed)
-        return mobilenet_v1(widths, self._problem.resolution, self._classes)
+        return NETWORKS[self._problem.network].build(widths, self._problem.resolution, self._classes)
 
     def _uniform_widths(self) -> dict[str, int]:
         """The widest network of a smaller width multiplier that is measured to be within budget."""
@@ -252,3 +257,9 @@ class Comparison:
         network = self._fresh(widths)
         randomise(network)
         return convert(network)
+
+
+def _completed(problem: dict[str, Any]) -> dict[str, Any]:
+    """A problem as it was written, with what there was no choice of at that time."""
+    settings = asdict(Settings()) | problem.get("settings", {})
+    return {"network": UNNAMED} | problem | {"settings": settings}

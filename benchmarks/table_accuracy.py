@@ -8,7 +8,7 @@ A quick look at one network, in about a minute:
 
   python -m benchmarks.table_accuracy --alphas=0.25 --resolutions=64 --widths=5 --output=runs/accuracy
 
-For every width multiplier and resolution, MobileNetV1 at random weights is converted once. Widths are drawn at
+For every width multiplier and resolution, the network at random weights is converted once. Widths are drawn at
 random, from the numbers of filters that a search may choose. The network of these widths, made by editing the
 flatbuffer, is measured whole, in turn with the starting network, and compared with the table's sum. Then one channel
 group, drawn at random, is cut further, and the network is measured again: one step of a search.
@@ -17,7 +17,9 @@ Three signed errors are printed for each: of the sum as it stands (raw); of the 
 network's sum is off (corrected, start); and of the cut network's sum corrected by what the sum of the network
 before the cut is off (corrected, step), which is how a search corrects.
 
-Finished rows are kept in table_accuracy.csv in the output folder; the same command does the rest.
+Finished rows are kept in table_accuracy.csv in the output folder; the same command does the rest. One file may hold
+the rows of several networks; only those of --network are printed, and drawn (table_accuracy.png for mobilenet_v1, else
+table_accuracy_NETWORK.png).
 """
 
 from collections.abc import Sequence
@@ -25,10 +27,13 @@ from pathlib import Path
 
 from absl import flags
 
+from benchmarks.configuration import UNNAMED, Configuration
+from netadapt_tf.networks.by_name import NETWORKS
 from tflite_bench.binary import quiet_native_code, run
 from tflite_bench.errors import UserError
 
-_ALPHAS = flags.DEFINE_list("alphas", ["0.25", "0.5", "1.0"], "Width multipliers of MobileNetV1.")
+_NETWORK = flags.DEFINE_enum("network", UNNAMED, list(NETWORKS), "Which network.")
+_ALPHAS = flags.DEFINE_list("alphas", ["0.25", "0.5", "1.0"], "Its width multipliers.")
 _RESOLUTIONS = flags.DEFINE_list("resolutions", ["64", "128", "224"], "Heights and widths of the input, in pixels.")
 _WIDTHS = flags.DEFINE_integer("widths", 20, "How many random widths of each network.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the random widths.", lower_bound=0)
@@ -37,12 +42,17 @@ _TABLE = flags.DEFINE_string(
     "table", None, "File of the latency table, filled on demand; by default one in the user's cache folder."
 )
 _SECONDS = flags.DEFINE_float("seconds", 4.0, "How long each network is measured whole.", lower_bound=0.01)
-_OUTPUT = flags.DEFINE_string("output", None, "Folder of table_accuracy.csv and table_accuracy.png.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of table_accuracy.csv and of the picture.", required=True)
 
 
 def main(_: Sequence[str]) -> None:
     """Reads the flags, measures what is missing, prints the errors and draws them."""
-    configurations = [(alpha, size) for alpha in _numbers(_ALPHAS, float) for size in _numbers(_RESOLUTIONS, int)]
+    network = _NETWORK.value
+    configurations = [
+        Configuration(network, alpha, size)
+        for alpha in _numbers(_ALPHAS, float)
+        for size in _numbers(_RESOLUTIONS, int)
+    ]
     with quiet_native_code():
         from benchmarks.accuracy import errors_table
         from benchmarks.drawing import draw_accuracy
@@ -53,12 +63,13 @@ def main(_: Sequence[str]) -> None:
 
     folder = Path(_OUTPUT.value)
     target = parse_target(_TARGET.value)
-    trials = TrialFile(folder / "table_accuracy.csv", str(target), _SEED.value)
+    trials = TrialFile(folder / "table_accuracy.csv", str(target), _SEED.value, network)
     table = Path(_TABLE.value) if _TABLE.value else default_table()
     with HostMeter(target) as meter:
         measure_trials(trials, configurations, _WIDTHS.value, _SECONDS.value, meter, target, table)
     print(errors_table(trials.trials))
-    draw_accuracy(trials.trials, folder / "table_accuracy.png")
+    suffix = "" if network == UNNAMED else f"_{network}"
+    draw_accuracy(trials.trials, folder / f"table_accuracy{suffix}.png")
 
 
 def _numbers(flag: flags.FlagHolder, kind: type) -> list:

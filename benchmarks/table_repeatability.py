@@ -4,7 +4,7 @@ Example, called twice, with an hour of other work between:
 
   python -m benchmarks.table_repeatability --output=benchmarks/results
 
-The first call fills a table (first.sqlite in the output folder) with every layer of MobileNetV1 at random widths, and
+The first call fills a table (first.sqlite in the output folder) with every layer of the network at random widths, and
 ends. The second fills another (second.sqlite), compares the two entry by entry, and writes table_repeatability.csv.
 A call after an interruption goes on; a third only compares.
 """
@@ -14,9 +14,12 @@ from pathlib import Path
 
 from absl import flags
 
+from benchmarks.configuration import UNNAMED, Configuration
+from netadapt_tf.networks.by_name import NETWORKS
 from tflite_bench.binary import quiet_native_code, run
 
-_ALPHA = flags.DEFINE_float("alpha", 0.5, "Width multiplier of MobileNetV1.", lower_bound=0.125)
+_NETWORK = flags.DEFINE_enum("network", UNNAMED, list(NETWORKS), "Which network.")
+_ALPHA = flags.DEFINE_float("alpha", 0.5, "Its width multiplier.", lower_bound=0.125)
 _RESOLUTION = flags.DEFINE_integer("resolution", 128, "Height and width of the input, in pixels.", lower_bound=32)
 _WIDTHS = flags.DEFINE_integer("widths", 20, "How many random widths the layers are of.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the random widths.", lower_bound=0)
@@ -34,7 +37,8 @@ def main(_: Sequence[str]) -> None:
         from tflite_bench.target import parse_target
 
     target, folder = parse_target(_TARGET.value), Path(_OUTPUT.value)
-    network, start, widths = trial_network(_ALPHA.value, _RESOLUTION.value, _WIDTHS.value, _SEED.value)
+    configuration = Configuration(_NETWORK.value, _ALPHA.value, _RESOLUTION.value)
+    network, start, widths = trial_network(configuration, _WIDTHS.value, _SEED.value)
     with HostMeter(target) as meter:
         first = Latency(network, start, target, meter, folder / "first.sqlite")
         if not is_full(first, network, widths):

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy import Trial
-from benchmarks.networks import converted_mobilenet_v1
+from benchmarks.configuration import UNNAMED, Configuration, network_of
+from benchmarks.networks import converted
 from benchmarks.rows import RowFile
 from netadapt_tf.networks.channel_groups import Widths
-from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1_widths
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
 from netadapt_tf.search.filter_counts import candidate_filters
@@ -70,9 +70,9 @@ class WholeNetworks:
 
 
 class TrialFile:
-    """The finished trials of one target and seed, in a CSV file that may hold others'."""
+    """The finished trials of one target, seed and network, in a CSV file that may hold others'."""
 
-    def __init__(self, path: Path, target: str, seed: int) -> None:
+    def __init__(self, path: Path, target: str, seed: int, network: str = UNNAMED) -> None:
         """Opens the file, or makes it.
 
         Raises:
@@ -81,6 +81,7 @@ class TrialFile:
         self._file = RowFile(path, _KEY + _MEASURED)
         self.target = target
         self.seed = seed
+        self.network = network
 
     @property
     def trials(self) -> list[Trial]:
@@ -88,7 +89,8 @@ class TrialFile:
         return [
             Trial(row["configuration"], **{name: float(row[name]) for name in _MEASURED})
             for row in self._file.rows
-            if (row["target"], row["seed"]) == (self.target, str(self.seed))
+            if (row["target"], row["seed"], network_of(row["configuration"]))
+            == (self.target, str(self.seed), self.network)
         ]
 
     def __contains__(self, key: tuple[str, int]) -> bool:
@@ -126,18 +128,18 @@ def random_cut(start: Widths, widths: Widths, generator: np.random.Generator) ->
 
 
 def trial_network(
-    alpha: float, resolution: int, number_of_widths: int, seed: int
+    configuration: Configuration, number_of_widths: int, seed: int
 ) -> tuple[DeployedNetwork, Widths, list[Widths]]:
     """A converted starting network, its widths, and these with the random ones."""
-    start = mobilenet_v1_widths(alpha)
-    generators = (_generator(seed, alpha, resolution, number) for number in range(number_of_widths))
+    start = configuration.named.widths(configuration.alpha)
+    generators = (_generator(seed, configuration, number) for number in range(number_of_widths))
     widths: list[Widths] = [start, *(random_widths(start, generator) for generator in generators)]
-    return converted_mobilenet_v1(start, resolution), start, widths
+    return converted(configuration.named, start, configuration.resolution), start, widths
 
 
 def measure_trials(
     file: TrialFile,
-    configurations: Sequence[tuple[float, int]],
+    configurations: Sequence[Configuration],
     number_of_widths: int,
     seconds: float,
     meter: Meter,
@@ -148,7 +150,7 @@ def measure_trials(
 
     Args:
         file: where finished rows go.
-        configurations: width multiplier and resolution of each starting network.
+        configurations: the starting networks.
         number_of_widths: how many random widths of each.
         seconds: how long each network is measured whole.
         meter: the way to measure.
@@ -159,19 +161,19 @@ def measure_trials(
         UserError: a layer, or a whole network, cannot be measured.
     """
     missing = [
-        (alpha, resolution, number)
-        for alpha, resolution in configurations
+        (configuration, number)
+        for configuration in configurations
         for number in range(number_of_widths)
-        if (configuration_name(alpha, resolution), number) not in file
+        if (str(configuration), number) not in file
     ]
     with progress("measuring networks", len(missing)) as bar:
-        for alpha, resolution in dict.fromkeys((alpha, resolution) for alpha, resolution, _ in missing):
-            start = mobilenet_v1_widths(alpha)
-            network = converted_mobilenet_v1(start, resolution)
+        for configuration in dict.fromkeys(configuration for configuration, _ in missing):
+            start = configuration.named.widths(configuration.alpha)
+            network = converted(configuration.named, start, configuration.resolution)
             latency = Latency(network, start, target, meter, table)
             whole_networks = WholeNetworks(meter, network, start, seconds)
-            for number in (n for a, r, n in missing if (a, r) == (alpha, resolution)):
-                generator = _generator(file.seed, alpha, resolution, number)
+            for number in (number for which, number in missing if which == configuration):
+                generator = _generator(file.seed, configuration, number)
                 widths = random_widths(start, generator)
                 group, filters = random_cut(start, widths, generator)
                 step = widths | {group: filters}
@@ -180,15 +182,10 @@ def measure_trials(
                 sums_ms = [latency.predict(which) for which in (start, widths, step)]
                 if not all(map(math.isfinite, sums_ms)):
                     raise UserError("a layer cannot be measured; the warnings above name it")
-                trial = Trial(configuration_name(alpha, resolution), whole.first_ms, whole.ratio, cut.ratio, *sums_ms)
+                trial = Trial(str(configuration), whole.first_ms, whole.ratio, cut.ratio, *sums_ms)
                 file.add(number, widths, group, filters, trial)
                 bar.update(1)
 
 
-def _generator(seed: int, alpha: float, resolution: int, number: int) -> np.random.Generator:
-    return np.random.default_rng([seed, round(1e6 * alpha), resolution, number])
-
-
-def configuration_name(alpha: float, resolution: int) -> str:
-    """For example `0.25, 64 px`."""
-    return f"{alpha:g}, {resolution} px"
+def _generator(seed: int, configuration: Configuration, number: int) -> np.random.Generator:
+    return np.random.default_rng([seed, round(1e6 * configuration.alpha), configuration.resolution, number])

@@ -23,7 +23,8 @@ from pathlib import Path
 
 from absl import flags
 
-from netadapt_tf.request import NETWORKS, Request
+from netadapt_tf.networks.by_name import NAMES, NETWORKS
+from netadapt_tf.request import Request
 from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.settings import FINALS, Settings
 from tflite_bench.binary import quiet_native_code, run
@@ -35,10 +36,10 @@ _LARGEST = 2**31 - 1
 _NETWORK = flags.DEFINE_string(
     "network",
     "mobilenet_v1",
-    "mobilenet_v1, or the path of a trained functional network (.keras, .h5, or a SavedModel directory).",
+    f"{', '.join(NETWORKS)}, or the path of a trained functional network (.keras, .h5, or a SavedModel directory).",
 )
 _ALPHA = flags.DEFINE_float(
-    "alpha", None, "Width multiplier of mobilenet_v1; by default 1.0.", lower_bound=0.125, upper_bound=4.0
+    "alpha", None, f"Width multiplier of {NAMES}; by default 1.0.", lower_bound=0.125, upper_bound=4.0
 )
 flags.register_validator(  # bounds let NaN pass; Settings refuses it for the other numbers
     _ALPHA, lambda alpha: alpha is None or math.isfinite(alpha), "it should be a number in the range [0.125, 4.0]"
@@ -46,9 +47,17 @@ flags.register_validator(  # bounds let NaN pass; Settings refuses it for the ot
 _RESOLUTION = flags.DEFINE_integer(
     "resolution",
     None,
-    "Height and width of mobilenet_v1's input, in pixels; by default 224.",
+    f"Height and width of the input of {NAMES}, in pixels; by default 224.",
     lower_bound=32,
     upper_bound=4096,
+)
+_WEIGHTS = flags.DEFINE_string(
+    "weights",
+    None,
+    f"What {NAMES} starts from: imagenet ("
+    + "; ".join(f"{n.name}: alpha {', '.join(f'{a:g}' for a in n.imagenet_alphas)}" for n in NETWORKS.values())
+    + "), or the path of weights of the same network (.h5, .keras, .weights.h5); by default fresh weights. Of other "
+    "classes than the data set's, all but the classifier is taken, which needs --pretrain_epochs.",
 )
 _DATASET = flags.DEFINE_string(
     "dataset", "fashion_mnist_12k", "fashion_mnist_12k, fashion_mnist, or folder:PATH with one sub-folder per class."
@@ -84,7 +93,7 @@ _PREPROCESSING = flags.DEFINE_enum(
 _EPOCHS = flags.DEFINE_integer(
     "pretrain_epochs",
     None,
-    f"Epochs of training before the search; by default {_PRETRAIN_EPOCHS} for mobilenet_v1, 0 for a file.",
+    f"Epochs of training before the search; by default {_PRETRAIN_EPOCHS} for {NAMES} without --weights, else 0.",
     lower_bound=0,
 )
 _BATCH_SIZE = flags.DEFINE_integer(
@@ -206,11 +215,12 @@ def main(_: Sequence[str]) -> None:
 def _request() -> Request:
     epochs = _EPOCHS.value
     if epochs is None:
-        epochs = _PRETRAIN_EPOCHS if _NETWORK.value in NETWORKS else 0
+        epochs = _PRETRAIN_EPOCHS if _NETWORK.value in NETWORKS and not _WEIGHTS.value else 0
     return Request(
         network=_NETWORK.value,
         alpha=_ALPHA.value,
         resolution=_RESOLUTION.value,
+        weights=_WEIGHTS.value or None,
         dataset=_DATASET.value,
         budgets=parse_budgets(_BUDGETS.value),
         run_dir=Path(_RUN_DIR.value),

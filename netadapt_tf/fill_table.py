@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from netadapt_tf.request import NETWORKS
+from netadapt_tf.networks.by_name import NAMES, NETWORKS
 from netadapt_tf.settings import Settings
 from netadapt_tf.stopwatch import duration
 from tflite_bench.binary import quiet_native_code, run
@@ -28,13 +28,15 @@ from tflite_bench.target import GRAMMAR, Target, parse_target
 if TYPE_CHECKING:
     from netadapt_tf.filling import FillingPlan
 
-_NETWORK = flags.DEFINE_string("network", "mobilenet_v1", "mobilenet_v1, or the path of a network (.keras, .h5).")
-_ALPHA = flags.DEFINE_float("alpha", 1.0, "Width multiplier of mobilenet_v1.", lower_bound=0.125, upper_bound=4.0)
+_NETWORK = flags.DEFINE_string(
+    "network", "mobilenet_v1", f"{', '.join(NETWORKS)}, or the path of a network (.keras, .h5)."
+)
+_ALPHA = flags.DEFINE_float("alpha", 1.0, f"Width multiplier of {NAMES}.", lower_bound=0.125, upper_bound=4.0)
 _RESOLUTION = flags.DEFINE_integer(
-    "resolution", 224, "Height and width of mobilenet_v1's input, in pixels.", lower_bound=32, upper_bound=4096
+    "resolution", 224, f"Height and width of the input of {NAMES}, in pixels.", lower_bound=32, upper_bound=4096
 )
 _CLASSES = flags.DEFINE_integer(
-    "classes", 1000, "Classes of mobilenet_v1; those of the data set that it will be adapted with.", lower_bound=2
+    "classes", 1000, f"Classes of {NAMES}; those of the data set that it will be adapted with.", lower_bound=2
 )
 _TARGET = flags.DEFINE_string("target", None, f"Where to measure: {GRAMMAR}.", required=True)
 _BENCHMARK_MODELS = flags.DEFINE_multi_string(
@@ -60,11 +62,11 @@ def main(_: Sequence[str]) -> None:
     with quiet_native_code():  # TensorFlow's start takes seconds: not for --help
         from netadapt_tf.filling import Filling
         from netadapt_tf.networks.files import load_network
-        from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
     with Meters(_BENCHMARK_MODELS.value) as meters:
         meter = meters.of(target)
         if _NETWORK.value in NETWORKS:
-            network = mobilenet_v1(mobilenet_v1_widths(_ALPHA.value), _RESOLUTION.value, _CLASSES.value)
+            named = NETWORKS[_NETWORK.value]
+            network = named.build(named.widths(_ALPHA.value), _RESOLUTION.value, _CLASSES.value)
         else:
             _check_no_size()
             network = load_network(Path(_NETWORK.value))
@@ -94,7 +96,7 @@ def _text(plan: "FillingPlan", target: Target, again_flagged: bool) -> str:
 def _check_no_size() -> None:
     given = [name for name in ("alpha", "resolution", "classes") if flags.FLAGS[name].present]
     if given:
-        raise UserError(f"--{given[0]} is for mobilenet_v1; a network from a file has its own")
+        raise UserError(f"--{given[0]} is for {NAMES}; a network from a file has its own")
 
 
 if __name__ == "__main__":

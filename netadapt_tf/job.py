@@ -7,10 +7,11 @@ import tf_keras
 from netadapt_tf.adaptation import adapt_network, finished_adaptation
 from netadapt_tf.forecast import Forecast, dry_run
 from netadapt_tf.identity import run_identity
+from netadapt_tf.networks.by_name import NAMES, NETWORKS
 from netadapt_tf.networks.files import load_network
-from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
+from netadapt_tf.networks.trained_weights import take_over, trained_network
 from netadapt_tf.outcome import AdaptedNetwork
-from netadapt_tf.request import NETWORKS, Request
+from netadapt_tf.request import Request
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.image_dataset import ImageDataset, load_image_dataset
@@ -75,21 +76,21 @@ def _run_directory(request: Request) -> RunDirectory:
 def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Datasets]:
     """The starting network as it was kept, as it was given, or still to be pre-trained; and the data."""
     network = _kept_or_given(request, run)
+    trained = _trained(request) if network is None and request.weights is not None else None
     resolution = network.input_shape[1] if network is not None else request.resolution_or_default
     images = load_image_dataset(
         request.dataset, resolution, request.holdout_images, request.train_images, request.settings.seed
     )
     if network is None:
-        tf_keras.utils.set_random_seed(request.settings.seed)
-        network = mobilenet_v1(mobilenet_v1_widths(request.alpha_or_default), resolution, images.classes)
+        network = _built(request, images.classes, trained)
     _check_fit(request, network, images)
     return network, images.datasets(request.batch_size, request.preprocessing)
 
 
 def _kept_or_given(request: Request, run: RunDirectory) -> tf_keras.Model | None:
-    for flag in ("alpha", "resolution"):
+    for flag in ("alpha", "resolution", "weights"):
         if request.is_from_file and getattr(request, flag) is not None:
-            raise UserError(f"--{flag} is for mobilenet_v1; a network from a file has its own")
+            raise UserError(f"--{flag} is for {NAMES}; a network from a file has its own")
     if run.has_iteration(0):
         return run.load_iteration(0)
     if not request.is_from_file:
@@ -97,10 +98,32 @@ def _kept_or_given(request: Request, run: RunDirectory) -> tf_keras.Model | None
     path = Path(request.network)
     if not path.suffix and not path.exists():
         raise UserError(
-            f"unknown network {request.network!r}; it should be {' or '.join(NETWORKS)}, or the path of a trained "
-            "network (.keras or .h5)"
+            f"unknown network {request.network!r}; it should be {NAMES}, or the path of a trained network (.keras or "
+            ".h5)"
         )
     return load_network(path, allow_lambda=request.allow_lambda, trust_saved_model=request.trust_saved_model)
+
+
+def _trained(request: Request) -> tf_keras.Model:
+    """The network by name, of as many classes as its trained weights are of."""
+    named, weights = NETWORKS[request.network], request.weights or ""
+    return trained_network(named, request.alpha_or_default, request.resolution_or_default, weights)
+
+
+def _built(request: Request, classes: int, trained: tf_keras.Model | None) -> tf_keras.Model:
+    """The network by name, with fresh weights where no trained ones are given."""
+    named = NETWORKS[request.network]
+    tf_keras.utils.set_random_seed(request.settings.seed)
+    network = named.build(named.widths(request.alpha_or_default), request.resolution_or_default, classes)
+    if trained is None:
+        return network
+    if network.output_shape != trained.output_shape and not request.settings.pretrain_epochs:
+        raise UserError(
+            f"--weights={request.weights} are of {trained.output_shape[-1]} classes and {request.dataset} has "
+            f"{classes}, so that the classifier starts afresh: let it learn, with --pretrain_epochs above 0"
+        )
+    take_over(network, trained, named)
+    return network
 
 
 def _check_fit(request: Request, network: tf_keras.Model, images: ImageDataset) -> None:

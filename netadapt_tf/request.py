@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netadapt_tf.networks.by_name import NETWORKS
 from netadapt_tf.resources.budget import Budget
 from netadapt_tf.settings import Settings
-
-NETWORKS = ("mobilenet_v1",)
 
 
 @dataclass(frozen=True)
@@ -18,6 +17,7 @@ class Request:
     network: str
     alpha: float | None
     resolution: int | None
+    weights: str | None
     dataset: str
     budgets: tuple[Budget, ...]
     run_dir: Path
@@ -51,14 +51,21 @@ class Request:
     def identity(self) -> dict[str, Any]:
         """What is adapted, data included, as JSON values.
 
-        A network's file counts by its contents; once a run has begun it has its own copy and the file may be gone.
+        A file of a network or of weights counts by its contents; once a run has begun it has its own copy and the file
+        may be gone.
         """
         names = ("dataset", "preprocessing", "batch_size", "holdout_images", "train_images", "threads")
         values = {name: getattr(self, name) for name in names}
         if not self.is_from_file:
             size = {"alpha": self.alpha_or_default, "resolution": self.resolution_or_default}
-            return {"network": self.network, **size, **values}
-        file = Path(self.network)
-        if file.is_file():
-            values["network_sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
-        return {"network": file.name, **values}
+            return {"network": self.network, **size, **_by_contents("weights", self.weights), **values}
+        return {**_by_contents("network", self.network), **values}
+
+
+def _by_contents(what: str, name: str | None) -> dict[str, str | None]:
+    """A file as part of an identity, under its name and, as long as it is there, its digest."""
+    if name is None:
+        return {what: None}
+    file = Path(name)
+    digest = {f"{what}_sha256": hashlib.sha256(file.read_bytes()).hexdigest()} if file.is_file() else {}
+    return {what: file.name, **digest}

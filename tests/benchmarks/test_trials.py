@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks import trials
 from benchmarks.accuracy import Trial
+from benchmarks.configuration import Configuration
 from benchmarks.trials import TrialFile, WholeNetworks, measure_trials, random_cut, random_widths, trial_network
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1_widths
 from netadapt_tf.networks.tracing import find_channels
@@ -20,11 +21,12 @@ from tflite_bench.timing import Comparison, Pair
 def converted(monkeypatch, mobilenet, mobilenet_tflite):
     """The conversion is made once, of a network whose widths are those of alpha 0.25."""
     network = DeployedNetwork(mobilenet_tflite, find_channels(mobilenet).groups)
-    monkeypatch.setattr(trials, "converted_mobilenet_v1", lambda widths, resolution: network)
+    monkeypatch.setattr(trials, "converted", lambda named, widths, resolution: network)
 
 
 TARGET = parse_target("host/cpu:1")
 START = mobilenet_v1_widths(0.25)
+SMALL = Configuration("mobilenet_v1", 0.25, 32)
 
 
 def test_widths_are_those_a_search_may_choose():
@@ -47,7 +49,7 @@ def test_a_cut_is_one_that_a_search_may_make():
 
 def test_a_table_that_is_right_has_no_errors_and_finished_trials_are_kept(tmp_path):
     file = TrialFile(tmp_path / "trials.csv", str(TARGET), seed=0)
-    measure_trials(file, [(0.25, 32)], 2, 0.1, FakeMeter(), TARGET, tmp_path / "table")
+    measure_trials(file, [SMALL], 2, 0.1, FakeMeter(), TARGET, tmp_path / "table")
     assert [trial.configuration for trial in file.trials] == ["0.25, 32 px"] * 2
     for trial in file.trials:
         assert trial.raw == pytest.approx(0, abs=1e-4)
@@ -56,7 +58,7 @@ def test_a_table_that_is_right_has_no_errors_and_finished_trials_are_kept(tmp_pa
         assert trial.step_ratio < trial.ratio < 1
     again = TrialFile(tmp_path / "trials.csv", str(TARGET), seed=0)
     meter = FakeMeter()
-    measure_trials(again, [(0.25, 32)], 2, 0.1, meter, TARGET, tmp_path / "other_table")
+    measure_trials(again, [SMALL], 2, 0.1, meter, TARGET, tmp_path / "other_table")
     assert again.trials == file.trials
     assert meter.jobs == []
 
@@ -70,7 +72,7 @@ def test_trials_of_other_seeds_and_targets_are_others(tmp_path):
 
 
 def test_the_network_of_the_repeatability_has_the_same_random_widths():
-    _, start, widths = trial_network(0.25, 32, 2, seed=0)
+    _, start, widths = trial_network(SMALL, 2, seed=0)
     assert start == widths[0] == START
     assert len(widths) == 3
 

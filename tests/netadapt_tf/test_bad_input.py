@@ -41,6 +41,11 @@ MISTAKES = {
     "unknown data set": Mistake({"dataset": "imagenet21k"}, ("'imagenet21k'", "fashion_mnist_12k", "folder:PATH")),
     "unknown flag": Mistake({"budgte": "macs=50%"}, ("budgte", "--help")),
     "unknown choice": Mistake({"pick": "best"}, ("pick", "highest_accuracy")),
+    "stray weights": Mistake({"weights": "imagenet"}, ("--weights is for mobilenet_v1 or mobilenet_v2",)),
+    "no weights": Mistake({"network": "mobilenet_v2", "weights": "gone.h5"}, ("no file gone.h5", "--weights")),
+    "no such alpha": Mistake(
+        {"network": "mobilenet_v2", "alpha": "0.25", "weights": "imagenet"}, ("no ImageNet weights", "0.35, 0.5")
+    ),
     "stray argument": Mistake({"alpha": "0.25"}, ("--alpha is for mobilenet_v1",)),
     "no folder": Mistake({"dataset": "folder:missing"}, ("no folder missing",)),
     "no images": Mistake({"dataset": "folder:no_images"}, ("no_images", "holds 0 images")),

@@ -1,0 +1,62 @@
+import csv
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+import benchmarks
+from benchmarks.comparison import Comparison, Problem, _completed
+from benchmarks.configuration import Configuration, network_of, order
+from benchmarks.trials import TrialFile
+from netadapt_tf.settings import Settings
+from tflite_bench.errors import UserError
+
+RESULTS = Path(benchmarks.__path__[0]) / "results"
+CONFIGURATIONS = [
+    Configuration(network, alpha, resolution)
+    for network in ("mobilenet_v1", "mobilenet_v2")
+    for alpha in (0.25, 0.5, 1.0, 1.4)
+    for resolution in (64, 224)
+]
+
+
+def test_names_are_told_apart_and_say_their_network():
+    names = [str(configuration) for configuration in CONFIGURATIONS]
+    assert len(set(names)) == len(names)
+    assert [network_of(name) for name in names] == [configuration.network for configuration in CONFIGURATIONS]
+    assert str(Configuration("mobilenet_v2", 0.35, 64)) == "mobilenet_v2 0.35, 64 px"
+
+
+def test_they_stand_in_the_order_of_network_alpha_and_resolution():
+    names = [str(configuration) for configuration in CONFIGURATIONS]
+    assert sorted([*names[1::2], *names[::2]], key=order) == names
+
+
+def test_the_rows_that_were_published_are_still_finished_ones(tmp_path):
+    path = Path(shutil.copy(RESULTS / "table_accuracy.csv", tmp_path))
+    with path.open(newline="") as file:
+        rows = sum(1 for _ in csv.DictReader(file))
+    published = TrialFile(path, "host/cpu:1", seed=0)
+    assert len(published.trials) == rows == 180
+    for alpha in (0.25, 0.5, 1.0):
+        for resolution in (64, 128, 224):
+            assert (str(Configuration("mobilenet_v1", alpha, resolution)), 19) in published
+
+
+def test_rows_of_another_network_in_the_same_file_are_others(tmp_path):
+    path = Path(shutil.copy(RESULTS / "table_accuracy.csv", tmp_path))
+    other = TrialFile(path, "host/cpu:1", 0, "mobilenet_v2")
+    assert other.trials == []
+    assert (str(Configuration("mobilenet_v2", 0.25, 64)), 0) not in other
+
+
+@pytest.mark.parametrize("folder", ["accuracy_vs_latency", "accuracy_vs_latency_40_epochs"])
+def test_a_published_comparison_goes_on_as_what_it_was(folder, tmp_path):
+    shutil.copytree(RESULTS / folder, tmp_path / folder)
+    text = json.loads((tmp_path / folder / "problem.json").read_text())
+    problem = Problem(**{"network": "mobilenet_v1"} | text | {"settings": Settings(**text["settings"])})
+    assert _completed(text) == asdict(problem)
+    with pytest.raises(UserError, match="holds rows of another problem; it differs in network;"):
+        Comparison(Problem(**vars(problem) | {"network": "mobilenet_v2"}), tmp_path / folder)
