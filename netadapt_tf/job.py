@@ -77,7 +77,12 @@ def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Datasets
     network = _kept_or_given(request, run)
     resolution = network.input_shape[1] if network is not None else request.resolution_or_default
     images = load_image_dataset(
-        request.dataset, resolution, request.holdout_images, request.train_images, request.settings.seed
+        request.dataset,
+        resolution,
+        request.holdout_images,
+        request.train_images,
+        request.settings.seed,
+        request.augmentation,
     )
     if network is None:
         tf_keras.utils.set_random_seed(request.settings.seed)

@@ -7,6 +7,7 @@ from typing import Any
 
 from netadapt_tf.resources.budget import Budget
 from netadapt_tf.settings import Settings
+from netadapt_tf.training.data_names import HOLDOUT_IMAGES
 
 NETWORKS = ("mobilenet_v1",)
 
@@ -25,8 +26,9 @@ class Request:
     benchmark_models: tuple[str, ...]
     table_only: bool
     preprocessing: str
+    augmentation: str
     batch_size: int
-    holdout_images: int
+    holdout_images: int | None
     train_images: int | None
     threads: int
     allow_lambda: bool
@@ -53,8 +55,11 @@ class Request:
 
         A network's file counts by its contents; once a run has begun it has its own copy and the file may be gone.
         """
-        names = ("dataset", "preprocessing", "batch_size", "holdout_images", "train_images", "threads")
+        names = ("dataset", "preprocessing", "batch_size", "train_images", "threads")
         values = {name: getattr(self, name) for name in names}
+        values["holdout_images"] = HOLDOUT_IMAGES if self.holdout_images is None else self.holdout_images
+        if self.augmentation != "none":
+            values["augmentation"] = self.augmentation
         if not self.is_from_file:
             size = {"alpha": self.alpha_or_default, "resolution": self.resolution_or_default}
             return {"network": self.network, **size, **values}

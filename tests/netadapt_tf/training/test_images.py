@@ -4,7 +4,8 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netadapt_tf.training.images import balanced_sample, batches, image_set, network_input, resized, stratified_sample
+from netadapt_tf.training.images import balanced_sample, batches, image_set, network_input, stratified_sample
+from netadapt_tf.training.views import resized
 
 
 def numbered(count: int = 40, classes: int = 4):
