@@ -135,13 +135,14 @@ def _prepared(tfds: Any, name: str, label: str) -> Any:
 
 def _layout(tfds: Any, builder: Any, label: str) -> _Layout:
     """Which features are the image and the label."""
-    features = builder.info.features
+    given = builder.info.features
+    features = dict(given.items()) if isinstance(given, tfds.features.FeaturesDict) else {}
     keys = builder.info.supervised_keys or ("image", "label")
     image, answer = (features.get(key) if isinstance(key, str) else None for key in keys[:2])
     if not isinstance(image, tfds.features.Image) or not isinstance(answer, tfds.features.ClassLabel):
         raise UserError(
             f"{label} is not for image classification: an image and a class label are needed, it has "
-            f"{', '.join(f'{key} ({type(feature).__name__})' for key, feature in features.items())}"
+            f"{', '.join(f'{key} ({type(feature).__name__})' for key, feature in sorted(features.items())) or 'nothing'}"
         )
     if image.np_dtype != np.uint8:
         raise UserError(f"{label} holds images of {np.dtype(image.np_dtype).name}; uint8 is needed")
