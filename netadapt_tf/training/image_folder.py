@@ -117,7 +117,7 @@ def _images(folder: Path, classes: Sequence[Path], resolution: int, least: int) 
         labels += [label] * len(found)
     names = tf.constant([os.fsencode(path) for path in paths])
     originals = EncodedImages(
-        np.array(labels, np.int64), len(classes), lambda index: tf.io.read_file(names[index]), paths.__getitem__
+        np.array(labels, np.int64), len(classes), lambda index: names[index], tf.io.read_file, paths.__getitem__
     )
     return ImageSet(originals, np.arange(len(paths)), View(resolution))
 

@@ -74,13 +74,11 @@ class ImageSet:
             order = order.shuffle(len(self), seed=seed, reshuffle_each_iteration=True)
             if self.view.is_random:
                 draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-        read = tf.data.Dataset.zip((order, draws)).map(
-            lambda index, draw: (self.originals.read(index), labels[index], draw),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
+        found = tf.data.Dataset.zip((order, draws)).map(
+            lambda index, draw: (self.originals.find(index), labels[index], draw)
         )
-        return read.map(
-            lambda content, label, draw: (self.view.shown(partial(self.originals.cut, content), draw), label),
+        return found.map(
+            lambda image, label, draw: (self.view.shown(partial(self.originals.cut, image), draw), label),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )

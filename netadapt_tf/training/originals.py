@@ -20,8 +20,7 @@ _CHECK_BATCH = 256
 class Originals(ABC):
     """Images and their labels.
 
-    Reading and cutting are two steps: with deterministic operators TensorFlow may read one image after the other, and
-    the decoding must not wait for that.
+    Finding and cutting are two steps: images are found one after the other, which is quick, and cut in parallel.
 
     Attributes:
         labels: int64 [N].
@@ -37,12 +36,12 @@ class Originals(ABC):
         """Of every image: 1 or 3."""
 
     @abstractmethod
-    def read(self, index: tf.Tensor) -> tf.Tensor:
+    def find(self, index: tf.Tensor) -> tf.Tensor:
         """What `cut` takes, of the image of this number (int64 [])."""
 
     @abstractmethod
-    def cut(self, content: tf.Tensor, window: Window | None) -> tf.Tensor:
-        """A window of what was read, or all of it: uint8 [h, w, C]."""
+    def cut(self, found: tf.Tensor, window: Window | None) -> tf.Tensor:
+        """A window of the image that was found, or all of it: uint8 [h, w, C]."""
 
     def check(self, indices: np.ndarray, cause: Exception | None = None) -> None:  # noqa: B027 - decoded ones are whole
         """Sees that each of these images (int64 [M]) can be decoded.
@@ -71,16 +70,16 @@ class DecodedImages(Originals):
         """Of every image: 1 or 3."""
         return self.images.shape[-1]
 
-    def read(self, index: tf.Tensor) -> tf.Tensor:
+    def find(self, index: tf.Tensor) -> tf.Tensor:
         """The image, uint8 [H, W, C]."""
         return self.images[index]
 
-    def cut(self, content: tf.Tensor, window: Window | None) -> tf.Tensor:
+    def cut(self, found: tf.Tensor, window: Window | None) -> tf.Tensor:
         """A window of the image, or all of it: uint8 [h, w, C]."""
         if window is None:
-            return content
-        shape = tf.shape(content)
-        return _slice(content, window(shape[0], shape[1]))
+            return found
+        shape = tf.shape(found)
+        return _slice(found, window(shape[0], shape[1]))
 
 
 @dataclass(frozen=True)
@@ -88,21 +87,24 @@ class EncodedImages(Originals):
     """JPEG, PNG, BMP or GIF files, or what would be in them, that are read and decoded whenever they are needed.
 
     Attributes:
-        content: index (int64 []) -> the encoded image (string []).
+        place: index (int64 []) -> where the image is, or what holds it (string []).
+        encoded: that -> the encoded image (string []).
         name: says which image one is, by number.
         channels: of the decoded image: 1 or 3.
     """
 
-    content: Callable[[tf.Tensor], tf.Tensor]
+    place: Callable[[tf.Tensor], tf.Tensor]
+    encoded: Callable[[tf.Tensor], tf.Tensor]
     name: Callable[[int], str]
     channels: int = 3
 
-    def read(self, index: tf.Tensor) -> tf.Tensor:
-        """The encoded image, string []."""
-        return self.content(index)
+    def find(self, index: tf.Tensor) -> tf.Tensor:
+        """Where the image is, or what holds it, string []."""
+        return self.place(index)
 
-    def cut(self, content: tf.Tensor, window: Window | None) -> tf.Tensor:
+    def cut(self, found: tf.Tensor, window: Window | None) -> tf.Tensor:
         """A window of the decoded image, or all of it: uint8 [h, w, C]. Of a JPEG only the window is decoded."""
+        content = self.encoded(found)
         if window is None:
             return self._decoded(content)
 
@@ -126,13 +128,13 @@ class EncodedImages(Originals):
     def _undecodable(self, indices: np.ndarray) -> np.ndarray:
         """Those of these numbers whose images cannot be decoded, int64 [K]."""
 
-        def looked_at(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return index, tf.reduce_max(self._whole(index))  # what is not asked for would not be computed
+        def looked_at(index: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return index, tf.reduce_max(self.cut(found, None))  # what is not asked for would not be computed
 
         good = []
         with progress("checking images", len(indices)) as bar:
-            numbers = tf.data.Dataset.from_tensor_slices(indices)
-            each = numbers.map(looked_at, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
+            places = tf.data.Dataset.from_tensor_slices(indices).map(lambda index: (index, self.find(index)))
+            each = places.map(looked_at, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
             for batch, _ in each.batch(_CHECK_BATCH):
                 good += batch.numpy().tolist()
                 bar.update(len(batch))
@@ -143,16 +145,13 @@ class EncodedImages(Originals):
         image = tf.io.decode_image(content, channels=self.channels, expand_animations=False)
         return tf.ensure_shape(image, (None, None, self.channels))
 
-    def _whole(self, index: tf.Tensor) -> tf.Tensor:
-        return self._decoded(self.read(index))
-
     def _complaint(self, undecodable: np.ndarray) -> str:
         """What to say about images that are none."""
         named = [self.name(int(index)) for index in undecodable[:_NAMED]]
         more = len(undecodable) - _NAMED
         others = f" and {more} other{'s' * (more > 1)}" if more > 0 else ""
         try:
-            self._whole(tf.constant(undecodable[0]))
+            self.cut(self.find(tf.constant(undecodable[0])), None)
             reason = "though now it can"
         except tf.errors.OpError as error:
             reason = words(error)

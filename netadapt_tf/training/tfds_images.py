@@ -19,10 +19,12 @@ from absl import logging
 from netadapt_tf.training.images import ImageSet, Splits, cut_test
 from netadapt_tf.training.originals import EncodedImages, words
 from netadapt_tf.training.views import View
+from tflite_bench.binary import quiet_native_code
 from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4  # of a record in a TFRecord file: its length and two checksums
+_BUFFER_BYTES = 1 << 20
 _BATCH = 1024
 
 
@@ -140,9 +142,9 @@ def _layout(tfds: Any, builder: Any, label: str) -> _Layout:
     keys = builder.info.supervised_keys or ("image", "label")
     image, answer = (features.get(key) if isinstance(key, str) else None for key in keys[:2])
     if not isinstance(image, tfds.features.Image) or not isinstance(answer, tfds.features.ClassLabel):
+        has = ", ".join(f"{key} ({type(feature).__name__})" for key, feature in sorted(features.items()))
         raise UserError(
-            f"{label} is not for image classification: an image and a class label are needed, it has "
-            f"{', '.join(f'{key} ({type(feature).__name__})' for key, feature in sorted(features.items())) or 'nothing'}"
+            f"{label} is not for image classification: an image and a class label are needed, it has {has or 'neither'}"
         )
     if image.np_dtype != np.uint8:
         raise UserError(f"{label} holds images of {np.dtype(image.np_dtype).name}; uint8 is needed")
@@ -175,7 +177,7 @@ def _images(builder: Any, split: str, layout: _Layout, label: str, resolution: i
         raise UserError(f"the split {split} of {label} holds images without a label of its {layout.classes} classes")
     files, file, offset = (tf.constant(part) for part in (records.files, records.file, records.offset))
 
-    def content(index: tf.Tensor) -> tf.Tensor:
+    def record_of(index: tf.Tensor) -> tf.Tensor:
         from_there = tf.raw_ops.TFRecordDatasetV2(
             filenames=files[file[index]][None],
             compression_type="",
@@ -186,12 +188,13 @@ def _images(builder: Any, split: str, layout: _Layout, label: str, resolution: i
         form = {"output_types": [tf.string], "output_shapes": [[]]}
         one = tf.raw_ops.TakeDataset(input_dataset=from_there, count=1, **form)
         (record,) = tf.raw_ops.DatasetToSingleElement(dataset=one, **form)
-        return layout.parsed(record)[0]
+        return record
 
     originals = EncodedImages(
         records.labels,
         layout.classes,
-        content,
+        record_of,
+        lambda record: layout.parsed(record)[0],
         lambda index: f"image {index} of the split {split} of {label}",
         layout.channels,
     )
@@ -217,7 +220,9 @@ def _records(builder: Any, split: str, layout: _Layout, label: str, at_most: int
         with progress(f"reading the labels of {split}", info.num_examples if at_most < 0 else 0) as bar:
             for number, name in enumerate(files):
                 end = 0
-                records = tf.data.TFRecordDataset(name).take(at_most - len(labels) if at_most >= 0 else -1)
+                with quiet_native_code():
+                    records = tf.data.TFRecordDataset(name, buffer_size=_BUFFER_BYTES)
+                records = records.take(at_most - len(labels) if at_most >= 0 else -1)
                 for lengths, answers in records.map(looked_at, num_parallel_calls=tf.data.AUTOTUNE).batch(_BATCH):
                     ends = end + np.cumsum(lengths.numpy() + np.int64(_HEADER_BYTES + _FOOTER_BYTES))
                     offset += [end, *ends[:-1].tolist()]

@@ -1,4 +1,6 @@
 import os
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,21 +154,26 @@ def test_large_sets_are_read_once_and_not_held(photos, monkeypatch):
     assert train.in_memory() is train
 
 
+@dataclass(frozen=True)
+class SplitFolders:
+    """A folder of splits, to which more can be added."""
+
+    root: Path
+
+    def __call__(self, name: str, count: int = 3) -> None:
+        for label in ("cats", "dogs"):
+            (self.root / name / label).mkdir(parents=True)
+            for number in range(count):
+                (self.root / name / label / f"{number}.png").write_bytes(encoded(".png"))
+
+
 @pytest.fixture
 def splits(photos):
     """Training images of two classes, six each, and what puts other splits beside them."""
     root = photos.parent / "splits"
     root.mkdir()
     photos.rename(root / "train")
-
-    def add(name: str, count: int = 3):
-        for label in ("cats", "dogs"):
-            (root / name / label).mkdir(parents=True)
-            for number in range(count):
-                (root / name / label / f"{number}.png").write_bytes(encoded(".png"))
-
-    add.root = root
-    return add
+    return SplitFolders(root)
 
 
 @pytest.mark.parametrize("name", ["validation", "val", "test"])
