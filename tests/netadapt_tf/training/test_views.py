@@ -80,11 +80,11 @@ def test_what_is_random_follows_from_the_seed(augmentation):
     twice = shown(images, 3, epochs=2)
     np.testing.assert_array_equal(twice, shown(images, 3, epochs=2, threads=1))
     np.testing.assert_array_equal(twice, shown(images, 3, epochs=2, threads=7))
-    assert not np.array_equal(twice, shown(images, 4, epochs=2))
 
     def by_number(epoch):
         return epoch[np.argsort(epoch[:, :, :, 0].mean((1, 2)))]
 
+    assert not np.array_equal(by_number(twice[:12]), by_number(shown(images, 4)))
     differing = (by_number(twice[:12]) != by_number(twice[12:])).any((1, 2, 3))
     assert 0 < differing.mean() < 1 if augmentation == "flip" else differing.all()
 
