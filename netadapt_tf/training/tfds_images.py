@@ -223,7 +223,7 @@ def _records(builder: Any, split: str, layout: _Layout, label: str, at_most: int
                 with quiet_native_code():
                     records = tf.data.TFRecordDataset(name, buffer_size=_BUFFER_BYTES)
                 records = records.take(at_most - len(labels) if at_most >= 0 else -1)
-                for lengths, answers in records.map(looked_at, num_parallel_calls=tf.data.AUTOTUNE).batch(_BATCH):
+                for lengths, answers in records.map(looked_at).batch(_BATCH):
                     ends = end + np.cumsum(lengths.numpy() + np.int64(_HEADER_BYTES + _FOOTER_BYTES))
                     offset += [end, *ends[:-1].tolist()]
                     end = int(ends[-1])
