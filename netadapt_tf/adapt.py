@@ -27,6 +27,7 @@ from netadapt_tf.networks.by_name import NAMES, NETWORKS
 from netadapt_tf.request import Request
 from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.settings import FINALS, Settings
+from netadapt_tf.training.data_names import AUGMENTATIONS, DATASETS, HOLDOUT_IMAGES
 from tflite_bench.binary import quiet_native_code, run
 
 _DEFAULTS = Settings()
@@ -60,7 +61,17 @@ _WEIGHTS = flags.DEFINE_string(
     "classes than the data set's, all but the classifier is taken, which needs --pretrain_epochs.",
 )
 _DATASET = flags.DEFINE_string(
-    "dataset", "fashion_mnist_12k", "fashion_mnist_12k, fashion_mnist, or folder:PATH with one sub-folder per class."
+    "dataset",
+    "fashion_mnist_12k",
+    f"{DATASETS}. TensorFlow Datasets is the extra netadapt_tf[tfds]; it keeps data in ~/tensorflow_datasets, or where "
+    "TFDS_DATA_DIR says. ImageNet: tfds:imagenet2012, or a folder.",
+)
+_AUGMENTATION = flags.DEFINE_enum(
+    "augmentation",
+    "none",
+    AUGMENTATIONS,
+    "How training images vary: flip mirrors at random; imagenet cuts out 8 to 100 % of the area and mirrors, both at "
+    "random, and of all other images shows the centre. ImageNet: imagenet.",
 )
 _BUDGETS = flags.DEFINE_multi_string(
     "budget",
@@ -159,15 +170,16 @@ _FILTER_MULTIPLE = flags.DEFINE_integer(
 )
 _HOLDOUT_IMAGES = flags.DEFINE_integer(
     "holdout_images",
-    2000,
-    "Training images kept back to rank proposals. ImageNet: 10000.",
+    None,
+    f"Images that rank proposals, by default {HOLDOUT_IMAGES}: kept back from the training images, or taken from the "
+    "validation split of data that has one besides a test split. ImageNet: 10000.",
     lower_bound=1,
     upper_bound=_LARGEST,
 )
 _TRAIN_IMAGES = flags.DEFINE_integer(
     "train_images",
     None,
-    "Use a balanced part of the training set; hold-out images included.",
+    "Use a balanced part of the training set; hold-out images that are kept back from it included.",
     lower_bound=2,
     upper_bound=_LARGEST,
 )
@@ -228,6 +240,7 @@ def _request() -> Request:
         benchmark_models=tuple(_BENCHMARK_MODELS.value),
         table_only=_TABLE_ONLY.value,
         preprocessing=_PREPROCESSING.value,
+        augmentation=_AUGMENTATION.value,
         batch_size=_BATCH_SIZE.value,
         holdout_images=_HOLDOUT_IMAGES.value,
         train_images=_TRAIN_IMAGES.value,

@@ -79,7 +79,12 @@ def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Datasets
     trained = _trained(request) if network is None and request.weights is not None else None
     resolution = network.input_shape[1] if network is not None else request.resolution_or_default
     images = load_image_dataset(
-        request.dataset, resolution, request.holdout_images, request.train_images, request.settings.seed
+        request.dataset,
+        resolution,
+        request.holdout_images,
+        request.train_images,
+        request.settings.seed,
+        request.augmentation,
     )
     if network is None:
         network = _built(request, images.classes, trained)

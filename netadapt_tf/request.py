@@ -8,6 +8,7 @@ from typing import Any
 from netadapt_tf.networks.by_name import NETWORKS
 from netadapt_tf.resources.budget import Budget
 from netadapt_tf.settings import Settings
+from netadapt_tf.training.data_names import HOLDOUT_IMAGES
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Request:
     benchmark_models: tuple[str, ...]
     table_only: bool
     preprocessing: str
+    augmentation: str
     batch_size: int
-    holdout_images: int
+    holdout_images: int | None
     train_images: int | None
     threads: int
     allow_lambda: bool
@@ -54,8 +56,11 @@ class Request:
         A file of a network or of weights counts by its contents; once a run has begun it has its own copy and the file
         may be gone.
         """
-        names = ("dataset", "preprocessing", "batch_size", "holdout_images", "train_images", "threads")
+        names = ("dataset", "preprocessing", "batch_size", "train_images", "threads")
         values = {name: getattr(self, name) for name in names}
+        values["holdout_images"] = HOLDOUT_IMAGES if self.holdout_images is None else self.holdout_images
+        if self.augmentation != "none":
+            values["augmentation"] = self.augmentation
         if not self.is_from_file:
             size = {"alpha": self.alpha_or_default, "resolution": self.resolution_or_default}
             return {"network": self.network, **size, **_by_contents("weights", self.weights), **values}

@@ -4,16 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
-from netadapt_tf.training import fashion_mnist, image_folder
+from netadapt_tf.training import fashion_mnist, image_folder, tfds_images
+from netadapt_tf.training.data_names import DATASETS, HOLDOUT_IMAGES
 from netadapt_tf.training.datasets import Datasets
-from netadapt_tf.training.images import ImageSet, batches, image_set, resized
+from netadapt_tf.training.images import ImageSet, Splits, batches, image_set
+from netadapt_tf.training.views import View, views
 from tflite_bench.errors import UserError
 
 EVALUATION_BATCH = 256
-NAMES = "fashion_mnist_12k, fashion_mnist or folder:PATH (one sub-folder per class)"
 
 _ARRAYS: dict[str, Callable[[], fashion_mnist.Arrays]] = {
     "fashion_mnist_12k": fashion_mnist.fashion_mnist_12k,
@@ -28,7 +28,7 @@ class ImageDataset:
     Attributes:
         train: the training set less the hold-out set; pre-training and short-term fine-tunes see only this.
         holdout: ranks proposals, and nothing else.
-        full_train: both together, for the long-term fine-tune.
+        full_train: for the long-term fine-tune: `train`, and the hold-out images that were cut from it.
         test: never looked at while searching.
     """
 
@@ -62,41 +62,77 @@ class ImageDataset:
 
 
 def load_image_dataset(
-    name: str, resolution: int, holdout_images: int, train_images: int | None, seed: int
+    name: str,
+    resolution: int,
+    holdout_images: int | None,
+    train_images: int | None,
+    seed: int,
+    augmentation: str = "none",
 ) -> ImageDataset:
     """Loads a data set at a resolution.
 
+    The hold-out set is cut from the training set by seed, of every class its share; where the data set has a validation
+    split besides its test split, it is that split, or so many images of it, and the training set stays whole.
+
     Args:
-        name: one of `NAMES`.
+        name: one of `DATASETS`.
         resolution: height and width in pixels; images are resized bilinearly.
-        holdout_images: size of the hold-out set, cut from the training set by seed, of every class its share.
-        train_images: size of the training set, hold-out set included: a balanced part by seed; None for all.
-        seed: of both cuts.
+        holdout_images: size of the hold-out set; None for `HOLDOUT_IMAGES`, or for the validation split where that is
+            smaller.
+        train_images: size of the training set, a hold-out set that is cut from it included: a balanced part by seed;
+            None for all.
+        seed: of all cuts.
+        augmentation: one of `AUGMENTATIONS`, see `views.views`.
 
     Raises:
         UserError: an unknown name, data that cannot be had, or sizes that do not fit it.
     """
-    if name in _ARRAYS:
-        train_pixels, train_labels, test_pixels, test_labels = _ARRAYS[name]()
-        train = _from_array(train_pixels, train_labels, resolution)
-        test = _from_array(test_pixels, test_labels, resolution)
-    elif name.startswith("folder:"):
-        train, test = image_folder.load(Path(name.removeprefix("folder:")), resolution, seed)
-    else:
-        raise UserError(f"unknown data set {name!r}; it should be {NAMES}")
+    splits = _splits(name, resolution, seed)
+    training, evaluation = views(augmentation, resolution)
+    train = splits.train
     if train_images is not None:
         if not 0 < train_images <= len(train):
             raise UserError(f"--train_images={train_images}: {name} has {len(train)} training images")
         train = train.balanced_part(train_images, seed)
-    if not 0 < holdout_images < len(train):
-        raise UserError(f"--holdout_images={holdout_images} should leave some of the {len(train)} training images")
-    full_train = train.in_memory()
-    holdout, rest = full_train.split(holdout_images, seed)
-    return ImageDataset(train=rest, holdout=holdout, full_train=full_train, test=test.in_memory())
-
-
-def _from_array(images: np.ndarray, labels: np.ndarray, resolution: int) -> ImageSet:
-    source = image_set(images, labels, fashion_mnist.CLASSES)
-    return ImageSet(
-        lambda index: resized(source.load(index), resolution), source.labels, source.indices, source.classes
+    count = HOLDOUT_IMAGES if holdout_images is None else holdout_images
+    if splits.validation is None and not 0 < count < len(train):
+        raise UserError(f"--holdout_images={count} should leave some of the {len(train)} training images")
+    if splits.validation is not None:
+        holdout = _holdout_of(splits.validation, holdout_images, name, seed)
+        rest = full_train = train.shown(training).in_memory()
+    else:
+        full_train = train.shown(training).in_memory()
+        holdout, rest = full_train.split(count, seed)
+    return ImageDataset(
+        train=rest,
+        holdout=holdout.shown(evaluation).in_memory(),
+        full_train=full_train,
+        test=splits.test.shown(evaluation).in_memory(),
     )
+
+
+def _splits(name: str, resolution: int, seed: int) -> Splits:
+    if name in _ARRAYS:
+        train_pixels, train_labels, test_pixels, test_labels = _ARRAYS[name]()
+        view = View(resolution)
+        return Splits(
+            image_set(train_pixels, train_labels, fashion_mnist.CLASSES, view),
+            image_set(test_pixels, test_labels, fashion_mnist.CLASSES, view),
+        )
+    kind, _, rest = name.partition(":")
+    if kind == "folder":
+        return image_folder.load(Path(rest), resolution, seed)
+    if kind == "tfds" and rest:
+        return tfds_images.load(rest, resolution, seed)
+    raise UserError(f"unknown data set {name!r}; it should be {DATASETS}")
+
+
+def _holdout_of(validation: ImageSet, holdout_images: int | None, name: str, seed: int) -> ImageSet:
+    """The validation split or a part of it: of every class its share."""
+    count = min(HOLDOUT_IMAGES, len(validation)) if holdout_images is None else holdout_images
+    if not 0 < count <= len(validation):
+        raise UserError(
+            f"--holdout_images={count}: they are taken from the validation split of {name}, which has "
+            f"{len(validation)} images"
+        )
+    return validation if count == len(validation) else validation.split(count, seed)[0]

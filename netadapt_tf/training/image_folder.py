@@ -1,94 +1,35 @@
-"""Images in folders, one sub-folder per class."""
+"""Images in folders, one sub-folder per class; in one folder, or in one for each split."""
 
 import os
-import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from netadapt_tf.training.images import ImageSet, resized
+from netadapt_tf.training.images import ImageSet, Splits, cut_test
+from netadapt_tf.training.originals import EncodedImages
+from netadapt_tf.training.views import View
 from tflite_bench.errors import UserError
-from tflite_bench.progress import progress
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-_TEST_SHARE = 0.2
+_TRAIN, _TEST, _VALIDATION = "train", "test", ("validation", "val")
 _NAMED = 3
-_CHECK_BATCH = 256
 
 
-@dataclass(frozen=True)
-class FolderImages(ImageSet):
-    """Images that are read from their files when they are needed.
+def load(folder: Path, resolution: int, seed: int) -> Splits:
+    """The images of a folder.
 
-    Attributes:
-        paths: of all images that `load` knows.
-    """
-
-    paths: tuple[str, ...]
-
-    def in_memory(self) -> ImageSet:
-        """As of any set; and every image has been decoded once, whether held or not, so that none fails in training.
-
-        Raises:
-            UserError: files that are no images; the message names them.
-        """
-        try:
-            held = super().in_memory()
-        except tf.errors.OpError as error:
-            self._refuse_undecodable(error)
-            raise
-        if held is self:
-            logging.info("%d images are too many to be held in memory; checking that each can be decoded.", len(self))
-            self._refuse_undecodable()
-        return held
-
-    def _refuse_undecodable(self, cause: Exception | None = None) -> None:
-        undecodable = self._undecodable()
-        if len(undecodable):
-            raise UserError(self._complaint(undecodable)) from cause
-
-    def _undecodable(self) -> np.ndarray:
-        """Indices of the files of this set that are no images, int64 [K]."""
-
-        def looked_at(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return index, tf.reduce_max(self.load(index))  # what is not asked for would not be computed
-
-        good = []
-        with progress("checking images", len(self)) as bar:
-            indices = tf.data.Dataset.from_tensor_slices(self.indices)
-            each = indices.map(looked_at, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
-            for batch, _ in each.batch(_CHECK_BATCH):
-                good += batch.numpy().tolist()
-                bar.update(len(batch))
-        return np.setdiff1d(self.indices, good)
-
-    def _complaint(self, undecodable: np.ndarray) -> str:
-        """What to say about files that are no images."""
-        named = [self.paths[index] for index in undecodable[:_NAMED]]
-        more = len(undecodable) - _NAMED
-        others = f" and {more} other{'s' * (more > 1)}" if more > 0 else ""
-        try:
-            self.load(tf.constant(undecodable[0]))
-            reason = "though now it can"
-        except tf.errors.OpError as error:
-            reason = _words(error)
-        if len(undecodable) == 1:
-            return f"{named[0]} is no image that TensorFlow can decode ({reason}); mend or remove it"
-        return (
-            f"{len(undecodable)} files are no images that TensorFlow can decode: {', '.join(named)}{others} (of the "
-            f"first: {reason}); mend or remove them"
-        )
-
-
-def load(folder: Path, resolution: int, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Training and test images of a folder: a fifth of each class, drawn by seed, is the test split.
+    A folder that holds `train` and one of `validation`, `val` and `test` holds splits: `test` is the test split, and
+    `validation` (or `val`) is kept apart; without `test` it is the test split. A `test` folder without sub-folders, as
+    ImageNet has one, is without labels and passed over. Of any other folder a fifth of each class, drawn by seed, is
+    the test split.
 
     Args:
-        folder: holds one sub-folder per class, in any depth images; classes are numbered in order of their names.
-            Names that start with a dot are passed over, and links to folders below a class are not followed.
+        folder: holds one sub-folder per class (or splits that do), in any depth images; classes are numbered in order
+            of their names. Names that start with a dot are passed over, and links to folders below a class are not
+            followed.
         resolution: height and width in pixels.
         seed: of the cut.
 
@@ -96,29 +37,68 @@ def load(folder: Path, resolution: int, seed: int) -> tuple[ImageSet, ImageSet]:
         Sets whose files are looked into by `in_memory`, not before.
 
     Raises:
-        UserError: no such folder, one that cannot be read, fewer than two classes, or a class without images.
+        UserError: no such folder, one that cannot be read, fewer than two classes, a class without images, splits of
+            other classes.
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
     try:
-        paths, labels, classes = _listed(folder)
+        splits = _split_folders(folder)
+        if not splits:
+            return cut_test(_images(folder, _folders(folder), resolution, least=2), str(folder), seed)
+        classes = {name: _folders(path) for name, path in splits.items()}
+        for name in splits:
+            _check_classes(splits[_TRAIN], classes[_TRAIN], splits[name], classes[name])
+        images = {name: _images(path, classes[name], resolution, least=1) for name, path in splits.items()}
     except OSError as error:
         raise UserError(f"{error.filename or folder} cannot be read: {error.strerror or error}") from error
-    names = tf.constant([os.fsencode(path) for path in paths])
-
-    def load_image(index: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(tf.io.read_file(names[index]), channels=3, expand_animations=False)
-        image = resized(image, resolution)
-        return tf.ensure_shape(image, (resolution, resolution, 3))
-
-    images = FolderImages(load_image, np.array(labels, np.int64), np.arange(len(paths)), classes, tuple(paths))
-    test, train = images.split(max(classes, round(_TEST_SHARE * len(paths))), seed)
-    return train, test
+    held_back = [images[name] for name in (_TEST, *_VALIDATION) if name in images]
+    return Splits(images[_TRAIN], *held_back)
 
 
-def _listed(folder: Path) -> tuple[list[str], list[int], int]:
-    """Paths and labels of all images, and the number of classes."""
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _split_folders(folder: Path) -> dict[str, Path]:
+    """The folders of the splits by name, `train` among them; empty where the sub-folders are classes.
+
+    Raises:
+        UserError: the sub-folders are neither.
+    """
+    names = [path.name for path in _folders(folder)]
+    splits = {name: folder / name for name in names if name in (_TRAIN, _TEST, *_VALIDATION)}
+    both = [name for name in _VALIDATION if name in splits]
+    if len(both) > 1:
+        raise UserError(f"{folder} holds {both[0]} and {both[1]}; one of them should be the validation split")
+    if _TRAIN not in splits or len(splits) == 1:
+        if splits and len(splits) == len(names):
+            raise UserError(
+                f"{folder} holds {' and '.join(splits)} alone; {_TRAIN} and one of {', '.join((*_VALIDATION, _TEST))} "
+                "are needed, or one sub-folder per class"
+            )
+        return {}
+    other = [name for name in names if name not in splits]
+    if other:
+        raise UserError(
+            f"{folder} holds {' and '.join(splits)}, which are splits, and {_some(other)} besides; keep either splits "
+            "or classes in it"
+        )
+    if both and _TEST in splits and not _folders(splits[_TEST]):
+        logging.info("%s has no sub-folder per class, so no labels; it is passed over.", splits.pop(_TEST))
+    return splits
+
+
+def _check_classes(train: Path, wanted: Sequence[Path], other: Path, found: Sequence[Path]) -> None:
+    """Sees that two splits have the same classes."""
+    train_names, names = {path.name for path in wanted}, {path.name for path in found}
+    differences = [
+        f"only {folder} has {_some(sorted(only))}"
+        for folder, only in ((train, train_names - names), (other, names - train_names))
+        if only
+    ]
+    if differences:
+        raise UserError(f"the splits should have the same classes; {', and '.join(differences)}")
+
+
+def _images(folder: Path, classes: Sequence[Path], resolution: int, least: int) -> ImageSet:
+    """All images of a folder's classes, each of which has at least so many."""
     if len(classes) < 2:
         raise UserError(f"{folder} should hold one sub-folder per class, at least two; it holds {len(classes)}")
     paths: list[str] = []
@@ -126,15 +106,25 @@ def _listed(folder: Path) -> tuple[list[str], list[int], int]:
     for label, class_folder in enumerate(classes):
         files = _files(class_folder)
         found = sorted(str(path) for path in files if path.suffix.lower() in _SUFFIXES)
-        if len(found) < 2:
+        if len(found) < least:
             other = sorted({path.suffix or path.name for path in files if path.suffix.lower() not in _SUFFIXES})
             unread = f"; what else is there is not read ({', '.join(other[:_NAMED])})" if other else ""
             raise UserError(
-                f"{class_folder} holds {len(found)} images ({', '.join(_SUFFIXES)}); two are the least{unread}"
+                f"{class_folder} holds {len(found)} images ({', '.join(_SUFFIXES)}); "
+                f"{'two are' if least == 2 else 'one is'} the least{unread}"
             )
         paths += found
         labels += [label] * len(found)
-    return paths, labels, len(classes)
+    names = tf.constant([os.fsencode(path) for path in paths])
+    originals = EncodedImages(
+        np.array(labels, np.int64), len(classes), lambda index: names[index], tf.io.read_file, paths.__getitem__
+    )
+    return ImageSet(originals, np.arange(len(paths)), View(resolution))
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The sub-folders in order of their names, hidden ones left out."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -154,6 +144,6 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _words(error: tf.errors.OpError) -> str:
-    """TensorFlow's own words, without the names of its nodes."""
-    return " ".join(re.sub(r"\{\{.*?\}\}|\[(\[|Op:).*", "", error.message, flags=re.DOTALL).split()).rstrip(".")
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} other{'s' * (more > 1)}" if more > 0 else "")

@@ -1,41 +1,53 @@
-"""Labelled images, drawn on by index, so that subsets and hold-out sets cost nothing."""
+"""Sets of labelled images, drawn on by index, so that subsets and hold-out sets cost nothing."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from tf_keras.applications import imagenet_utils
 
+from netadapt_tf.training.originals import DecodedImages, Originals
+from netadapt_tf.training.views import View
+from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
 
 _MAX_BYTES_IN_MEMORY = 1 << 30
 _LOAD_BATCH = 256
+_TEST_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images and their labels.
+    """Some of a data set's images, and what is shown of them.
 
     Attributes:
-        load: index (int64 scalar tensor) -> image, uint8 [R, R, 1 or 3].
-        labels: int64 [N], of all images that `load` knows.
+        originals: images and labels.
         indices: int64 [M], the images that belong to this set.
-        classes: number of classes.
+        view: what is shown of each.
     """
 
-    load: Callable[[tf.Tensor], tf.Tensor]
-    labels: np.ndarray
+    originals: Originals
     indices: np.ndarray
-    classes: int
+    view: View
 
     def __len__(self) -> int:
         return len(self.indices)
 
     @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.originals.classes
+
+    @property
     def own_labels(self) -> np.ndarray:
         """Labels of this set's images, int64 [M]."""
-        return self.labels[self.indices]
+        return self.originals.labels[self.indices]
+
+    def shown(self, view: View) -> "ImageSet":
+        """The same images, shown otherwise."""
+        return replace(self, view=view)
 
     def split(self, count: int, seed: int) -> tuple["ImageSet", "ImageSet"]:
         """Two sets: `count` images drawn by seed, of every class its share, and the rest; both in the old order."""
@@ -48,43 +60,98 @@ class ImageSet:
         return replace(self, indices=self.indices[balanced_sample(self.own_labels, count, seed)])
 
     def examples(self, seed: int | None = None) -> tf.data.Dataset:
-        """The images in order, or in a random order by seed, another one at each repetition.
+        """The images in order; or in a random order and with random draws by seed, others at each repetition.
+
+        Order and draws are made before anything is done in parallel, so they do not depend on threads.
 
         Returns:
             A data set of (uint8 [R, R, 1 or 3], int64 []).
         """
-        labels = tf.constant(self.labels)
+        labels = tf.constant(self.originals.labels)
         order = tf.data.Dataset.from_tensor_slices(self.indices)
+        draws = tf.data.Dataset.from_tensors(tf.constant(0, tf.int64)).repeat()
         if seed is not None:
             order = order.shuffle(len(self), seed=seed, reshuffle_each_iteration=True)
-        return order.map(
-            lambda index: (self.load(index), labels[index]), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            if self.view.is_random:
+                draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+        found = tf.data.Dataset.zip((order, draws)).map(
+            lambda index, draw: (self.originals.find(index), labels[index], draw)
+        )
+        return found.map(
+            lambda image, label, draw: (self.view.shown(partial(self.originals.cut, image), draw), label),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
         )
 
     def in_memory(self) -> "ImageSet":
-        """The same set with its images decoded once, where they take less than 1 GiB; else itself."""
-        image = self.load(tf.constant(self.indices[0]))
-        if len(self) * int(tf.size(image)) > _MAX_BYTES_IN_MEMORY:
+        """The same set with its images decoded once, where they are all shown alike and take less than 1 GiB.
+
+        Else itself: what is cut at random, or is too much, is read and decoded each time it is shown. Either way
+        each image has been decoded once, so that none fails in training.
+
+        Raises:
+            UserError: images that cannot be decoded.
+        """
+        if self._is_held():
             return self
-        images = np.empty((len(self), *image.shape), np.uint8)
-        with progress("reading images", len(self)) as bar:
-            for batch, _ in self.examples().batch(_LOAD_BATCH):
-                images[bar.n : bar.n + len(batch)] = batch  # [B, R, R, 1 or 3]
-                bar.n += len(batch)
-                bar.refresh()
-        return image_set(images, self.own_labels, self.classes)
+        size = (self.view.resolution, self.view.resolution, self.originals.channels)
+        too_many = len(self) * int(np.prod(size)) > _MAX_BYTES_IN_MEMORY
+        if self.view.cuts_at_random or too_many:
+            if too_many:
+                logging.info("%d images are too many to be held in memory.", len(self))
+            self.originals.check(self.indices)
+            return self
+        images = np.empty((len(self), *size), np.uint8)
+        plain = replace(self.view, mirrors=False)
+        try:
+            with progress("reading images", len(self)) as bar:
+                for batch, _ in self.shown(plain).examples().batch(_LOAD_BATCH):
+                    images[bar.n : bar.n + len(batch)] = batch  # [B, R, R, 1 or 3]
+                    bar.n += len(batch)
+                    bar.refresh()
+        except tf.errors.OpError as error:
+            self.originals.check(self.indices, error)
+            raise
+        return image_set(images, self.own_labels, self.classes, replace(self.view, window=None))
+
+    def _is_held(self) -> bool:
+        if not isinstance(self.originals, DecodedImages) or self.view.window is not None:
+            return False
+        return self.originals.images.shape[1:3] == (self.view.resolution, self.view.resolution)
 
 
-def image_set(images: np.ndarray, labels: np.ndarray, classes: int) -> ImageSet:
-    """A set of images that are in memory, uint8 [N, R, R, 1 or 3]."""
-    held = tf.constant(images)
-    return ImageSet(lambda index: held[index], labels.astype(np.int64), np.arange(len(labels)), classes)
+@dataclass(frozen=True)
+class Splits:
+    """A data set's images as it splits them itself.
+
+    Attributes:
+        train: to learn from.
+        test: for the summary.
+        validation: where there is one besides the test split.
+    """
+
+    train: ImageSet
+    test: ImageSet
+    validation: ImageSet | None = None
 
 
-def resized(image: tf.Tensor, resolution: int) -> tf.Tensor:
-    """Bilinear, uint8 [H, W, C] -> uint8 [resolution, resolution, C]."""
-    image = tf.image.resize(image, (resolution, resolution), method="bilinear")
-    return tf.cast(tf.round(image), tf.uint8)
+def cut_test(images: ImageSet, what: str, seed: int) -> Splits:
+    """A fifth of the images, drawn by seed, of every class its share, is the test split.
+
+    Raises:
+        UserError: there are too few.
+    """
+    count = max(images.classes, round(_TEST_SHARE * len(images)))
+    if count >= len(images):
+        raise UserError(f"{what} holds {len(images)} images of {images.classes} classes: too few for a test split")
+    test, train = images.split(count, seed)
+    return Splits(train, test)
+
+
+def image_set(images: np.ndarray, labels: np.ndarray, classes: int, view: View | None = None) -> ImageSet:
+    """A set of images that are in memory, uint8 [N, H, W, 1 or 3]; shown as they are, unless said otherwise."""
+    originals = DecodedImages(labels.astype(np.int64), classes, tf.constant(images))
+    return ImageSet(originals, np.arange(len(labels)), view or View(images.shape[1]))
 
 
 def batches(images: ImageSet, batch_size: int, preprocessing: str, seed: int | None = None) -> tf.data.Dataset:

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from netadapt_tf.training import fashion_mnist
+from netadapt_tf.training.data_names import AUGMENTATIONS
 from netadapt_tf.training.image_dataset import load_image_dataset
 from tflite_bench.errors import UserError
 
@@ -36,6 +37,7 @@ def test_parts_do_not_overlap():
     ("change", "said"),
     [
         ({"name": "imagenet"}, "fashion_mnist_12k"),
+        ({"name": "tfds:"}, "tfds:NAME"),
         ({"train_images": 20_000}, "10000 training images"),
         ({"holdout_images": 10_000}, "leave some"),
         ({"name": "folder:/nowhere"}, "no folder /nowhere"),
@@ -46,6 +48,24 @@ def test_what_cannot_be_is_explained(change, said):
     with pytest.raises(UserError) as error:
         load_image_dataset(**(wanted | change))
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+def test_fashion_mnist_may_be_augmented(augmentation):
+    data = load_image_dataset("fashion_mnist_12k", 24, 100, 300, 0, augmentation)
+    plain = load_image_dataset("fashion_mnist_12k", 24, 100, 300, 0)
+
+    def epoch(images, seed=None):
+        return np.concatenate([batch for batch, _ in images.examples(seed).batch(100)])
+
+    for part in ("holdout", "test"):
+        same = np.array_equal(epoch(getattr(data, part)), epoch(getattr(plain, part)))
+        assert same == (augmentation != "imagenet")
+        assert list(getattr(data, part).own_labels) == list(getattr(plain, part).own_labels)
+    assert np.array_equal(epoch(data.train, 1), epoch(plain.train, 1)) == (augmentation == "none")
+    images, labels = next(iter(data.datasets(32, "tf").train(7)))
+    assert (images.shape, labels.shape) == ((32, 24, 24, 3), (32,))
+    assert list(labels.numpy()) == list(next(iter(plain.datasets(32, "tf").train(7)))[1].numpy())
 
 
 def write_images(folder, count: int, value: int, suffix: str = ".png") -> None:

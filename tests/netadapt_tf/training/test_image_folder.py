@@ -1,4 +1,6 @@
 import os
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,7 +77,7 @@ def test_a_file_that_is_no_image_is_named(photos, name, damaged, reason):
 )
 @pytest.mark.usefixtures("either_way")
 def test_three_are_named_and_the_others_counted(photos, count, others):
-    train, _ = image_folder.load(photos, 8, seed=7)  # the seed that leaves 0.png to 4.png out of the test split
+    train = image_folder.load(photos, 8, seed=7).train  # the seed that leaves 0.png to 4.png out of the test split
     for number in range(count):
         (photos / "dogs" / f"{number}.png").write_bytes(b"")
     with pytest.raises(UserError) as error:
@@ -148,5 +150,105 @@ def test_a_folder_that_may_not_be_read_is_named(photos, monkeypatch, denied):
 
 def test_large_sets_are_read_once_and_not_held(photos, monkeypatch):
     monkeypatch.setattr(images, "_MAX_BYTES_IN_MEMORY", 0)
-    train, _ = image_folder.load(photos, 8, 0)
+    train = image_folder.load(photos, 8, 0).train
     assert train.in_memory() is train
+
+
+@dataclass(frozen=True)
+class SplitFolders:
+    """A folder of splits, to which more can be added."""
+
+    root: Path
+
+    def __call__(self, name: str, count: int = 3) -> None:
+        for label in ("cats", "dogs"):
+            (self.root / name / label).mkdir(parents=True)
+            for number in range(count):
+                (self.root / name / label / f"{number}.png").write_bytes(encoded(".png"))
+
+
+@pytest.fixture
+def splits(photos):
+    """Training images of two classes, six each, and what puts other splits beside them."""
+    root = photos.parent / "splits"
+    root.mkdir()
+    photos.rename(root / "train")
+    return SplitFolders(root)
+
+
+@pytest.mark.parametrize("name", ["validation", "val", "test"])
+def test_a_split_beside_train_is_the_test_split(splits, name):
+    splits(name)
+    data = load(splits.root)
+    assert (data.classes, len(data.full_train), len(data.train), len(data.holdout), len(data.test)) == (2, 12, 10, 2, 6)
+
+
+@pytest.mark.parametrize("name", ["validation", "val"])
+@pytest.mark.parametrize(("holdout_images", "count"), [(None, 10), (4, 4), (10, 10)])
+def test_validation_beside_a_test_split_ranks_proposals(splits, name, holdout_images, count):
+    splits(name, 5)
+    splits("test", 3)
+    data = load_image_dataset(f"folder:{splits.root}", 8, holdout_images, None, 0)
+    assert (len(data.full_train), len(data.train), len(data.holdout), len(data.test)) == (12, 12, count, 6)
+    assert list(np.bincount(data.holdout.own_labels)) == [count // 2] * 2
+    assert len(load_image_dataset(f"folder:{splits.root}", 8, holdout_images, 4, 0).train) == 4
+
+
+def test_more_hold_out_images_than_validation_images_are_refused(splits):
+    splits("val", 5)
+    splits("test", 3)
+    with pytest.raises(UserError, match=r"holdout_images=11: .* validation split of .* has 10 images"):
+        load_image_dataset(f"folder:{splits.root}", 8, 11, None, 0)
+
+
+def test_a_test_folder_without_labels_is_passed_over(splits):
+    splits("val", 5)
+    (splits.root / "test").mkdir()
+    (splits.root / "test" / "ILSVRC2012_test_00000001.JPEG").write_bytes(encoded(".jpg"))
+    data = load(splits.root)
+    assert (len(data.full_train), len(data.holdout), len(data.test)) == (12, 2, 10)
+
+
+def test_splits_of_other_classes_are_told_apart(splits):
+    splits("val")
+    (splits.root / "val" / "cats").rename(splits.root / "val" / "kittens")
+    text = said_of(splits.root)
+    assert f"only {splits.root / 'train'} has cats, and only {splits.root / 'val'} has kittens" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda add: (add("val"), add("validation")), "holds validation and val; one of them"),
+        (lambda add: None, "holds train alone; train and one of validation, val, test are needed"),
+        (
+            lambda add: (add("val"), (add.root / "cats").mkdir()),
+            "holds train and val, which are splits, and cats besides",
+        ),
+        (
+            lambda add: (add("val"), add("test"), (add.root / "train").rename(add.root / ".t")),
+            "holds test and val alone",
+        ),
+        (lambda add: add("test", 0), "cats holds 0 images"),
+        (lambda add: (add.root / "test").mkdir(), "only "),
+    ],
+)
+def test_folders_that_are_no_splits_are_explained(splits, change, said):
+    change(splits)
+    assert said in said_of(splits.root)
+
+
+def test_classes_may_be_called_like_splits(photos):
+    (photos / "cats").rename(photos / "train")
+    assert len(load(photos).full_train) == 10
+
+
+@pytest.mark.parametrize("augmentation", ["none", "flip", "imagenet"])
+@pytest.mark.parametrize("name", ["train/dogs/3.png", "val/dogs/3.png", "test/dogs/1.png"])
+def test_a_file_that_is_no_image_is_named_in_every_split(splits, name, augmentation):
+    splits("val", 5)
+    splits("test", 3)
+    (splits.root / name).write_bytes(encoded(".png")[:-60])
+    with pytest.raises(UserError) as error:
+        load_image_dataset(f"folder:{splits.root}", 8, None, None, 0, augmentation)
+    assert str(error.value).startswith(f"{splits.root / name} is no image that TensorFlow can decode (Invalid PNG data")

@@ -4,7 +4,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netadapt_tf.training.images import balanced_sample, batches, image_set, network_input, resized, stratified_sample
+from netadapt_tf.training.images import balanced_sample, batches, image_set, network_input, stratified_sample
 
 
 def numbered(count: int = 40, classes: int = 4):
@@ -93,10 +93,3 @@ def test_ranges(preprocessing, low, high):
     assert low <= values.min() < values.max() <= high
     assert values.min() < low + 0.1 * (high - low)
     assert values.max() > high - 0.15 * (high - low)
-
-
-def test_resizing_is_bilinear():
-    image = tf.constant(np.array([[0, 100], [100, 200]], np.uint8)[..., None])
-    np.testing.assert_array_equal(
-        resized(image, 4)[..., 0], [[0, 25, 75, 100], [25, 50, 100, 125], [75, 100, 150, 175], [100, 125, 175, 200]]
-    )

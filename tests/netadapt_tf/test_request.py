@@ -1,0 +1,47 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from netadapt_tf.request import Request
+from netadapt_tf.settings import Settings
+
+REQUEST = Request(
+    network="mobilenet_v1",
+    alpha=0.25,
+    resolution=64,
+    dataset="fashion_mnist_12k",
+    budgets=(),
+    run_dir=Path("run"),
+    table=None,
+    benchmark_models=(),
+    table_only=False,
+    preprocessing="tf",
+    augmentation="none",
+    batch_size=128,
+    holdout_images=None,
+    train_images=None,
+    threads=2,
+    allow_lambda=False,
+    trust_saved_model=False,
+    settings=Settings(),
+)
+
+
+def test_run_directories_from_before_augmentation_stay_valid():
+    assert REQUEST.identity() == {
+        "network": "mobilenet_v1",
+        "alpha": 0.25,
+        "resolution": 64,
+        "dataset": "fashion_mnist_12k",
+        "preprocessing": "tf",
+        "batch_size": 128,
+        "holdout_images": 2000,
+        "train_images": None,
+        "threads": 2,
+    }
+
+
+@pytest.mark.parametrize("change", [{"augmentation": "flip"}, {"augmentation": "imagenet"}, {"holdout_images": 100}])
+def test_what_changes_results_makes_another_run(change):
+    assert replace(REQUEST, **change).identity() != REQUEST.identity()

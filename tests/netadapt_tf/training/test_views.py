@@ -1,0 +1,159 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from netadapt_tf.training.data_names import AUGMENTATIONS
+from netadapt_tf.training.images import ImageSet, image_set
+from netadapt_tf.training.originals import EncodedImages
+from netadapt_tf.training.views import central_window, random_window, resized, views
+
+DRAWS = range(200)
+HEIGHT, WIDTH = 90, 120
+
+
+def windows(height: int, width: int) -> np.ndarray:
+    return np.array([random_window(tf.constant(height), tf.constant(width), tf.constant(d, tf.int64)) for d in DRAWS])
+
+
+def test_random_windows_are_of_the_usual_sizes():
+    top, left, height, width = windows(HEIGHT, WIDTH).T
+    assert min(top.min(), left.min()) >= 0
+    assert (top + height).max() <= HEIGHT
+    assert (left + width).max() <= WIDTH
+    area, ratio = height * width / (HEIGHT * WIDTH), width / height
+    assert 0.07 < area.min() < 0.2
+    assert 0.7 < area.max() <= 1
+    assert 0.73 < ratio.min() < 0.85
+    assert 1.2 < ratio.max() < 1.37
+    assert len(set(zip(top, left, height, width, strict=True))) > 190
+
+
+def test_an_image_too_odd_for_a_window_is_shown_whole():
+    assert {tuple(window) for window in windows(1, 50)} == {(0, 0, 1, 50)}
+
+
+@pytest.mark.parametrize(
+    ("size", "window"), [((256, 256), (16, 16, 224, 224)), ((320, 640), (20, 180, 280, 280)), ((1, 9), (0, 4, 1, 1))]
+)
+def test_the_centre_is_that_of_the_resized_image(size, window):
+    assert tuple(central_window(*map(tf.constant, size)).numpy()) == window
+
+
+def test_the_centre_shows_what_resizing_first_would():
+    rows, columns = np.mgrid[:192, :256]
+    image = np.stack([rows, columns, rows // 2 + columns // 3], -1).astype(np.uint8)
+    _, evaluation = views("imagenet", 56)
+    shown = next(iter(image_set(image[None], np.zeros(1, np.int64), 2, evaluation).examples()))[0]
+    shorter_side_64 = tf.cast(tf.round(tf.image.resize(image, (64, 85))), tf.uint8).numpy()
+    first_resized = shorter_side_64[4:60, 14:70]
+    assert np.abs(shown.numpy().astype(int) - first_resized).max() <= 3
+
+
+def photos() -> tuple[ImageSet, np.ndarray]:
+    """Twelve images in two formats; the first channel tells which image it is, the others where a pixel was."""
+    images = np.zeros((12, 40, 60, 3), np.uint8)
+    images[..., 0] = 20 * np.arange(12)[:, None, None]
+    images[..., 1] = 4 * np.arange(40)[:, None]
+    images[..., 2] = 4 * np.arange(60)
+    encoders = (
+        tf.io.encode_png,
+        lambda image: tf.io.encode_jpeg(image, quality=100, chroma_downsampling=False),
+    )
+    encoded = tf.constant([encoders[number % 2](image).numpy() for number, image in enumerate(images)])
+    originals = EncodedImages(np.arange(12) % 2, 2, lambda index: encoded[index], tf.identity, str)
+    return ImageSet(originals, np.arange(12), views("none", 20)[0]), images
+
+
+def shown(images: ImageSet, seed: int, epochs: int = 1, threads: int | None = None) -> np.ndarray:
+    dataset = images.examples(seed).repeat(epochs)
+    if threads:
+        options = tf.data.Options()
+        options.threading.private_threadpool_size = threads
+        dataset = dataset.with_options(options)
+    return np.array([image for image, _ in dataset])
+
+
+@pytest.mark.parametrize("augmentation", ["flip", "imagenet"])
+def test_what_is_random_follows_from_the_seed(augmentation):
+    images = photos()[0].shown(views(augmentation, 20)[0]).in_memory()
+    twice = shown(images, 3, epochs=2)
+    np.testing.assert_array_equal(twice, shown(images, 3, epochs=2, threads=1))
+    np.testing.assert_array_equal(twice, shown(images, 3, epochs=2, threads=7))
+
+    def by_number(epoch):
+        return epoch[np.argsort(epoch[:, :, :, 0].mean((1, 2)))]
+
+    assert not np.array_equal(by_number(twice[:12]), by_number(shown(images, 4)))
+    differing = (by_number(twice[:12]) != by_number(twice[12:])).any((1, 2, 3))
+    assert 0 < differing.mean() < 1 if augmentation == "flip" else differing.all()
+
+
+def test_flipping_is_all_that_flip_does_and_to_half_of_the_images():
+    whole = photos()[0]
+    plain = np.array([image for image, _ in whole.examples()])
+    pixels = shown(whole.shown(views("flip", 20)[0]).in_memory(), 0, epochs=20)
+    mirrored = 0
+    for image in pixels:
+        original = plain[np.argmin(np.abs(plain[:, 0, 0, 0].astype(int) - image[0, 0, 0]))]
+        backwards = np.array_equal(image, original[:, ::-1])
+        assert backwards or np.array_equal(image, original)
+        mirrored += backwards
+    assert 0.35 < mirrored / len(pixels) < 0.65
+
+
+def test_a_cut_shows_a_part_of_the_original_upright():
+    pixels = shown(photos()[0].shown(views("imagenet", 20)[0]), 0, epochs=5).astype(int)
+    assert (np.diff(pixels[..., 1].mean(2), axis=1) > -0.5).all()
+    left_to_right = pixels[:, :, -1, 2].mean(1) - pixels[:, :, 0, 2].mean(1)
+    assert {True, False} == set((left_to_right > 0).tolist())
+    shares = np.abs(left_to_right) / 236
+    assert shares.min() < 0.6
+    assert shares.max() > 0.75
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_window_is_the_same_whether_it_is_decoded_alone_or_not(number):
+    originals = photos()[0].originals
+    found = originals.find(tf.constant(number))
+    window = originals.cut(found, lambda height, width: tf.stack([height - 35, width - 52, 16, 24])).numpy()
+    np.testing.assert_array_equal(window, originals.cut(found, None)[5:21, 8:32])
+
+
+def test_cuts_come_from_the_originals_and_everything_else_from_memory():
+    whole = photos()[0]
+    training, evaluation = views("imagenet", 20)
+    assert whole.shown(training).in_memory().originals is whole.originals
+    held = whole.shown(evaluation).in_memory()
+    assert held.originals is not whole.originals
+    assert held.in_memory() is held
+    plain, again = ([image.numpy() for image, _ in images.examples()] for images in (whole.shown(evaluation), held))
+    np.testing.assert_array_equal(plain, again)
+
+
+def test_flipped_sets_are_held_and_tested_upright():
+    flipped = photos()[0].shown(views("flip", 20)[0]).in_memory()
+    upright = flipped.shown(views("flip", 20)[1])
+    assert upright.in_memory() is upright
+    np.testing.assert_array_equal(
+        [image for image, _ in upright.examples()], [image for image, _ in photos()[0].examples()]
+    )
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+def test_a_resumed_run_sees_the_same(augmentation):
+    def epoch():
+        tf_keras.utils.set_random_seed(0)  # as an adaptation does, whether it begins or goes on
+        return shown(photos()[0].shown(views(augmentation, 20)[0]).in_memory(), 11, epochs=2)
+
+    first = epoch()
+    tf.random.uniform([3])
+    shown(photos()[0], 5)
+    np.testing.assert_array_equal(first, epoch())
+
+
+def test_resizing_is_bilinear():
+    image = tf.constant(np.array([[0, 100], [100, 200]], np.uint8)[..., None])
+    np.testing.assert_array_equal(
+        resized(image, 4)[..., 0], [[0, 25, 75, 100], [25, 50, 100, 125], [75, 100, 150, 175], [100, 125, 175, 200]]
+    )
