@@ -5,6 +5,7 @@ import pytest
 
 from netadapt_tf.filling import Filling
 from netadapt_tf.networks.by_name import NETWORKS
+from netadapt_tf.networks.channel_groups import widths_of
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.search.filter_counts import candidate_filters

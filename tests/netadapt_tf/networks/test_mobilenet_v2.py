@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tf_keras
 
+from netadapt_tf.networks.channel_groups import widths_of
 from netadapt_tf.networks.mobilenet_v2 import mobilenet_v2, mobilenet_v2_widths
 from netadapt_tf.networks.tracing import find_channels
 from tests.tiny_networks import randomised
