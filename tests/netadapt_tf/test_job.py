@@ -35,6 +35,7 @@ def request_(tmp_path) -> Request:
         benchmark_models=(),
         table_only=False,
         preprocessing="tf",
+        augmentation="none",
         batch_size=32,
         holdout_images=100,
         train_images=300,
