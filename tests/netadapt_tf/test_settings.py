@@ -27,8 +27,10 @@ def test_no_field_takes_what_means_nothing(name, value):
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        ({"lock": "conv("}, "lock is 'conv('; it should be a regular expression"),
-        ({"lock": None}, "lock is None; it should be a regular expression"),
+        ({"lock": "conv("}, r"lock is 'conv\('; it should be a regular expression"),
+        ({"lock": "a{99999999999}"}, "it should be a regular expression"),
+        ({"lock": None}, "lock is None; it should be a text"),
+        ({"lock": b"conv"}, "lock is b'conv'; it should be a text"),
         ({"filters": "l1"}, "l2 or bn_scale or taylor or random"),
         ({"final": "stop"}, "fine_tune or retrain"),
         ({"pick": "best"}, "highest_accuracy or best_ratio"),
