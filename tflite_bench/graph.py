@@ -2,20 +2,21 @@
 
 `sized` walks the operators once, front to back, and says which shapes every layer has when some
 of them have other numbers of filters. Nothing is built: it is cheap enough to be asked thousands
-of times. `layer_models` turns the answer into files.
+of times. `shape_rules` knows what each operator does with shapes; `layer_models` turns the answer into files.
 """
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tflite_bench.errors import InvalidModelError, UnsupportedLayerError
+from tflite_bench.shape_rules import WRITERS, Resizing, Shape, resized
 
-Shape = tuple[int, ...]
+__all__ = ["Graph", "Operator", "Shape", "SizedOperator", "sized"]
 
 _IDENTIFIER = b"TFL3"
 
@@ -27,11 +28,7 @@ def _names(enumeration: type) -> dict[int, str]:
 OPERATOR_NAMES = _names(schema.BuiltinOperator)
 TYPE_NAMES = {value: name.lower() for value, name in _names(schema.TensorType).items()}
 
-_PER_CHANNEL = (
-    *("AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "REDUCE_MAX", "PAD", "PADV2"),
-    *("ELU", "GELU", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "TANH"),
-)
-_ELEMENTWISE = ("ADD", "DIV", "MUL", "PRELU", "SUB")
+_MAC_KINDS = (*WRITERS, "DEPTHWISE_CONV_2D")
 
 
 @dataclass(frozen=True)
@@ -43,14 +40,25 @@ class Operator:
         kind: TensorFlow Lite's name, for example `CONV_2D`.
         inputs: tensor indices; -1 where an optional input is left out.
         outputs: tensor indices.
-        layer_names: every part of the paths in the names of its tensors; the Keras layer's name is one.
+        paths: of what was made into it, for example `network/conv1/Conv2D`, as parts: the network's name, the names of
+            nested networks, the Keras layer's name (which may have several parts), and what the layer calls the step.
     """
 
     index: int
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    layer_names: frozenset[str]
+    paths: frozenset[tuple[str, ...]]
+
+    @functools.cached_property
+    def layer_names(self) -> frozenset[str]:
+        """Every run of parts of its paths; the Keras layer's name is one."""
+        return frozenset(
+            "/".join(path[begin:end])
+            for path in self.paths
+            for begin in range(len(path))
+            for end in range(begin + 1, len(path) + 1)
+        )
 
 
 @dataclass(frozen=True)
@@ -64,9 +72,11 @@ class SizedOperator:
     @property
     def macs(self) -> int:
         """Multiply-accumulate operations of one run."""
-        if self.operator.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+        if self.operator.kind not in _MAC_KINDS:
             return 0
         weights = self.input_shapes[1]
+        if self.operator.kind == "TRANSPOSE_CONV":  # every number that it reads meets all weights of its channel
+            return math.prod(self.input_shapes[2]) * math.prod(weights[:-1])
         if self.operator.kind == "DEPTHWISE_CONV_2D":  # [1, kh, kw, channels]
             return math.prod(self.output_shapes[0]) * weights[1] * weights[2]
         return math.prod(self.output_shapes[0]) * math.prod(weights[1:])  # [filters, (kh, kw,) channels]
@@ -95,6 +105,7 @@ class Graph:
             self.model = schema.ModelT.InitFromPackedBuf(tflite, 0)
             self._subgraph = self.model.subgraphs[0]
             self.operators = tuple(self._operator(index) for index in range(len(self._subgraph.operators)))
+            self._writers_named: dict[str, frozenset[int]] = {}
         except Exception as error:  # a damaged file fails anywhere in the generated reader
             raise InvalidModelError(f"this TensorFlow Lite model is damaged: {error}") from error
         if len(self.model.subgraphs) != 1:
@@ -158,14 +169,57 @@ class Graph:
             kind=OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)],
             inputs=inputs,
             outputs=outputs,
-            layer_names=frozenset(
-                part
-                for i in (*inputs[1:], *outputs)
-                if i >= 0
+            paths=frozenset(
+                tuple(path.split("/"))
+                for i in (*(i for i in inputs[1:] if i >= 0 and self.is_constant(i)), *outputs)
                 for path in self.tensor(i).name.decode(errors="replace").split(";")
-                for part in path.split("/")
+                if "/" in path  # the rest are names that the converter gives
             ),
         )
+
+    def writers_named(self, name: str) -> frozenset[int]:
+        """Which operators are a Keras layer that has filters.
+
+        The converter names an operator after all that it was made from, and parts of a layer's name may be another
+        layer's (`block/conv` and `conv`), or a nested network's: what counts is the path that ends soonest after the
+        name, and among those begins soonest. A layer that is called several times may lose its name in some of them;
+        the weights are the same.
+
+        Args:
+            name: the Keras layer's name.
+
+        Returns:
+            Indices of operators; none where no operator bears the name.
+        """
+        if name not in self._writers_named:
+            self._writers_named[name] = self._find_writers(name)
+        return self._writers_named[name]
+
+    def _find_writers(self, name: str) -> frozenset[int]:
+        writers = [operator for operator in self.operators if operator.kind in WRITERS]
+        distances = {
+            operator.index: min(found)
+            for operator in writers
+            if (found := [d for path in operator.paths for d in _distances(path, name.split("/"))])
+        }
+        nearest = {index for index, distance in distances.items() if distance == min(distances.values())}
+        weights = {self.operators[index].inputs[1] for index in nearest}
+        return frozenset(
+            operator.index
+            for operator in writers
+            if operator.index in nearest
+            or (operator.inputs[1] in weights and (operator.index in distances or not operator.paths))
+        )
+
+
+def _distances(path: tuple[str, ...], name: list[str]) -> list[tuple[int, int]]:
+    """Where a name stands in a path: parts behind it and before it; at least one of each."""
+    size = len(name)
+    return [
+        (len(path) - begin - size, begin)
+        for begin in range(1, len(path) - size)
+        if list(path[begin : begin + size]) == name
+    ]
 
 
 def sized(graph: Graph, filters: Mapping[str, int]) -> list[SizedOperator]:
@@ -173,99 +227,56 @@ def sized(graph: Graph, filters: Mapping[str, int]) -> list[SizedOperator]:
 
     Args:
         graph: the network at its own widths.
-        filters: number of filters by the Keras name of a convolution or fully connected layer;
-            a layer that is not named keeps its own.
+        filters: number of filters by the Keras name of a convolution (of any kind but depthwise) or fully connected
+            layer; a layer that is not named keeps its own. Layers whose results are added up need the same number.
 
     Raises:
         UnsupportedLayerError: a name that no layer bears, or a layer that cannot take the new shape.
     """
+    wanted = _filters_by_operator(graph, filters)
     shapes = {index: graph.shape(index) for index in graph.inputs}
-    unused = set(filters)
     result = []
     for operator in graph.operators:
-        inputs = tuple(shapes.get(i, graph.shape(i)) if i >= 0 else () for i in operator.inputs)
         own_inputs = tuple(graph.shape(i) if i >= 0 else () for i in operator.inputs)
-        wanted = None
-        if operator.kind in _WRITERS:
-            named = operator.layer_names & filters.keys()
-            unused -= named
-            wanted = filters[min(named)] if named else None
-        if wanted is None and inputs == own_inputs:
-            outputs = tuple(graph.shape(i) for i in operator.outputs)
-        else:
-            rule = _rule(operator)
-            inputs, output = rule(graph, operator, inputs, wanted)
+        inputs = tuple(shapes.get(i, own) for i, own in zip(operator.inputs, own_inputs, strict=True))
+        outputs = tuple(graph.shape(i) for i in operator.outputs)
+        own_filters = own_inputs[1][0] if operator.index in wanted else None
+        if inputs != own_inputs or wanted.get(operator.index) != own_filters:
+            inputs, output = resized(_resizing(graph, operator, inputs, wanted.get(operator.index)))
             outputs = (output,)
         shapes.update(zip(operator.outputs, outputs, strict=True))
         result.append(SizedOperator(operator, inputs, outputs))
-    if unused:
-        raise UnsupportedLayerError(f"the .tflite has no layer named {', '.join(sorted(unused))}")
     return result
 
 
-_Sized = tuple[tuple[Shape, ...], Shape]
-"""Shapes of all inputs, shape of the output."""
-
-_Rule = Callable[[Graph, Operator, Sequence[Shape], int | None], _Sized]
-
-
-def _rule(operator: Operator) -> _Rule:
-    if operator.kind in _WRITERS:
-        return _WRITERS[operator.kind]
-    if operator.kind == "DEPTHWISE_CONV_2D":
-        return _depthwise
-    if operator.kind == "RESHAPE":
-        return _reshape
-    if operator.kind in _ELEMENTWISE:
-        return _elementwise
-    if operator.kind in _PER_CHANNEL:
-        return _per_channel
-    raise UnsupportedLayerError(f"layer {operator.index} ({operator.kind}) cannot be given another number of channels")
+def _filters_by_operator(graph: Graph, filters: Mapping[str, int]) -> dict[int, int]:
+    unknown = sorted(name for name in filters if not graph.writers_named(name))
+    if unknown:
+        raise UnsupportedLayerError(f"the .tflite has no layer named {', '.join(unknown)}")
+    wanted: dict[int, int] = {}
+    for name, count in filters.items():
+        for index in graph.writers_named(name):
+            if wanted.setdefault(index, count) != count:
+                raise UnsupportedLayerError(
+                    f"{_described(graph, graph.operators[index])} would have both {wanted[index]} and {count} filters"
+                )
+    return wanted
 
 
-def _own_output(graph: Graph, operator: Operator) -> Shape:
-    return graph.shape(operator.outputs[0])
-
-
-def _writer(graph: Graph, operator: Operator, inputs: Sequence[Shape], filters: int | None) -> _Sized:
-    data, weights, *bias = inputs
-    own_channels = graph.shape(operator.inputs[0])[-1]
-    if weights[-1] != own_channels and data[-1] != own_channels:
-        raise UnsupportedLayerError(f"layer {operator.index}: a grouped convolution keeps its input channels")
-    filters = filters or weights[0]
-    channels = data[-1] if weights[-1] == own_channels else weights[-1]
-    resized = (data, (filters, *weights[1:-1], channels), *((filters,) if shape else () for shape in bias))
-    return resized, (*_own_output(graph, operator)[:-1], filters)
-
-
-def _depthwise(graph: Graph, operator: Operator, inputs: Sequence[Shape], _: int | None) -> _Sized:
-    data, weights, *bias = inputs
-    filters = data[-1] * weights[-1] // graph.shape(operator.inputs[0])[-1]
-    resized = (data, (*weights[:-1], filters), *((filters,) if shape else () for shape in bias))
-    return resized, (*_own_output(graph, operator)[:-1], filters)
-
-
-def _per_channel(graph: Graph, operator: Operator, inputs: Sequence[Shape], _: int | None) -> _Sized:
-    return tuple(inputs), (*_own_output(graph, operator)[:-1], inputs[0][-1])
-
-
-def _elementwise(graph: Graph, operator: Operator, inputs: Sequence[Shape], _: int | None) -> _Sized:
-    channels = {shape[-1] for i, shape in zip(operator.inputs, inputs, strict=True) if graph.constant(i) is None}
-    if len(channels) != 1:
-        raise UnsupportedLayerError(f"layer {operator.index} ({operator.kind}) would join {sorted(channels)} channels")
-    own_channels = _own_output(graph, operator)[-1]
-    resized = tuple(
-        (*shape[:-1], *channels) if shape and shape[-1] == own_channels else tuple(shape) for shape in inputs
+def _resizing(graph: Graph, operator: Operator, inputs: tuple[Shape, ...], filters: int | None) -> Resizing:
+    return Resizing(
+        name=_described(graph, operator),
+        kind=operator.kind,
+        own_inputs=tuple(graph.shape(i) if i >= 0 else () for i in operator.inputs),
+        inputs=inputs,
+        own_output=graph.shape(operator.outputs[0]),
+        filters=filters,
+        options=graph.schema_operator(operator).builtinOptions,
+        is_constant=tuple(i >= 0 and graph.is_constant(i) for i in operator.inputs),
+        constant=lambda position: graph.constant(operator.inputs[position]),
     )
-    return resized, (*_own_output(graph, operator)[:-1], *channels)
 
 
-def _reshape(graph: Graph, operator: Operator, inputs: Sequence[Shape], _: int | None) -> _Sized:
-    own_input, own_output = graph.shape(operator.inputs[0]), _own_output(graph, operator)
-    size = math.prod(inputs[0])
-    if math.prod(own_output) != own_output[-1] * own_output[0] and own_output[-1] != own_input[-1]:
-        raise UnsupportedLayerError(f"layer {operator.index}: a RESHAPE that splits channels cannot be followed")
-    return tuple(inputs), (*own_output[:-1], size // math.prod(own_output[:-1]))
-
-
-_WRITERS: Mapping[str, _Rule] = {"CONV_2D": _writer, "FULLY_CONNECTED": _writer}
+def _described(graph: Graph, operator: Operator) -> str:
+    paths = graph.tensor(operator.outputs[0]).name.decode(errors="replace").split(";")
+    return f"layer {operator.index} ({operator.kind}, {paths[0]})"

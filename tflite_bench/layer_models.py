@@ -12,6 +12,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tflite_bench.graph import Graph, Shape, SizedOperator
+from tflite_bench.shape_rules import SHAPE_OPERANDS
 
 _SCHEMA_VERSION = 3
 _DATA_ALIGNMENT = 16  # schema.fbs: Buffer.data is force_align: 16
@@ -104,7 +105,11 @@ class _ModelBuilder:
         if layer.operator.kind == "RESHAPE":
             operator.builtinOptions = None  # the new shape stands in the second operand
             operator.builtinOptionsType = schema.BuiltinOptions.NONE
-            operator.inputs[1] = self._add_shape_constant(layer.operator.inputs[1], layer.output_shapes[0])
+        if layer.operator.kind in SHAPE_OPERANDS:
+            position = SHAPE_OPERANDS[layer.operator.kind]
+            operator.inputs[position] = self._add_shape_constant(
+                layer.operator.inputs[position], layer.output_shapes[0]
+            )
         self._subgraph.operators.append(operator)
         return operator.outputs
 
@@ -146,7 +151,7 @@ class _ModelBuilder:
         return len(self._subgraph.tensors) - 1
 
     def _add_shape_constant(self, index: int, shape: Shape) -> int:
-        return self._add_tensor(index, (len(shape),), np.asarray(shape, np.int32))
+        return self._add_tensor(index, (len(shape),), np.asarray(shape, self._graph.type_name(index)))
 
     def _code(self, code: schema.OperatorCodeT) -> int:
         if code not in self._codes:

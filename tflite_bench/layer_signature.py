@@ -11,23 +11,23 @@ import math
 import re
 from collections.abc import Iterator
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tflite_bench.graph import Graph, Shape, SizedOperator
+from tflite_bench.shape_rules import SHAPE_OPERANDS
 
 _ENUMERATIONS = {"padding": schema.Padding, "fused_activation_function": schema.ActivationFunctionType}
 _INTEGERS = (schema.TensorType.INT32, schema.TensorType.INT64)
 _MAX_VALUES = 16
+_MASKS = {1: "beginMask", 2: "endMask"}
+"""By the position of a STRIDED_SLICE's operand."""
 
 
 def layer_signature(graph: Graph, layer: SizedOperator) -> str:
     """The layer's signature: operator, number types, shapes, options, and small integer constants (axes, paddings)."""
     operator = layer.operator
-    operands = [
-        _operand(graph, index, shape, is_shape=operator.kind == "RESHAPE")
-        for index, shape in zip(operator.inputs, layer.input_shapes, strict=True)
-        if index >= 0
-    ]
+    operands = [_operand(graph, layer, position) for position, index in enumerate(layer.operator.inputs) if index >= 0]
     results = [
         f"{graph.type_name(index)}{_text(shape)}"
         for index, shape in zip(operator.outputs, layer.output_shapes, strict=True)
@@ -35,14 +35,24 @@ def layer_signature(graph: Graph, layer: SizedOperator) -> str:
     return " ".join([operator.kind, *operands, "->", *results, *sorted(_options(graph, layer))])
 
 
-def _operand(graph: Graph, index: int, shape: Shape, is_shape: bool) -> str:
+def _operand(graph: Graph, layer: SizedOperator, position: int) -> str:
+    index, shape = layer.operator.inputs[position], layer.input_shapes[position]
     if not graph.is_constant(index):
         return f"{graph.type_name(index)}{_text(shape)}"
     if graph.tensor(index).type in _INTEGERS and math.prod(graph.shape(index)) <= _MAX_VALUES:
-        constant = graph.constant(index)
-        values = "" if is_shape or constant is None else "{" + ",".join(map(str, constant.ravel())) + "}"
-        return f"{graph.type_name(index)}*{_text(graph.shape(index))}{values}"
+        return f"{graph.type_name(index)}*{_text(graph.shape(index))}{_values(graph, layer, position)}"
     return f"{graph.type_name(index)}*{_text(shape)}"
+
+
+def _values(graph: Graph, layer: SizedOperator, position: int) -> str:
+    constant = graph.constant(layer.operator.inputs[position])
+    if constant is None or SHAPE_OPERANDS.get(layer.operator.kind) == position:
+        return ""
+    values = constant.ravel().tolist()
+    if layer.operator.kind == "STRIDED_SLICE" and position in _MASKS:  # what is masked means nothing
+        mask = getattr(graph.schema_operator(layer.operator).builtinOptions, _MASKS[position])
+        values = [0 if mask >> axis & 1 else value for axis, value in enumerate(values)]
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def _options(graph: Graph, layer: SizedOperator) -> Iterator[str]:
@@ -51,6 +61,8 @@ def _options(graph: Graph, layer: SizedOperator) -> Iterator[str]:
         return
     for attribute, value in vars(options).items():
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", attribute).lower()
+        if isinstance(value, np.ndarray):
+            value = value.tolist() or None
         if name in _ENUMERATIONS:
             value = next(text for text, number in vars(_ENUMERATIONS[name]).items() if number == value)
         if (name.startswith("dilation") and value == 1) or value in (0, None, False, "NONE"):

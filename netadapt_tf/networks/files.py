@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tf_keras
 
+from netadapt_tf.networks.flattening import laid_flat
 from netadapt_tf.networks.inspection import find_program, one_line
 from netadapt_tf.networks.stored_config import read_config
 from tflite_bench.errors import UserError
@@ -48,7 +49,9 @@ def check_no_program(network: tf_keras.Model, what: str) -> None:
 
 
 def checked(network: tf_keras.Model, what: str) -> tf_keras.Model:
-    """The network as the search needs it: functional (a Sequential is turned into one), with one image input.
+    """The network as the search needs it: functional, with one image input.
+
+    A Sequential is turned into a functional model, and nested models are laid flat.
 
     Args:
         network: from a file, or handed over from Python.
@@ -67,6 +70,7 @@ def checked(network: tf_keras.Model, what: str) -> tf_keras.Model:
         )
     if isinstance(network, tf_keras.Sequential):
         network = tf_keras.Model(network.inputs, network.outputs, name=network.name)
+    network = laid_flat(network)
     if len(network.outputs) != 1:
         raise UserError(f"{what} has {len(network.outputs)} outputs; one is needed")
     shape = network.input_shape

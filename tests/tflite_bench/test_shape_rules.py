@@ -1,0 +1,119 @@
+"""Networks cut on paper against what the converter makes of networks that were built narrower."""
+
+import functools
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from netadapt_tf.networks.random_weights import randomise
+from tests.tflite_bench.networks_by_widths import BY_WIDTHS, refusing
+from tflite_bench.convert import convert
+from tflite_bench.errors import UnsupportedLayerError
+from tflite_bench.graph import Graph, sized
+from tflite_bench.layer_models import one_layer_model, resized_model
+from tflite_bench.layer_signature import layer_signature
+
+every_network = pytest.mark.parametrize("build", BY_WIDTHS, ids=lambda build: build.__name__)
+
+
+@functools.cache
+def converted(build, is_narrow: bool) -> Graph:
+    network = build(BY_WIDTHS[build][is_narrow])
+    randomise(network)
+    return Graph(convert(network))
+
+
+def signatures(graph: Graph, filters=None) -> list[str]:
+    return [layer_signature(graph, layer) for layer in sized(graph, filters or {})]
+
+
+def output_shapes(tflite: bytes) -> list[tuple[int, ...]]:
+    """Of a model that runs on any numbers."""
+    interpreter = Interpreter(model_content=tflite)
+    interpreter.allocate_tensors()
+    for source in interpreter.get_input_details():
+        values = np.random.default_rng(0).uniform(size=source["shape"])
+        interpreter.set_tensor(source["index"], values.astype(source["dtype"]))
+    interpreter.invoke()
+    return [interpreter.get_tensor(result["index"]).shape for result in interpreter.get_output_details()]
+
+
+@every_network
+def test_cut_on_paper_is_what_the_converter_makes_of_the_narrower_network(build):
+    graph, narrower = converted(build, False), converted(build, True)
+    assert signatures(graph, BY_WIDTHS[build][True]) == signatures(narrower)
+
+
+@every_network
+def test_own_widths_change_nothing(build):
+    graph = converted(build, False)
+    assert signatures(graph, BY_WIDTHS[build][False]) == signatures(graph)
+
+
+@every_network
+def test_cut_networks_run(build):
+    graph, filters = converted(build, False), BY_WIDTHS[build][True]
+    layers = sized(graph, filters)
+    cut = resized_model(graph, layers)
+    narrower = converted(build, True)
+    assert output_shapes(cut) == [narrower.shape(index) for index in narrower.outputs]
+    assert signatures(Graph(cut)) == signatures(graph, filters)
+
+
+@every_network
+def test_cut_layers_run(build):
+    graph = converted(build, False)
+    for layer in sized(graph, BY_WIDTHS[build][True]):
+        model = one_layer_model(graph, layer)
+        assert tuple(output_shapes(model)) == layer.output_shapes, layer.operator.kind
+        assert signatures(Graph(model)) == [layer_signature(graph, layer)]
+
+
+@every_network
+def test_macs_are_those_of_the_narrower_network(build):
+    cut, narrower = (
+        sum(layer.macs for layer in sized(converted(build, is_narrow), filters))
+        for is_narrow, filters in ((False, BY_WIDTHS[build][True]), (True, {}))
+    )
+    assert cut == narrower > 0
+
+
+@pytest.fixture(scope="module")
+def hopeless() -> Graph:
+    network = refusing()
+    randomise(network)
+    return Graph(convert(network))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("softmax", "SOFTMAX.*depends on all of them"),
+        ("transpose", "TRANSPOSE.*moves them"),
+        ("local_response", "LOCAL_RESPONSE_NORMALIZATION.*depends on all"),
+        ("gather", "GATHER.*moves them"),
+        ("before_groups", "CONV_2D.*grouped"),
+        ("grouped", "CONV_2D.*grouped"),
+        ("mean", "MEAN.*one number of all"),
+        ("sliced", "SLICE.*some of them only"),
+        ("strided", "STRIDED_SLICE.*some of them only"),
+        ("cut", "SLICE.*some of them only"),
+        ("space_to_depth", "SPACE_TO_DEPTH.*moves them"),
+        ("depth_to_space", "DEPTH_TO_SPACE.*moves them"),
+        ("matmul", "BATCH_MATMUL.*depends on all"),
+        ("split", "RESHAPE.*splits them"),
+        ("padded", "PAD.*beside them"),
+        ("left", "ADD.*would join 6 and 8"),
+        ("upper", "CONCATENATION.*would join 6 and 8"),
+        ("as_places", "do not stand on the last axis"),
+        ("l2", "depends on all|one number of all"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_with_its_reason(hopeless, name, reason):
+    with pytest.raises(UnsupportedLayerError, match=reason):
+        sized(hopeless, {name: 6})
+
+
+def test_what_no_changed_shape_reaches_is_not_refused(hopeless):
+    assert output_shapes(resized_model(hopeless, sized(hopeless, {"left": 6, "right": 6})))
