@@ -22,7 +22,16 @@ def interpreter(tflite: bytes, threads: int) -> Interpreter:
 
 
 def outputs(tflite: bytes, images: np.ndarray, threads: int = 1) -> np.ndarray:
-    """The first output for every image.
+    """The first output for every image; see `all_outputs`.
+
+    Returns:
+        float32 [N, ...].
+    """
+    return all_outputs(tflite, images, threads)[0]
+
+
+def all_outputs(tflite: bytes, images: np.ndarray, threads: int = 1) -> list[np.ndarray]:
+    """Every output for every image.
 
     Args:
         tflite: a model whose first input is float32 [1, H, W, C].
@@ -30,15 +39,24 @@ def outputs(tflite: bytes, images: np.ndarray, threads: int = 1) -> np.ndarray:
         threads: threads of the interpreter.
 
     Returns:
-        float32 [N, ...].
+        Each float32 [N, ...], in the order of the network that was converted; in the file's where it does not tell.
     """
     with quiet_native_code():
         runner = interpreter(tflite, threads)
     source = runner.get_input_details()[0]["index"]
-    result = runner.get_output_details()[0]["index"]
+    results = _output_indices(runner)
     rows = []
     for image in images:
         runner.set_tensor(source, image[np.newaxis])
         runner.invoke()
-        rows.append(runner.get_tensor(result)[0])
-    return np.stack(rows)
+        rows.append([runner.get_tensor(index)[0] for index in results])
+    return [np.stack(column) for column in zip(*rows, strict=True)]
+
+
+def _output_indices(runner: Interpreter) -> list[int]:
+    """Tensor indices of the outputs, in the order in which `convert` numbers them."""
+    in_file = [detail["index"] for detail in runner.get_output_details()]
+    if len(in_file) == 1 or not runner.get_signature_list():
+        return in_file
+    named = runner.get_signature_runner().get_output_details()
+    return [named[f"output_{number}"]["index"] for number in range(len(named))]

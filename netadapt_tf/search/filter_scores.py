@@ -106,7 +106,7 @@ def _effects(
 ) -> Mapping[str, np.ndarray]:
     """By writer, what `taylor_norms` needs, float32 [batches, filters]."""
     gates = {writer: _gates(network, channels, writer) for writer in _free_writers(channels)}
-    gated = tf_keras.Model(network.inputs, [gates, network._nested_outputs])
+    gated = tf_keras.Model(network.inputs, [gates, network.output])
 
     @tf.function(input_signature=batch_spec(batches))
     def effects(images: tf.Tensor, targets: Any) -> dict[str, tf.Tensor]:
