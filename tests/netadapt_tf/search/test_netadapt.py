@@ -289,7 +289,7 @@ def test_filters_are_chosen_as_asked_and_the_same_ones_after_an_interruption(tmp
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "restart", noted)
-        whole, run = search(tmp_path / "whole", data, settings=settings, network=normed())
+        whole, run = search(tmp_path / "whole", data, limit=0.75, settings=settings, network=normed())
     assert chosen.keys() == START_WIDTHS.keys()
     for group, indices in chosen.items():
         expected = strongest(first_scores(criterion, group, data), len(indices))
@@ -301,8 +301,8 @@ def test_filters_are_chosen_as_asked_and_the_same_ones_after_an_interruption(tmp
         with monkeypatch.context() as patch:
             interrupt_fit(patch, fitted)
             with pytest.raises(InterruptionError):
-                search(tmp_path / "parts", data, settings=settings, network=normed())
-    resumed, run_resumed = search(tmp_path / "parts", data, settings=settings, network=normed())
+                search(tmp_path / "parts", data, limit=0.75, settings=settings, network=normed())
+    resumed, run_resumed = search(tmp_path / "parts", data, limit=0.75, settings=settings, network=normed())
     assert story(run_resumed) == story(run)
     for a, b in zip(resumed.network.get_weights(), whole.network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -324,8 +324,7 @@ def first_scores(criterion: str, group: str, data: Datasets) -> np.ndarray:
 
 
 def test_a_locked_group_proposes_nothing(tmp_path, data):
-    settings = dataclasses.replace(SETTINGS, filters="bn_scale")
-    network = normed()
-    found, run = search(tmp_path, data, limit=0.6, settings=settings, network=network, locks={"first": "asked for"})
+    resource = Counted("units", lambda widths: cost({**START_WIDTHS, **widths}), START_WIDTHS)
+    found, run = search(tmp_path, data, resource, limit=0.8, locks={"first": "asked for"})
     assert {record["group"] for record in run.journal.events("proposal")} == {"second"}
     assert found.network.get_layer("first").filters == 8
