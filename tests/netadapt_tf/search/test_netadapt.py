@@ -1,6 +1,6 @@
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -97,7 +97,6 @@ def search(
     task=None,
     others: Sequence[Goal] = (),
     network: tf_keras.Model | None = None,
-    locks: Mapping[str, str] | None = None,
 ) -> tuple[Iterate, RunDirectory]:
     resource = resource or Counted("units", cost, START_WIDTHS)
     goals = [Goal("macs", resource, limit * cost(START_WIDTHS)), *others]
@@ -321,10 +320,3 @@ def first_scores(criterion: str, group: str, data: Datasets) -> np.ndarray:
     batches, loss = endless(data.train, proposal_seed(0, 1, "")), classification(network).loss
     (found,) = (found for found in channels.groups if found.name == group)
     return scores("taylor", network, channels, batches, loss, lambda _: 0)(found)
-
-
-def test_a_locked_group_proposes_nothing(tmp_path, data):
-    resource = Counted("units", lambda widths: cost({**START_WIDTHS, **widths}), START_WIDTHS)
-    found, run = search(tmp_path, data, resource, limit=0.8, locks={"first": "asked for"})
-    assert {record["group"] for record in run.journal.events("proposal")} == {"second"}
-    assert found.network.get_layer("first").filters == 8
