@@ -103,9 +103,7 @@ def search(
     run = RunDirectory(path, {"a": 1}, parse_budgets([f"{goal.name}=40%" for goal in goals]))
     start = Iterate(0, network or tiny_cnn(), 0.25, {goal.name: at_start(goal.resource) for goal in goals})
     task = task or classification(start.network)
-    search = Search(
-        goals, locks or {}, lambda widths: {"counted": cost(widths)}, data, task, run, settings, Stopwatch()
-    )
+    search = Search(goals, {}, lambda widths: {"counted": cost(widths)}, data, task, run, settings, Stopwatch())
     with run.claimed():
         return search.run(start), run
 
