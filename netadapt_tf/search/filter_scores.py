@@ -111,7 +111,6 @@ def _effects(
     @tf.function(input_signature=batch_spec(batches))
     def effects(images: tf.Tensor, targets: Any) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
-            tape.watch(images)  # or nothing would be recorded of layers that are not trained
             written, outputs = gated(images, training=False)
             value = tf.reduce_mean(loss(targets, outputs))
         gradients = tape.gradient(value, written, unconnected_gradients="zero")
