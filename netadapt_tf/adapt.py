@@ -26,6 +26,7 @@ from absl import flags
 from netadapt_tf.networks.by_name import NAMES, NETWORKS
 from netadapt_tf.request import Request
 from netadapt_tf.resources.budget import parse_budgets
+from netadapt_tf.search.filter_choice import CRITERIA
 from netadapt_tf.settings import FINALS, Settings
 from netadapt_tf.training.data_names import AUGMENTATIONS, DATASETS, HOLDOUT_IMAGES
 from tflite_bench.binary import quiet_native_code, run
@@ -162,6 +163,16 @@ _PICK = flags.DEFINE_enum(
     ["highest_accuracy", "best_ratio"],
     "Which proposal wins: the most accurate (the paper), or the least accuracy lost per cost saved (MobileNetV3).",
 )
+_FILTERS = flags.DEFINE_enum(
+    "filters",
+    _DEFAULTS.filters,
+    CRITERIA,
+    "Which filters stay: those of the largest L2 norm (the paper), of the largest scale in the batch norm behind them, "
+    "those that the loss would miss most to first order (taylor), or random ones, to compare with.",
+)
+_LOCK = flags.DEFINE_string(
+    "lock", _DEFAULTS.lock, "Regular expression: layers whose whole name it matches keep their filters."
+)
 _FILTER_MULTIPLE = flags.DEFINE_integer(
     "filter_multiple",
     _DEFAULTS.filter_multiple,
@@ -257,6 +268,8 @@ def _request() -> Request:
             long_term_learning_rate=_LONG_TERM_LEARNING_RATE.value,
             final=_FINAL.value,
             pick=_PICK.value,
+            filters=_FILTERS.value,
+            lock=_LOCK.value,
             filter_multiple=_FILTER_MULTIPLE.value,
             seed=_SEED.value,
         ),

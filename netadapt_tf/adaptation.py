@@ -51,12 +51,14 @@ def adapt_network(
 
     Args:
         network: a `tf_keras` functional model of one input, float32 [N, H, W, C] of fixed H, W and C, and one output
-            [N, ...]. It is left as it is; `settings.pretrain_epochs` trains a copy.
+            [N, ...] or several. It is left as it is; `settings.pretrain_epochs` trains a copy.
         datasets: what to learn from and to be judged by.
         budgets: what is allowed at the end, `RESOURCE[@TARGET]=AMOUNT`; one or several.
         run_dir: where everything of this adaptation is kept.
-        loss: (targets [B, ...], outputs [B, ...]) -> a number; by default cross-entropy of class numbers [B].
-        metric: what proposals are ranked by; by default accuracy.
+        loss: (targets [B, ...], outputs [B, ...]) -> a number; by default cross-entropy of class numbers [B]. Several
+            outputs come as the network gives them, a list or a dictionary.
+        metric: what proposals are ranked by; by default accuracy. A network of several outputs needs a metric and a
+            loss of its own.
         settings: how to adapt; `Settings()` by default.
         table: file of the latency table; by default one in the user's cache folder.
         benchmark_models: binaries of TensorFlow Lite's or LiteRT's benchmark_model, each `[ABI:]PATH`, for targets

@@ -82,7 +82,7 @@ def summarised(work: Work, command: str, start: Start, costs: Costs, result: Del
             found_tflite = convert(run.load_iteration(result.found.iteration))
     with work.clock("evaluate"):
         tested = {
-            tflite: evaluate_tflite(tflite, work.problem.task.metric, work.problem.datasets.test)
+            tflite: evaluate_tflite(tflite, work.problem.task.metric, work.problem.datasets.test, start.network.output)
             for tflite in {start.tflite, found_tflite, result.tflite}
         }
     predicted_ms = _predicted_ms(work, start, costs, result)

@@ -20,6 +20,7 @@ from netadapt_tf.settings import Settings
 from netadapt_tf.start import check_shrinkable, targets_of
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.task import Loss, Metric, Task, classification
+from tflite_bench.errors import UserError
 from tflite_bench.latency_table import default_table, prepare_file
 from tflite_bench.meters import Meters
 from tflite_bench.target import Target
@@ -79,6 +80,11 @@ def problem_of(
         if group.lock:
             logging.info("%s keeps its %d filters: %s.", group.name, group.filters, group.lock)
     check_criterion(settings.filters, network, channels)
+    if len(network.outputs) > 1 and (loss is None or metric is None):
+        raise UserError(
+            f"{network.name} has {len(network.outputs)} outputs; a loss and a metric of its own are needed, which are "
+            "given all of them"
+        )
     default = classification(network)
     path = Path(table) if table else default_table()
     prepare_file(path)

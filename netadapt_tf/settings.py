@@ -59,8 +59,8 @@ class Settings:
             as many epochs as pre-training and long-term fine-tune together; `long_term_epochs` alone where there is no
             pre-training, which should then be what training from scratch takes.
         pick: which proposal wins, `highest_accuracy` (the paper) or `best_ratio` (least lost per cost saved).
-        filters: which filters stay: those of the largest `l2` norm (the paper), of the largest `bn_scale` in the batch
-            norm behind them, those whose loss would cost most by a `taylor` expansion, or `random` ones.
+        filters: which filters stay: those of the largest `l2` norm (the paper), of the largest scale in the batch norm
+            behind them (`bn_scale`), those that the loss would miss most to first order (`taylor`), or `random` ones.
         lock: a regular expression; channel groups that a layer writes whose whole name it matches keep their filters.
         filter_multiple: numbers of filters are multiples of this, of half of it in groups of under four times it.
         seed: of weights, shuffling and proposals.
@@ -86,9 +86,11 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, str) or value not in known:
                 raise UserError(f"{name} is {value!r}; it should be {' or '.join(known)}")
+        if not isinstance(self.lock, str):
+            raise UserError(f"lock is {self.lock!r}; it should be a text")
         try:
             re.compile(self.lock)
-        except (re.error, TypeError) as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise UserError(f"lock is {self.lock!r}; it should be a regular expression ({error})") from error
         for name, (kind, least, most, said) in _NUMBERS.items():
             value = getattr(self, name)

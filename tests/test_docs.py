@@ -1,4 +1,4 @@
-"""That docs/messages.md has every message of measuring, and none that is no more."""
+"""That docs/messages.md has every message of measuring and of the choices, and none that is no more."""
 
 import ast
 import re
@@ -40,13 +40,17 @@ CALLS = {
     ADAPTING / "resources" / "latency.py": ERRORS | WARNINGS,
     ADAPTING / "resources" / "tabled_latency.py": ERRORS | WARNINGS,
     ADAPTING / "fill_table.py": ERRORS | WARNINGS,
+    ADAPTING / "settings.py": ERRORS | WARNINGS,
+    ADAPTING / "problem.py": ERRORS | WARNINGS,
+    ADAPTING / "networks" / "locks.py": ERRORS | WARNINGS,
+    ADAPTING / "search" / "filter_scores.py": ERRORS | WARNINGS,
     ADAPTING / "devices.py": ERRORS | WARNINGS,
     ADAPTING / "estimates.py": ERRORS | WARNINGS,
     ADAPTING / "delivery.py": ERRORS | WARNINGS,
     ADAPTING / "filling.py": ERRORS | WARNINGS,
     ADAPTING / "adaptation.py": WARNINGS,
 }
-"""Which calls say something to users of phones, by file."""
+"""Which calls say something to users of phones, or about what they choose, by file."""
 
 ANYTHING = "…"
 _DISTINCTIVE = 12

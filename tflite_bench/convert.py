@@ -18,13 +18,14 @@ def convert(network: Any) -> bytes:
         network: a `tf_keras` functional model with one input of static height, width and channels.
 
     Returns:
-        The bytes of the file; its input is float32 [1, H, W, C].
+        The bytes of the file; its input is float32 [1, H, W, C]. Its signature tells several outputs apart, which stand
+        in the file in another order: output_0 is the network's first.
 
     Raises:
         UserError: the converter refuses the network.
     """
     shape = [1, *network.inputs[0].shape[1:]]  # [1, H, W, C]
-    function = tf.function(lambda images: network(images, training=False))
+    function = tf.function(lambda images: tf.nest.flatten(network(images, training=False)))
     concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
     try:
         with quiet_native_code():

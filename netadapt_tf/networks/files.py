@@ -71,8 +71,6 @@ def checked(network: tf_keras.Model, what: str) -> tf_keras.Model:
     if isinstance(network, tf_keras.Sequential):
         network = tf_keras.Model(network.inputs, network.outputs, name=network.name)
     network = laid_flat(network)
-    if len(network.outputs) != 1:
-        raise UserError(f"{what} has {len(network.outputs)} outputs; one is needed")
     shape = network.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4 or None in shape[1:]:
         raise UserError(

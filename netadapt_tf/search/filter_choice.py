@@ -41,8 +41,9 @@ def taylor_norms(effects: Sequence[np.ndarray]) -> np.ndarray:
     """By how much the loss would change, to first order, if a filter wrote nothing (Molchanov et al., 2019, eq. 8).
 
     Args:
-        effects: of all layers that write the group, each [batches, filters]: a batch's gradient of the loss by a
-            filter's weights, times these weights, summed over the filter.
+        effects: of all layers that write the group, each [batches, filters]: a batch's gradient of the loss by what a
+            filter writes, times what it writes, summed over the batch and all places; which is the gradient by a gate
+            that all of it passes, open at 1.
 
     Returns:
         float64 [filters]; squares are averaged over the batches.

@@ -1,6 +1,7 @@
 """What the scores of filters are computed from, read off a network: kernels, batch norms, gradients."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import tf_keras
 
 from netadapt_tf.networks.channel_groups import ChannelGroup, Channels, Role
 from netadapt_tf.search.filter_choice import l2_norms, random_scores, scale_norms, taylor_norms
+from netadapt_tf.training.datasets import batch_spec
 from netadapt_tf.training.task import Loss
 from tflite_bench.errors import UserError
 
 TAYLOR_BATCHES = 8
+"""How many batches the effects are estimated on."""
 
 Scores = Callable[[ChannelGroup], np.ndarray]
 """The scores of a group's filters, float64 [filters]."""
@@ -26,20 +29,15 @@ def check_criterion(criterion: str, network: tf_keras.Model, channels: Channels)
     """
     if criterion != "bn_scale":
         return
-    for group in channels.groups:
-        for writer in group.writers if group.lock is None else ():
-            if _scale(network, channels, writer) is None:
-                raise UserError(
-                    f"filters=bn_scale needs a batch norm with a scale right behind every layer that writes channels; "
-                    f"{writer} has none: choose l2, or lock={writer}"
-                )
+    for writer in _free_writers(channels):
+        _scale(network, channels, writer)
 
 
 def scores(
     criterion: str,
     network: tf_keras.Model,
     channels: Channels,
-    batches: Iterable,
+    batches: tf.data.Dataset,
     loss: Loss,
     seed: Callable[[str], int],
 ) -> Scores:
@@ -49,14 +47,14 @@ def scores(
         criterion: one of `filter_choice.CRITERIA`.
         network: whose filters they are.
         channels: of the network.
-        batches: of images and targets, for `taylor`, which takes the first few.
+        batches: of (float32 [B, H, W, C], targets [B, ...]), for `taylor`, which takes the first few.
         loss: whose change `taylor` estimates.
         seed: by channel group, for `random`.
     """
     if criterion == "random":
         return lambda group: random_scores(group.filters, seed(group.name))
     if criterion == "bn_scale":
-        return lambda group: scale_norms([_scale(network, channels, writer).numpy() for writer in group.writers])
+        return lambda group: scale_norms([_scale(network, channels, writer) for writer in group.writers])
     if criterion == "taylor":
         effects = _effects(network, channels, batches, loss)
         return lambda group: taylor_norms([effects[writer] for writer in group.writers])
@@ -82,59 +80,78 @@ def _kernel(network: tf_keras.Model, channels: Channels, writer: str) -> tuple[t
     raise ValueError(f"{writer} writes no channels")
 
 
-def _scale(network: tf_keras.Model, channels: Channels, writer: str) -> Any:
-    """What the batch norm behind a layer multiplies by, if there is one that does."""
-    normaliser = channels.normalisers.get(writer)
-    return None if normaliser is None else network.get_layer(normaliser).gamma
-
-
-def _effects(network: tf_keras.Model, channels: Channels, batches: Iterable, loss: Loss) -> Mapping[str, np.ndarray]:
-    """By writer, what `taylor_norms` needs, [batches, filters].
-
-    Where a batch norm with scale and offset follows, these are the filter's weights: a scaled kernel would change
-    nothing behind it.
-    """
-    weights: dict[str, Sequence[tuple[tf.Variable, int]]] = {}
-    for group in channels.groups:
-        for writer in group.writers if group.lock is None else ():
-            weights[writer] = _gate(network, channels, writer)
-
-    @tf.function
-    def effects(images: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            value = tf.reduce_mean(loss(targets, network(images, training=False)))
-        variables = {writer: [variable for variable, _ in gates] for writer, gates in weights.items()}
-        gradients = tape.gradient(value, variables, unconnected_gradients="zero")
-        return {
-            writer: tf.add_n(
-                [
-                    tf.reduce_sum(tf.reshape(_filters_last(g * v, axis), [-1, v.shape[axis]]), 0)
-                    for g, (v, axis) in zip(gradients[writer], gates, strict=True)
-                ]
-            )
-            for writer, gates in weights.items()
-        }
-
-    found = [effects(images, targets) for _, (images, targets) in zip(range(TAYLOR_BATCHES), batches)]  # noqa: B905
-    return {writer: np.stack([effect[writer].numpy() for effect in found]) for writer in weights}
-
-
-def _gate(network: tf_keras.Model, channels: Channels, writer: str) -> Sequence[tuple[tf.Variable, int]]:
-    """The weights that scale what a filter writes, each with the axis that counts the filters."""
-    normaliser = channels.normalisers.get(writer)
-    if normaliser is not None:
-        layer = network.get_layer(normaliser)
-        if layer.gamma is not None:
-            return [(variable, 0) for variable in (layer.gamma, layer.beta) if variable is not None]
-    layer = network.get_layer(writer)
-    return [
-        (weight, number)
-        for weight, where in zip(layer.weights, channels.weights[writer], strict=True)
-        for number, axis in where.axes.items()
-        if axis.role is Role.WRITES
-    ]
-
-
 def _filters_last(kernel: tf.Tensor, axis: int) -> tf.Tensor:
     rank = len(kernel.shape)
     return tf.transpose(kernel, [*(number for number in range(rank) if number != axis), axis])
+
+
+def _scale(network: tf_keras.Model, channels: Channels, writer: str) -> np.ndarray:
+    """What the batch norm behind a layer multiplies by, float [filters].
+
+    Raises:
+        UserError: there is none, or it does not.
+    """
+    normaliser = _normaliser(network, channels, writer)
+    gamma = None if normaliser is None else network.get_layer(normaliser).gamma
+    if gamma is None:
+        raise UserError(
+            "filters=bn_scale needs every layer that writes channels to be read by a batch norm with a scale and by "
+            f"nothing else; {writer} is not: choose another criterion, or lock={writer}"
+        )
+    return gamma.numpy()
+
+
+def _effects(
+    network: tf_keras.Model, channels: Channels, batches: tf.data.Dataset, loss: Loss
+) -> Mapping[str, np.ndarray]:
+    """By writer, what `taylor_norms` needs, float32 [batches, filters]."""
+    gates = {writer: _gates(network, channels, writer) for writer in _free_writers(channels)}
+    gated = tf_keras.Model(network.inputs, [gates, network.output])
+
+    @tf.function(input_signature=batch_spec(batches))
+    def effects(images: tf.Tensor, targets: Any) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            written, outputs = gated(images, training=False)
+            value = tf.reduce_mean(loss(targets, outputs))
+        gradients = tape.gradient(value, written, unconnected_gradients="zero")
+        return {writer: _summed(written[writer], gradients[writer]) for writer in written}
+
+    found = [effects(images, targets) for images, targets in batches.take(TAYLOR_BATCHES)]
+    return {writer: np.stack([effect[writer].numpy() for effect in found]) for writer in gates}
+
+
+def _summed(written: list[tf.Tensor], gradients: list[tf.Tensor]) -> tf.Tensor:
+    """Gradients times values, summed over all but the channels: float32 [filters]."""
+    products = [
+        tf.cast(value, tf.float32) * tf.cast(gradient, tf.float32)
+        for value, gradient in zip(written, gradients, strict=True)
+    ]
+    return tf.add_n([tf.reduce_sum(product, axis=list(range(len(product.shape) - 1))) for product in products])
+
+
+def _gates(network: tf_keras.Model, channels: Channels, writer: str) -> list[Any]:
+    """The tensors [B, ..., filters] that hold what a layer writes, behind its batch norm where that alone reads it."""
+    return _written(network, _normaliser(network, channels, writer) or writer)
+
+
+def _normaliser(network: tf_keras.Model, channels: Channels, writer: str) -> str | None:
+    """The batch norm that is applied to what a layer writes, if nothing else reads that."""
+    written = {id(tensor) for tensor in _written(network, writer)}
+    readers = {node.layer.name for node in _nodes(network) if written & {id(tensor) for tensor in node.keras_inputs}}
+    normaliser = channels.normalisers.get(writer)
+    return normaliser if readers == {normaliser} else None
+
+
+def _written(network: tf_keras.Model, layer: str) -> list[Any]:
+    """What a layer computes: a tensor each time that it is applied."""
+    return [tensor for node in _nodes(network) if node.layer.name == layer for tensor in tf.nest.flatten(node.outputs)]
+
+
+def _nodes(network: tf_keras.Model) -> Iterator[Any]:
+    """The applications of a network's layers."""
+    return itertools.chain.from_iterable(network._nodes_by_depth.values())
+
+
+def _free_writers(channels: Channels) -> Iterator[str]:
+    """The layers that write channels that can be removed."""
+    return (writer for group in channels.groups if group.lock is None for writer in group.writers)

@@ -1,5 +1,7 @@
 """The long stages of training, pre-training and long-term fine-tune, and the metric as it is reported."""
 
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
@@ -39,11 +41,19 @@ def evaluate(network: tf_keras.Model, task: Task, dataset: tf.data.Dataset) -> f
     return Trainer(network, task, batch_spec(dataset)).evaluate(dataset)
 
 
-def evaluate_tflite(tflite: bytes, metric: Metric, dataset: tf.data.Dataset) -> float:
-    """The metric of a `.tflite`, run by the TensorFlow Lite runtime, over one pass."""
+def evaluate_tflite(tflite: bytes, metric: Metric, dataset: tf.data.Dataset, structure: Any = None) -> float:
+    """The metric of a `.tflite`, run by the TensorFlow Lite runtime, over one pass.
+
+    Args:
+        tflite: the file.
+        metric: is given what the Keras network would answer.
+        dataset: of (images float32 [B, H, W, C], targets).
+        structure: of the network's outputs, a list or a dictionary; None where it has one.
+    """
     state = metric.make()
     with progress("testing the .tflite", steps_per_epoch(dataset, "test")) as bar:
         for images, targets in dataset:
-            state.update_state(targets, runtime.outputs(tflite, images.numpy()))
+            answers = runtime.all_outputs(tflite, images.numpy())
+            state.update_state(targets, tf.nest.pack_sequence_as(structure, answers))
             bar.update()
     return float(state.result())

@@ -29,7 +29,9 @@ def test_no_field_takes_what_means_nothing(name, value):
     ("choice", "said"),
     [
         ({"lock": "conv("}, "lock is 'conv('; it should be a regular expression"),
-        ({"lock": None}, "lock is None; it should be a regular expression"),
+        ({"lock": "a{99999999999}"}, "it should be a regular expression"),
+        ({"lock": None}, "lock is None; it should be a text"),
+        ({"lock": b"conv"}, "lock is b'conv'; it should be a text"),
         ({"filters": "l1"}, "l2 or bn_scale or taylor or random"),
         ({"final": "stop"}, "fine_tune or retrain"),
         ({"pick": "best"}, "highest_accuracy or best_ratio"),
@@ -61,6 +63,21 @@ def test_numbers_of_numpy_become_plain_ones():
     assert isinstance(settings.reduction_decay, float)
 
 
+def test_flags_become_settings(tmp_path):
+    """In a process of its own, since flags are global."""
+    code = (
+        "import sys; from absl import flags; from netadapt_tf import adapt; flags.FLAGS(sys.argv); "
+        "settings = adapt._request().settings; print(settings.filters, settings.lock, settings.pick)"
+    )
+    command = [sys.executable, "-c", code, "--budget=macs=50%", f"--run_dir={tmp_path}"]
+    for given, expected in (
+        ([], "l2  highest_accuracy"),
+        (["--filters=taylor", "--lock=conv_(1|2)", "--pick=best_ratio"], "taylor conv_(1|2) best_ratio"),
+    ):
+        result = subprocess.run([*command, *given], capture_output=True, text=True, timeout=120, check=True)
+        assert result.stdout.rstrip("\n") == expected
+
+
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
@@ -72,6 +89,8 @@ def test_numbers_of_numpy_become_plain_ones():
         (f"batch_size={10**30}", "--batch_size"),
         ("long_term_learning_rate=nan", "long_term_learning_rate is nan; it should be a finite number"),
         (f"long_term_epochs={10**30}", "long_term_epochs is 1000"),
+        ("filters=l1", "--filters"),
+        ("lock=conv(", "lock is 'conv('; it should be a regular expression (missing ), unterminated subpattern"),
     ],
 )
 def test_numbers_that_flags_cannot_be_get_one_sentence(flag, said, tmp_path):

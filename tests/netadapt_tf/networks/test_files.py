@@ -89,7 +89,10 @@ def test_a_sequential_network_becomes_a_functional_one_that_can_be_narrowed(tmp_
         (lambda: tf_keras.Sequential([layers.Dense(2)]), "without a graph of layers"),
         (lambda: tf_keras.Sequential([layers.Dense(2, input_shape=(4,))]), "input shape (None, 4)"),
         (lambda: tf_keras.Sequential([layers.Conv2D(2, 1, input_shape=(None, None, 3))]), "(None, None, None, 3)"),
-        (lambda: tf_keras.Model(*[[layers.Input((8, 8, 3)), layers.Input((8, 8, 3))]] * 2), "2 outputs; one is needed"),
+        (
+            lambda: tf_keras.Model(*[[layers.Input((8, 8, 3)), layers.Input((8, 8, 3))]] * 2),
+            "one input [N, height, width, channels]",
+        ),
         (lambda: "network.keras", "holds a builtins.str"),
         (lambda: pytest.importorskip("keras").Sequential(), "(Keras 2) is needed"),
     ],

@@ -10,17 +10,20 @@ from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.resource import Measurement, Resource
+from netadapt_tf.search.filter_choice import CRITERIA, l2_norms, random_scores, strongest
+from netadapt_tf.search.filter_scores import scores
 from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.netadapt import Iterate, Search, relative_to
+from netadapt_tf.search.proposals import proposal_seed
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.settings import Settings
 from netadapt_tf.stopwatch import Stopwatch
-from netadapt_tf.training.datasets import Datasets
+from netadapt_tf.training.datasets import Datasets, endless
 from netadapt_tf.training.image_dataset import ImageDataset
 from netadapt_tf.training.images import image_set
 from netadapt_tf.training.task import Metric, Task, classification
 from netadapt_tf.training.trainer import Trainer
-from tests.tiny_networks import tiny_cnn
+from tests.tiny_networks import randomised, tiny_cnn
 from tflite_bench.errors import UserError
 
 SETTINGS = Settings(
@@ -86,12 +89,19 @@ class InterruptedAt(Counted):
 
 
 def search(
-    path, data, resource=None, limit=0.4, settings=SETTINGS, task=None, others: Sequence[Goal] = ()
+    path,
+    data,
+    resource=None,
+    limit=0.4,
+    settings=SETTINGS,
+    task=None,
+    others: Sequence[Goal] = (),
+    network: tf_keras.Model | None = None,
 ) -> tuple[Iterate, RunDirectory]:
     resource = resource or Counted("units", cost, START_WIDTHS)
     goals = [Goal("macs", resource, limit * cost(START_WIDTHS)), *others]
     run = RunDirectory(path, {"a": 1}, parse_budgets([f"{goal.name}=40%" for goal in goals]))
-    start = Iterate(0, tiny_cnn(), 0.25, {goal.name: at_start(goal.resource) for goal in goals})
+    start = Iterate(0, network or tiny_cnn(), 0.25, {goal.name: at_start(goal.resource) for goal in goals})
     task = task or classification(start.network)
     search = Search(goals, {}, lambda widths: {"counted": cost(widths)}, data, task, run, settings, Stopwatch())
     with run.claimed():
@@ -250,3 +260,61 @@ def test_a_budget_met_within_the_spread_only_is_cut_once_more_and_not_for_show(t
 def test_drift_of_the_machine_cancels():
     measured = relative_to(10.0, Measurement(start=12.0, value=6.0, spread=0.6))
     assert (measured.start, measured.value, measured.spread) == pytest.approx((10.0, 5.0, 0.5))
+
+
+def normed() -> tf_keras.Model:
+    """Two convolutions with batch norms: a network that every criterion can be used on."""
+    layers = tf_keras.layers
+    images = x = layers.Input((8, 8, 3))
+    for name, filters in START_WIDTHS.items():
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)(x)
+        x = layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_bn")(x))
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return randomised(tf_keras.Model(images, layers.Dense(4, activation="softmax", name="classifier")(x)))
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_filters_are_chosen_as_asked_and_the_same_ones_after_an_interruption(tmp_path, data, monkeypatch, criterion):
+    settings = dataclasses.replace(SETTINGS, filters=criterion)
+    restart = Trainer.restart
+    chosen: dict[str, np.ndarray] = {}  # by the proposals of the first iteration
+
+    def noted(self, weights, kept, seed):
+        for group, indices in kept.items():
+            chosen.setdefault(group, indices)
+        return restart(self, weights, kept, seed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "restart", noted)
+        whole, run = search(tmp_path / "whole", data, limit=0.75, settings=settings, network=normed())
+    assert chosen.keys() == START_WIDTHS.keys()
+    for group, indices in chosen.items():
+        expected = strongest(first_scores(criterion, group, data), len(indices))
+        np.testing.assert_array_equal(indices, expected)
+        others = [first_scores(other, group, data) for other in CRITERIA if other != criterion]
+        assert not any(np.array_equal(expected, strongest(scores, len(indices))) for scores in others), "no test of it"
+
+    for fitted in (2, 2):
+        with monkeypatch.context() as patch:
+            interrupt_fit(patch, fitted)
+            with pytest.raises(InterruptionError):
+                search(tmp_path / "parts", data, limit=0.75, settings=settings, network=normed())
+    resumed, run_resumed = search(tmp_path / "parts", data, limit=0.75, settings=settings, network=normed())
+    assert story(run_resumed) == story(run)
+    for a, b in zip(resumed.network.get_weights(), whole.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def first_scores(criterion: str, group: str, data: Datasets) -> np.ndarray:
+    """What a group's filters are worth at the start."""
+    network = normed()
+    if criterion == "l2":
+        return l2_norms([network.get_layer(group).get_weights()[0]])
+    if criterion == "bn_scale":
+        return np.abs(network.get_layer(f"{group}_bn").get_weights()[0])
+    if criterion == "random":
+        return random_scores(START_WIDTHS[group], proposal_seed(0, 1, group))
+    channels = find_channels(network)
+    batches, loss = endless(data.train, proposal_seed(0, 1, "")), classification(network).loss
+    (found,) = (found for found in channels.groups if found.name == group)
+    return scores("taylor", network, channels, batches, loss, lambda _: 0)(found)

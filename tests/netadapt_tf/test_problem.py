@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from netadapt_tf.problem import Problem, problem_of
+from netadapt_tf.resources.budget import parse_budgets
+from netadapt_tf.settings import Settings
+from netadapt_tf.training.datasets import Datasets
+from tests.tiny_networks import tiny_cnn
+from tflite_bench.errors import UserError
+
+
+def problem(tmp_path, settings: Settings) -> Problem:
+    batches = tf.data.Dataset.from_tensor_slices((np.zeros((4, 8, 8, 3), np.float32), np.arange(4))).batch(2)
+    budgets = parse_budgets(["macs=60%"])
+    data = Datasets(batches, batches, batches)
+    return problem_of(tiny_cnn(), data, budgets, None, None, settings, tmp_path / "table.sqlite", (), False)
+
+
+def test_what_is_asked_to_be_locked_is(tmp_path):
+    locked = problem(tmp_path, Settings(lock="sec.*"))
+    assert locked.channels.widths == {"first": 8}
+    assert {group.name: group.lock for group in locked.channels.groups}["second"] == "asked for by lock=sec.*"
+    with pytest.raises(UserError, match="lock=sec matches no layer that writes channels; these do: first, second"):
+        problem(tmp_path, Settings(lock="sec"))
+    with pytest.raises(UserError, match="no channel group that can shrink"):
+        problem(tmp_path, Settings(lock="first|second"))
+
+
+def test_filters_that_cannot_be_chosen_as_asked_are_refused_unless_they_are_locked(tmp_path):
+    with pytest.raises(UserError, match=r"nothing else; second is not: choose another criterion, or lock=second$"):
+        problem(tmp_path, Settings(filters="bn_scale"))
+    assert problem(tmp_path, Settings(filters="bn_scale", lock="second")).channels.widths == {"first": 8}
+    assert problem(tmp_path, Settings(filters="taylor")).channels.widths == {"first": 8, "second": 12}
