@@ -60,11 +60,11 @@ def assert_alike(answers: list[np.ndarray], expected: list[np.ndarray]) -> None:
         np.testing.assert_allclose(answer, other, rtol=0, atol=TOLERANCE * max(np.abs(other).max(), 1e-3))
 
 
-def random_kept(channels: Channels, seed: int) -> dict[str, np.ndarray]:
-    """At least one filter of each group that can shrink."""
+def random_kept(channels: Channels, seed: int, least: int = 1) -> dict[str, np.ndarray]:
+    """Some filters of each group that can shrink, at least so many where there are."""
     generator = np.random.default_rng(seed)
     return {
-        name: np.sort(generator.choice(filters, generator.integers(1, filters + 1), replace=False))
+        name: np.sort(generator.choice(filters, generator.integers(min(least, filters), filters + 1), replace=False))
         for name, filters in channels.widths.items()
     }
 

@@ -45,6 +45,8 @@ class _Draft:
             grown = move(self, self.recent())
             self.features[move.__name__.removeprefix("grow_")] += 1
             self.maps.append(grown)
+        if self.flip(0.2):
+            self.maps.append(self.grow_unfollowed(self.recent()))
         count = int(self.chance.integers(1, 4)) if outputs is None else outputs
         self.features["several outputs"] += count > 1
         answers = [self.head(self.maps[-1 - number % len(self.maps)]) for number in range(count)]
@@ -101,7 +103,7 @@ class _Draft:
         return self.conv(x)
 
     def grow_depthwise(self, x: Any) -> Any:
-        multiplier = 2 if self.flip(0.2) else 1
+        multiplier = 2 if self.flip(0.4) else 1
         self.features["multiplier"] += multiplier > 1
         depthwise = layers.DepthwiseConv2D(3, padding="same", use_bias=self.flip(), depth_multiplier=multiplier)
         return self.conv(depthwise(x))
@@ -124,7 +126,7 @@ class _Draft:
         return self.conv(self.one_of(options)(x))
 
     def grow_per_channel(self, x: Any) -> Any:
-        kind = self.one_of(
+        kinds = self.chance.permutation(
             [
                 lambda: layers.PReLU(shared_axes=self.one_of([None, [1, 2], [1, 2, 3], [3]])),
                 lambda: layers.BatchNormalization(renorm=self.flip(0.2)),
@@ -138,7 +140,7 @@ class _Draft:
                 lambda: layers.ActivityRegularization(0.01),
             ]
         )
-        return kind()(x)
+        return kinds[0]()(kinds[1]()(x))
 
     def grow_dense_per_position(self, x: Any) -> Any:
         return layers.Dense(self.filters(), use_bias=self.flip(), activation=self.activation())(x)
@@ -263,7 +265,6 @@ class _Draft:
             lambda: layers.Activation("softmax")(x),
             lambda: x * constants,
             lambda: x + constants.tolist(),
-            lambda: tf.concat([x, np.ones((1, 1, x.shape[2], channels), np.float32) + 0 * x[:1]], 1)[:, 1:],
             lambda: x[..., ::-1],
             lambda: x[:, :1] + x,
             lambda: tf.reduce_mean(x, -1, keepdims=True) + x,
@@ -278,7 +279,7 @@ class _Draft:
             lambda: tf.split(self.conv(x, 4), 2, -1)[1],
             lambda: layers.Conv2D(3, 1, activation="softmax")(x),
             lambda: layers.TimeDistributed(layers.Dense(2))(x),
-            lambda: layers.SpectralNormalization(layers.Conv2D(2, 1))(x),
+            lambda: layers.TimeDistributed(layers.Conv1D(2, 3, padding="same"))(x),
             lambda: layers.BatchNormalization(axis=1)(x),
         ]
         return self.conv(self.one_of(options)())
