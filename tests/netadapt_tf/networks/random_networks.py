@@ -59,7 +59,7 @@ class _Draft:
         return bool(self.chance.random() < probability)
 
     def one_of(self, options: Sequence[Any]) -> Any:
-        return options[self.chance.integers(len(options))]
+        return options[int(self.chance.integers(len(options)))]
 
     def recent(self) -> Any:
         """A feature map, one of the last two more often than not."""
@@ -126,21 +126,19 @@ class _Draft:
         return self.conv(self.one_of(options)(x))
 
     def grow_per_channel(self, x: Any) -> Any:
-        kinds = self.chance.permutation(
-            [
-                lambda: layers.PReLU(shared_axes=self.one_of([None, [1, 2], [1, 2, 3], [3]])),
-                lambda: layers.BatchNormalization(renorm=self.flip(0.2)),
-                lambda: layers.Dropout(0.3, noise_shape=self.one_of([None, (None, 1, 1, None)])),
-                lambda: layers.SpatialDropout2D(0.2),
-                lambda: layers.Activation(self.one_of(["sigmoid", "hard_sigmoid", "gelu", "mish"])),
-                lambda: layers.ReLU(6.0),
-                lambda: layers.GaussianNoise(0.1),
-                lambda: layers.Rescaling(0.5, 0.1),
-                lambda: layers.Permute((2, 1, 3)),
-                lambda: layers.ActivityRegularization(0.01),
-            ]
-        )
-        return kinds[0]()(kinds[1]()(x))
+        kinds: list[Callable[[], layers.Layer]] = [
+            lambda: layers.PReLU(shared_axes=self.one_of([None, [1, 2], [1, 2, 3], [3]])),
+            lambda: layers.BatchNormalization(renorm=self.flip(0.2)),
+            lambda: layers.Dropout(0.3, noise_shape=self.one_of([None, (None, 1, 1, None)])),
+            lambda: layers.SpatialDropout2D(0.2),
+            lambda: layers.Activation(self.one_of(["sigmoid", "hard_sigmoid", "gelu", "mish"])),
+            lambda: layers.ReLU(6.0),
+            lambda: layers.GaussianNoise(0.1),
+            lambda: layers.Rescaling(0.5, 0.1),
+            lambda: layers.Permute((2, 1, 3)),
+            lambda: layers.ActivityRegularization(0.01),
+        ]
+        return self.one_of(kinds)()(self.one_of(kinds)()(x))
 
     def grow_dense_per_position(self, x: Any) -> Any:
         return layers.Dense(self.filters(), use_bias=self.flip(), activation=self.activation())(x)
