@@ -3,7 +3,7 @@
 import enum
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -130,6 +130,30 @@ class Channels:
     def widths(self) -> dict[str, int]:
         """Widths of the groups that can shrink, in the order of the network."""
         return widths_of(self.groups)
+
+    def at(self, widths: Widths) -> "Channels":
+        """Those of the narrower network, under the same names.
+
+        Finding them anew would tell a width of one from a map that is spread over all channels no more.
+
+        Args:
+            widths: of its groups; groups not named keep theirs.
+        """
+
+        def resized(layout: Layout) -> Layout:
+            return tuple(Span(span.group, size_of([span], widths)) for span in layout)
+
+        def narrowed(weight: WeightChannels) -> WeightChannels:
+            axes = {number: replace(axis, layout=resized(axis.layout)) for number, axis in weight.axes.items()}
+            shape = (size_of(axes[at].layout, {}) if at in axes else size for at, size in enumerate(weight.shape))
+            return WeightChannels(tuple(shape), axes)
+
+        return replace(
+            self,
+            groups=tuple(replace(group, filters=widths.get(group.name, group.filters)) for group in self.groups),
+            weights={name: tuple(map(narrowed, weights)) for name, weights in self.weights.items()},
+            spelled_out={name: resized(layout) for name, layout in self.spelled_out.items()},
+        )
 
     def parameters(self, widths: Widths) -> int:
         """Number of weights, batch-norm statistics included, that the network has at some widths."""

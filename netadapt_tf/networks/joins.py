@@ -10,8 +10,15 @@ from netadapt_tf.networks.trace import CannotFollowError, Trace, Traced, describ
 
 
 def joined(tensors: Sequence[Traced], layer: Layer, trace: Trace) -> Layout:
-    """Of tensors that are added or multiplied, channel by channel; one of a single channel is spread over all."""
-    channels = max(tensor.shape[-1] or 0 for tensor in tensors)
+    """Of tensors that are added or multiplied, channel by channel; one of a single channel is spread over all.
+
+    Raises:
+        CannotFollowError: the number of channels is not fixed.
+    """
+    sizes = {tensor.shape[-1] if tensor.shape else None for tensor in tensors}
+    if None in sizes:
+        raise CannotFollowError(f"{described(layer)} joins tensors whose number of channels is not fixed")
+    channels = max(size for size in sizes if size is not None)
     whole = [tensor for tensor in tensors if tensor.shape[-1] == channels]
     for tensor in tensors:
         if tensor.shape[-1] != channels:

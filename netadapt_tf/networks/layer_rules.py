@@ -1,7 +1,9 @@
 """What each kind of Keras layer does with channels: writes them, passes them on, ties or stacks them, reads them."""
 
 from collections.abc import Callable, Mapping
+from types import NoneType
 
+import numpy as np
 import tensorflow as tf
 from tf_keras import activations, layers
 from tf_keras.src.layers.core import TFOpLambda
@@ -41,6 +43,14 @@ def follow(call: Call, trace: Trace) -> Layout:
         raise CannotFollowError(f"{described(layer)} cannot be followed")
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise CannotFollowError(f"{described(layer)} keeps channels first")
+    if getattr(layer, "groups", 1) != 1:
+        raise CannotFollowError(f"{described(layer)} is a grouped convolution")
+    if not isinstance(layer, TFOpLambda) and not all(
+        isinstance(value, (Traced, bool, NoneType)) for value in tf.nest.flatten([call.args, call.kwargs])
+    ):
+        raise CannotFollowError(f"{described(layer)} is called with constants")
+    if any(np.ndim(getattr(value, "value", 0)) for name, value in vars(layer).items() if name.endswith("_initializer")):
+        raise CannotFollowError(f"{described(layer)} spells out its initial weights")
     return rule(call, trace)
 
 
@@ -55,8 +65,6 @@ def filters_of(layer: layers.Layer) -> int:
 
 
 def _conv(call: Call, trace: Trace) -> Layout:
-    if call.layer.groups != 1:
-        raise CannotFollowError(f"{described(call.layer)} is a grouped convolution")
     trace.along(call.layer, 0, 2, _image(call).layout, Role.READS)  # kernel [kh, kw, in, filters]
     return _written(call, trace, kernel=0, axis=3)
 
@@ -113,7 +121,7 @@ def _batch_norm(call: Call, trace: Trace) -> Layout:
 
 def _prelu(call: Call, trace: Trace) -> Layout:
     tensor = _only(call)
-    if len(tensor.shape) - 1 not in (call.layer.shared_axes or ()):
+    if call.layer.weights[0].shape[-1] != 1:  # it may be shared by all channels
         trace.along(call.layer, 0, len(tensor.shape) - 2, tensor.layout, Role.PASSES)  # alpha [H, W, channels]
     return tensor.layout
 
@@ -212,7 +220,7 @@ _RULES: Mapping[type, Rule] = {
     layers.BatchNormalization: _batch_norm,
     layers.PReLU: _prelu,
     layers.Activation: _activation,
-    layers.Dropout: _dropout,
+    **dict.fromkeys((layers.AlphaDropout, layers.Dropout), _dropout),
     layers.Rescaling: _rescaling,
     layers.Flatten: _flatten,
     layers.Reshape: _reshape,
@@ -225,7 +233,7 @@ _RULES: Mapping[type, Rule] = {
     **dict.fromkeys(
         (
             *_PER_CHANNEL_LAYERS,
-            *(layers.ActivityRegularization, layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise),
+            *(layers.ActivityRegularization, layers.GaussianDropout, layers.GaussianNoise),
             *(layers.AveragePooling2D, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D, layers.MaxPooling2D),
             *(layers.Cropping2D, layers.Resizing, layers.SpatialDropout2D, layers.UpSampling2D, layers.ZeroPadding2D),
         ),

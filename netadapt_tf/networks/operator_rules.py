@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from netadapt_tf.networks.channel_groups import Layout
 from netadapt_tf.networks.joins import concatenated, joined
-from netadapt_tf.networks.trace import Call, CannotFollowError, Trace
+from netadapt_tf.networks.trace import Call, CannotFollowError, Trace, Traced
 
 _ELEMENTWISE = {
     *("math.abs", "math.exp", "math.log", "math.negative", "math.reciprocal", "math.rsqrt", "math.sigmoid"),
@@ -28,36 +28,43 @@ def operator(call: Call, trace: Trace) -> Layout:
     Raises:
         CannotFollowError: the channels that reach it must stay.
     """
-    symbol = call.layer.symbol
+    symbol, described = call.layer.symbol, f"{call.layer.name} (operator {call.layer.symbol})"
     if symbol in _ELEMENTWISE:
-        return _elementwise(call, trace)
+        return _elementwise(call, described, trace)
     if symbol in _OVER_SPACE and _reduces_space(call):
         return call.inputs[0].layout
     if symbol == "concat":
-        return concatenated(call.inputs, _argument(call, 1, "axis"), call.layer, trace)
-    if symbol == "image.resize":
+        return _concatenation(call, described, trace)
+    if symbol == "image.resize" and len(call.inputs) == 1:
         return call.inputs[0].layout
-    raise CannotFollowError(f"{call.layer.name} (operator {symbol}) cannot be followed")
+    raise CannotFollowError(f"{described} cannot be followed")
 
 
-def _elementwise(call: Call, trace: Trace) -> Layout:
-    values = tf.nest.flatten([call.args, [value for name, value in call.kwargs.items() if name not in _NOT_VALUES]])
-    if any(_is_array(value) for value in values):
-        raise CannotFollowError(f"{call.layer.name} (operator {call.layer.symbol}) has a constant for each channel")
+def _elementwise(call: Call, described: str, trace: Trace) -> Layout:
+    values = [*call.args, *(value for name, value in call.kwargs.items() if name not in _NOT_VALUES)]
+    if any(not isinstance(value, Traced) and np.ndim(value) for value in values):
+        raise CannotFollowError(f"{described} has a constant for each channel")
     if len({len(tensor.shape) for tensor in call.inputs}) != 1:
-        raise CannotFollowError(f"{call.layer.name} (operator {call.layer.symbol}) joins tensors of unlike ranks")
+        raise CannotFollowError(f"{described} joins tensors of unlike ranks")
     return joined(call.inputs, call.layer, trace)
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, (np.ndarray, tf.Tensor)) and np.ndim(value) > 0
+def _concatenation(call: Call, described: str, trace: Trace) -> Layout:
+    values, axis = _argument(call, 0, "values"), _argument(call, 1, "axis")
+    if not all(isinstance(value, Traced) for value in tf.nest.flatten(values)):
+        raise CannotFollowError(f"{described} is called with constants")
+    if not isinstance(axis, int):
+        raise CannotFollowError(f"{described} stacks along an axis that is not fixed")
+    return concatenated(call.inputs, axis, call.layer, trace)
 
 
 def _reduces_space(call: Call) -> bool:
     """Whether a reduction leaves the channels, and the batch, alone."""
+    axes = np.asarray(_argument(call, 1, "axis"))
+    if len(call.inputs) != 1 or axes.dtype.kind != "i":
+        return False
     rank = len(call.inputs[0].shape)
-    axes = _argument(call, 1, "axis")
-    return axes is not None and {axis % rank for axis in np.atleast_1d(axes)}.isdisjoint({0, rank - 1})
+    return rank > 0 and {axis % rank for axis in axes.flat}.isdisjoint({0, rank - 1})
 
 
 def _argument(call: Call, position: int, name: str) -> Any:

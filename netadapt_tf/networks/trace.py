@@ -25,7 +25,7 @@ class Traced:
     """A tensor.
 
     Attributes:
-        shape: the batch first; None where a size is not fixed.
+        shape: the batch first; None where a size is not fixed; empty where not even the number of axes is.
         layout: of its last axis.
         layer: that computes it.
     """
@@ -74,6 +74,7 @@ class Trace:
         self._axes: defaultdict[tuple[str, int], dict[int, Axis]] = defaultdict(dict)
         self._spelled_out: dict[str, Layout] = {}
         self._normalisers: dict[str, str] = {}
+        self._not_followed: dict[str, str] = {}
 
     def write(self, layer: Layer, filters: int) -> Layout:
         """The channels that a layer writes."""
@@ -81,7 +82,13 @@ class Trace:
         return (Span(layer.name, filters),)
 
     def along(self, layer: Layer, weight: int, axis: int, layout: Layout, role: Role) -> None:
-        """Notes whose channels lie along an axis of a weight; a layer that is used twice ties those of both uses."""
+        """Notes whose channels lie along an axis of a weight; a layer that is used twice ties those of both uses.
+
+        Raises:
+            CannotFollowError: the weight has another number of them.
+        """
+        if sum(span.channels for span in layout) != layer.weights[weight].shape[axis]:
+            raise CannotFollowError(f"{described(layer)} has weights for another number of channels")
         axes = self._axes[layer.name, weight]
         axes[axis] = Axis(self.tie([axes[axis].layout, layout], layer) if axis in axes else layout, role)
 
@@ -115,6 +122,12 @@ class Trace:
             if span.group is not None:
                 self._locks.setdefault(span.group, reason)
 
+    def give_up(self, call: Call, reason: str) -> None:
+        """Locks what reaches a layer that cannot be followed, in this use of it and in all others."""
+        for tensor in call.inputs:
+            self.lock(tensor.layout, reason)
+        self._not_followed.setdefault(call.layer.name, reason)
+
     def channels(self, network: tf_keras.Model, locks: Mapping[str, str]) -> Channels:
         """What was found, once all layers have been followed.
 
@@ -122,6 +135,9 @@ class Trace:
             network: that was followed.
             locks: more groups to be locked, by name, and why.
         """
+        for name, reason in {**_sharing_weights(network), **self._not_followed}.items():
+            for layout in self._layouts_of(name):
+                self.lock(layout, reason)
         members: defaultdict[str, list[str]] = defaultdict(list)
         for layer in network.layers:
             if layer.name in self._filters:
@@ -157,6 +173,12 @@ class Trace:
         )
         return Channels(groups, weights, spelled_out, self._normalisers)
 
+    def _layouts_of(self, layer: str) -> Sequence[Layout]:
+        axes = [
+            axis.layout for (name, _), of_weight in self._axes.items() if name == layer for axis in of_weight.values()
+        ]
+        return [*axes, *([self._spelled_out[layer]] if layer in self._spelled_out else [])]
+
     def _unite(self, one: str, two: str) -> None:
         one, two = self._root(one), self._root(two)
         if one != two:
@@ -171,6 +193,21 @@ class Trace:
 def described(layer: Layer) -> str:
     """A layer by name and kind."""
     return f"{layer.name} ({type(layer).__name__})"
+
+
+def _sharing_weights(network: tf_keras.Model) -> Mapping[str, str]:
+    """Layers that have a weight which another layer has too, and which of them; narrower copies would not share it."""
+    owners: defaultdict[int, list[Layer]] = defaultdict(list)
+    for layer in network.layers:
+        for weight in layer.weights:
+            owners[id(weight)].append(layer)
+    return {
+        layer.name: f"{described(layer)} shares weights with {described(other)}"
+        for sharing in owners.values()
+        for layer in sharing
+        for other in sharing
+        if other is not layer
+    }
 
 
 def _meetings(

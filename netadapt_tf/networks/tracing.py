@@ -30,7 +30,7 @@ def find_channels(network: tf_keras.Model, locks: Mapping[str, str] | None = Non
             outputs = tf.nest.flatten(node.outputs)
             layouts = _layouts(_call(node, outputs, reached), trace)
             for tensor, layout in zip(outputs, layouts, strict=True):
-                reached[id(tensor)] = Traced(tuple(tensor.shape), layout, node.layer.name)
+                reached[id(tensor)] = Traced(_shape(tensor), layout, node.layer.name)
     for tensor in network.outputs:
         trace.lock(reached[id(tensor)].layout, "the network's output")
     return trace.channels(network, locks or {})
@@ -45,8 +45,12 @@ def _call(node: Any, outputs: Sequence[Any], reached: Mapping[int, Traced]) -> C
         [reached[id(tensor)] for tensor in node.keras_inputs if id(tensor) in reached],
         tf.nest.map_structure(traced, node.call_args),
         tf.nest.map_structure(traced, node.call_kwargs),
-        [tuple(tensor.shape) for tensor in outputs],
+        [_shape(tensor) for tensor in outputs],
     )
+
+
+def _shape(tensor: Any) -> tuple[int | None, ...]:
+    return () if tensor.shape.rank is None else tuple(tensor.shape)
 
 
 def _layouts(call: Call, trace: Trace) -> Sequence[Layout]:
@@ -55,12 +59,11 @@ def _layouts(call: Call, trace: Trace) -> Sequence[Layout]:
         return [untracked(shape) for shape in call.output_shapes]
     try:
         layout = follow(call, trace)
-        if sum(span.channels for span in layout) != call.output_shapes[0][-1]:
+        if [sum(span.channels for span in layout)] != [shape[-1] if shape else None for shape in call.output_shapes]:
             raise CannotFollowError(f"{described(call.layer)} changes their number")
         return [layout]
     except CannotFollowError as error:
-        for tensor in call.inputs:
-            trace.lock(tensor.layout, str(error))
+        trace.give_up(call, str(error))
         if not writes(call.layer):
             return [untracked(shape) for shape in call.output_shapes]
         layout = trace.write(call.layer, filters_of(call.layer))

@@ -60,6 +60,18 @@ def test_narrowing_through_a_reshape():
     )
 
 
+@pytest.mark.parametrize("shared_axes", [None, [1, 2], [3], [0], [-1]])
+def test_narrowing_through_a_prelu(shared_axes):
+    images = layers.Input((4, 4, 3))
+    x = layers.PReLU(shared_axes=shared_axes)(layers.Conv2D(6, 1, name="a")(images))
+    network = randomised(tf_keras.Model(images, layers.Conv2D(2, 1, name="out")(x)))
+    kept = {"a": np.array([1, 4])}
+    batch = images_for(network)
+    np.testing.assert_allclose(
+        narrow(network, find_channels(network), kept)(batch), masked(network, kept)(batch), atol=1e-4
+    )
+
+
 def test_narrower_networks_save_load_and_narrow_again(cnn, tmp_path):
     narrower = narrow(cnn, find_channels(cnn), {"first": np.array([0, 2, 5, 7])})
     save_network(narrower, tmp_path / "network.keras")

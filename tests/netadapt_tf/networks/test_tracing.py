@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
@@ -183,3 +184,88 @@ def test_locks_that_are_asked_for():
     assert found.widths.keys() - locked.widths.keys() == {f"conv_pw_{n}" for n in (1, 10, 11, 12, 13)}
     with pytest.raises(UserError, match="lock=conv matches no layer that writes channels; these do: conv1, "):
         locks_of(found, "conv")
+
+
+def pooled(x: tf.Tensor) -> tf.Tensor:
+    return layers.Dense(2, name="out")(layers.GlobalMaxPooling2D()(x))
+
+
+@pytest.mark.parametrize(
+    "constant", [np.ones(4, np.float32), [1.0, 2.0, 3.0, 4.0]], ids=["array", "list, as files bring it back"]
+)
+def test_constants_for_each_channel_are_locked(constant):
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(4, 1, name="a")(images) * constant
+    y = tf.clip_by_value(layers.Conv2D(4, 1, name="b")(images), -1.0, constant)
+    stripe = tf.ones((2, 1, 8, 4))
+    z = tf.concat([layers.Conv2D(4, 1, name="c")(images), stripe], 1)
+    w = layers.Add(name="plus")([layers.Conv2D(4, 1, name="d")(images), stripe])
+    found = locks(tf_keras.Model(images, [pooled_as(n, v) for n, v in zip("stuv", (x, y, z, w), strict=True)]))
+    assert "has a constant for each channel" in str(found["a"])
+    assert "has a constant for each channel" in str(found["b"])
+    assert "is called with constants" in str(found["c"])
+    assert found["d"] == "plus (Add) is called with constants"
+
+
+def pooled_as(name: str, x: tf.Tensor) -> tf.Tensor:
+    return layers.Dense(2, name=name)(layers.GlobalMaxPooling2D()(x))
+
+
+def test_a_layer_that_cannot_be_followed_once_is_locked_in_all_uses():
+    images = layers.Input((8, 8, 3))
+    reshape = layers.Reshape((1, 1, 4), name="reshape")
+    x = reshape(layers.GlobalMaxPooling2D()(layers.Conv2D(4, 1, name="a")(images)))
+    y = reshape(layers.MaxPooling2D(4)(layers.Conv2D(1, 1, name="b")(images)))
+    found = locks(tf_keras.Model(images, pooled(layers.Add()([layers.Conv2D(3, 1)(x), layers.Conv2D(3, 1)(y)]))))
+    assert found["a"] == found["b"] == "reshape (Reshape) splits channels"
+
+
+def test_layers_that_share_a_weight_are_locked():
+    images = layers.Input((8, 8, 3))
+    shared = layers.Dense(4, name="shared")
+    x = layers.Conv2D(4, 1, name="a")(images)
+    y = layers.Conv2D(3, 1, name="between")(layers.Conv2D(4, 1, name="b")(layers.TimeDistributed(shared, name="t")(x)))
+    z = layers.Conv2D(5, 1, name="c")(shared(layers.Conv2D(4, 1, name="d")(images)))
+    found = locks(tf_keras.Model(images, pooled(layers.Concatenate()([y, z]))))
+    assert found["shared"] == found["d"] == "shared (Dense) shares weights with t (TimeDistributed)"
+    assert found["between"] is found["c"] is None
+
+
+def test_tensors_without_a_fixed_number_of_channels_or_axes_are_no_obstacle():
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(4, 1, name="a")(images)
+    numbers = tf.reduce_mean(x, [1, 2, 3]) + tf.reduce_max(x, [1, 2, 3])  # [N]
+    mean = tf.nn.relu(tf.reduce_mean(layers.Conv2D(4, 1, name="b")(images)))  # a single number
+    anything = tf.nn.relu(tf.reshape(layers.Conv2D(4, 1, name="c")(images), tf.shape(images)[:3]))
+    found = locks(tf_keras.Model(images, [pooled(x), numbers, mean, anything]))
+    assert all("cannot be followed" in str(found[name]) for name in "abc")
+
+
+def test_layers_that_spell_out_their_weights_or_noise_are_locked():
+    images = layers.Input((8, 8, 3))
+    kernel = tf_keras.initializers.Constant([[[[1.0, 2.0, 3.0, 4.0]] * 3]])
+    x = layers.Conv2D(4, 1, kernel_initializer=kernel, name="constant")(images)
+    y = layers.AlphaDropout(0.1, noise_shape=(2, 1, 1, 4), name="drop")(layers.Conv2D(4, 1, name="b")(images))
+    found = locks(tf_keras.Model(images, pooled(layers.Concatenate()([x, y]))))
+    assert found["constant"] == "constant (Conv2D) spells out its initial weights"
+    assert found["b"] == "drop (AlphaDropout) spells out the shape of its noise"
+
+
+def test_groups_of_a_transposed_convolution_count_although_keras_ignores_them():
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2DTranspose(4, 1, groups=2, name="grouped")(images)
+    assert locks(tf_keras.Model(images, pooled(x)))["grouped"] == "grouped (Conv2DTranspose) is a grouped convolution"
+
+
+def test_channels_at_other_widths_keep_their_names_and_locks():
+    images = layers.Input((2, 2, 3))
+    spread = layers.Conv2D(1, 1, name="map")(images)
+    x = layers.Conv2D(4, 1, name="a")(images)
+    y = layers.Reshape((16,))(x * spread)
+    channels = find_channels(tf_keras.Model(images, layers.Dense(2, name="out")(y)))
+    narrower = channels.at({"a": 1})
+    assert {group.name: group.filters for group in narrower.groups} == {"map": 1, "a": 1, "out": 2}
+    assert [group.lock for group in narrower.groups] == [group.lock for group in channels.groups]
+    assert narrower.weights["a"][0].shape == (1, 1, 3, 1)
+    assert narrower.weights["out"][0].shape == (4, 2)
+    assert narrower.spelled_out == {y.node.layer.name: 4 * (("a", 1),)}
