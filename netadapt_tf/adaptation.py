@@ -193,7 +193,6 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
     while True:
         search = Search(
             goals,
-            start.locks,
             costs.counted,
             work.problem.datasets,
             work.problem.task,
@@ -244,7 +243,11 @@ def _measured_start(work: Work, start: Start, costs: Costs) -> Iterate:
         )
     measured = {name: record["measured"][name] for name in costs.budgeted}
     return Iterate(
-        0, start.network, record["accuracy"], {name: Measurement(cost, cost) for name, cost in measured.items()}
+        0,
+        start.network,
+        start.channels,
+        record["accuracy"],
+        {name: Measurement(cost, cost) for name, cost in measured.items()},
     )
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import tf_keras
 from absl import logging
 
-from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.resource import LatencyResource
 from netadapt_tf.search.netadapt import Iterate
@@ -53,7 +52,7 @@ def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf
             tflite = convert(adapted)
     work.run.reopen()
     work.run.write_bytes("adapted.tflite", tflite)
-    widths = find_channels(adapted, start.locks).widths
+    widths = found.channels.widths
     with work.clock("measure"):
         measured = {target: latency.verdict(start.tflite, tflite, widths) for target, latency in costs.latency.items()}
     before = Delivered(
@@ -112,7 +111,7 @@ def summarised(work: Work, command: str, start: Start, costs: Costs, result: Del
 def _predicted_ms(work: Work, start: Start, costs: Costs, result: Delivery) -> dict[Target, float]:
     """What the search predicted for its last network; by the table alone where no budget is about latency."""
     first, last = next(work.run.journal.events("iteration")), work.run.journal.last("iteration")
-    widths = find_channels(result.network, start.locks).widths
+    widths = result.found.channels.widths
     names = {budget.target: budget.name for budget in work.problem.budgets}
 
     def ratio(target: Target, latency: LatencyResource) -> float:

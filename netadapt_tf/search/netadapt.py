@@ -20,7 +20,6 @@ from absl import logging
 
 from netadapt_tf.networks.channel_groups import Channels, Kept, Widths
 from netadapt_tf.networks.narrowing import narrow
-from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.filter_choice import strongest
 from netadapt_tf.search.filter_scores import scores
@@ -44,12 +43,14 @@ class Iterate:
     Attributes:
         iteration: its number.
         network: the network, fine-tuned as far as the search does.
+        channels: of the network, under the names that they have in the start.
         accuracy: the task's metric on the hold-out set.
         costs: by goal; measured, on the scale of the search's first measurement.
     """
 
     iteration: int
     network: tf_keras.Model
+    channels: Channels
     accuracy: float
     costs: Mapping[str, Measurement]
 
@@ -60,7 +61,6 @@ class Search:
     def __init__(
         self,
         goals: Sequence[Goal],
-        locks: Mapping[str, str],
         counted: Callable[[Widths], Mapping[str, int]],
         datasets: Datasets,
         task: Task,
@@ -72,7 +72,6 @@ class Search:
 
         Args:
             goals: what the network may cost at the end.
-            locks: channel groups that keep their filters, and why.
             counted: more figures of a network, for the journal.
             datasets: to fine-tune on, and to rank by.
             task: the loss and the metric.
@@ -81,7 +80,6 @@ class Search:
             clock: adds up where the time goes; each iteration takes a lap.
         """
         self._goals = goals
-        self._locks = locks
         self._counted = counted
         self._datasets = datasets
         self._task = task
@@ -98,11 +96,10 @@ class Search:
         Args:
             start: the starting network.
         """
-        start_widths = find_channels(start.network, self._locks).widths
         current = self._resumed(start)
         begin, first = time.monotonic(), current.iteration
         while goals := unmet(self._goals, current.costs):
-            following = self._iterate(start_widths, current, goals)
+            following = self._iterate(start.channels.widths, current, goals)
             if following is None:
                 self._report_end(goals, current)
                 break
@@ -120,7 +117,7 @@ class Search:
             goals: those that are not met, the furthest first; the first of them that has proposals is worked for.
         """
         iteration = current.iteration + 1
-        channels = find_channels(current.network, self._locks)
+        channels = current.channels
         for goal in goals:
             cost = current.costs[goal.name]
             constraint = self._settings.schedule.constraint(iteration, cost.start, cost.value, goal.limit)
@@ -141,7 +138,7 @@ class Search:
         spec = batch_spec(self._datasets.holdout)
         trainer = Trainer(current.network, self._task, spec, channels, self._settings.short_term_steps)
         weights = current.network.get_weights()
-        kept = self._kept(current, channels, iteration, proposed)
+        kept = self._kept(current, iteration, proposed)
         outcomes, best_weights = self._short_term_fine_tunes(trainer, weights, kept, current, iteration, goal, proposed)
         picked = self._pick(outcomes, current, goal, proposed)
         if picked.score == -math.inf:
@@ -161,7 +158,7 @@ class Search:
                 each.name: relative_to(current.costs[each.name].start, each.resource.measure(widths))
                 for each in self._goals
             }
-        following = Iterate(iteration, network, self._task.metric.score(picked.score), costs)
+        following = Iterate(iteration, network, channels.at(widths), self._task.metric.score(picked.score), costs)
         self._run.save_iteration(iteration, network, widths)
         self._record(following, proposal, {goal.name: constraint}, widths)
         return following
@@ -251,17 +248,17 @@ class Search:
             accuracy = trainer.evaluate(self._datasets.holdout)
         return trainer.network.get_weights(), accuracy
 
-    def _kept(self, current: Iterate, channels: Channels, iteration: int, proposed: Round) -> Kept:
+    def _kept(self, current: Iterate, iteration: int, proposed: Round) -> Kept:
         """By channel group, the filters that its proposal keeps."""
         score = scores(
             self._settings.filters,
             current.network,
-            channels,
+            current.channels,
             endless(self._datasets.train, self._seed(iteration, "")),
             self._task.loss,
             lambda group: self._seed(iteration, group),
         )
-        groups = {group.name: group for group in channels.groups}
+        groups = {group.name: group for group in current.channels.groups}
         return {p.group: strongest(score(groups[p.group]), p.filters) for p in proposed.proposals}
 
     def _seed(self, iteration: int, group: str) -> int:
@@ -280,6 +277,7 @@ class Search:
         return Iterate(
             iteration=record["iteration"],
             network=self._run.load_iteration(record["iteration"]),
+            channels=start.channels.at(self._run.widths(record["iteration"])),
             accuracy=record["accuracy"],
             costs={
                 name: Measurement(cost.start, record["measured"][name], record["spread"][name])

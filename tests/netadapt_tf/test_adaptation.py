@@ -358,12 +358,12 @@ def searched_for(
                 goal.name: Measurement(100.0, max(reachable_ms if "ms" in goal.resource.unit else 0, 0.99 * goal.limit))
                 for goal in self._goals
             }
-            return Iterate(iterations * len(limits), nothing, 0.5, costs)
+            return Iterate(iterations * len(limits), nothing, nothing, 0.5, costs)
 
     costs_ms = iter(delivered_ms)
     nothing: Any = None
     monkeypatch.setattr(adaptation, "Search", FakeSearch)
-    beginning = Iterate(0, nothing, 0.9, {budget.name: Measurement(100.0, 100.0) for budget in budgets})
+    beginning = Iterate(0, nothing, nothing, 0.9, {budget.name: Measurement(100.0, 100.0) for budget in budgets})
     monkeypatch.setattr(adaptation, "_measured_start", lambda *_: beginning)
     monkeypatch.setattr(adaptation, "_last_stage", lambda *_: None)
 
@@ -376,7 +376,7 @@ def searched_for(
         tiny_cnn(), find_channels(tiny_cnn()), nothing, classification(tiny_cnn()), budgets, Settings(), nothing
     )
     work = Work(problem, nothing, Stopwatch())
-    start: Any = SimpleNamespace(widths={}, locks={}, deployed=None)
+    start: Any = SimpleNamespace(widths={}, deployed=None)
     resources = {budget.name: SimpleNamespace(unit="ms" if budget.target else "MACs") for budget in budgets}
     adaptation._adapt_within_budgets(work, start, SimpleNamespace(budgeted=resources, latency=None, counted=None))  # type: ignore[arg-type]
     return limits

@@ -101,9 +101,11 @@ def search(
     resource = resource or Counted("units", cost, START_WIDTHS)
     goals = [Goal("macs", resource, limit * cost(START_WIDTHS)), *others]
     run = RunDirectory(path, {"a": 1}, parse_budgets([f"{goal.name}=40%" for goal in goals]))
-    start = Iterate(0, network or tiny_cnn(), 0.25, {goal.name: at_start(goal.resource) for goal in goals})
+    network = network or tiny_cnn()
+    costs = {goal.name: at_start(goal.resource) for goal in goals}
+    start = Iterate(0, network, find_channels(network), 0.25, costs)
     task = task or classification(start.network)
-    search = Search(goals, {}, lambda widths: {"counted": cost(widths)}, data, task, run, settings, Stopwatch())
+    search = Search(goals, lambda widths: {"counted": cost(widths)}, data, task, run, settings, Stopwatch())
     with run.claimed():
         return search.run(start), run
 
@@ -318,3 +320,19 @@ def first_scores(criterion: str, group: str, data: Datasets) -> np.ndarray:
     batches, loss = endless(data.train, proposal_seed(0, 1, "")), classification(network).loss
     (found,) = (found for found in channels.groups if found.name == group)
     return scores("taylor", network, channels, batches, loss, lambda _: 0)(found)
+
+
+def test_a_group_of_one_filter_is_still_itself(tmp_path, data):
+    """Found anew, it would be tied to the map of one channel that it is multiplied with."""
+    layers = tf_keras.layers
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(8, 3, padding="same", name="first")(images)
+    x = layers.Multiply()([x, layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="map")(x)])
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(12, 1, name="second")(x))
+    network = randomised(tf_keras.Model(images, layers.Dense(4, activation="softmax")(x)))
+    settings = dataclasses.replace(SETTINGS, filter_multiple=1, initial_reduction=0.6, short_term_steps=0)
+    found, run = search(tmp_path, data, limit=0.1, settings=settings, network=network)
+    assert found.channels.widths["first"] == 1
+    assert found.channels.widths.keys() == {"first", "second"}
+    assert run.widths(found.iteration) == found.channels.widths
+    assert found.network.get_layer("map").filters == 1
