@@ -116,7 +116,7 @@ class Channels:
 
     Attributes:
         groups: locked ones included, in the order of the network.
-        weights: by layer, its weights in Keras' order.
+        weights: by layer that has any, its weights in Keras' order.
         spelled_out: by layer whose configuration holds a number of channels (a reshape), the layout of that axis.
         normalisers: by writer, the batch norm that is applied to what it writes, where there is one.
     """

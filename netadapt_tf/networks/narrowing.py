@@ -27,7 +27,7 @@ def narrow(network: tf_keras.Model, channels: Channels, kept: Kept) -> tf_keras.
         described[name]["target_shape"] = (*described[name]["target_shape"][:-1], size_of(layout, widths))
     narrower = tf_keras.Model.from_config(config)
     for layer in network.layers:
-        values = zip(layer.get_weights(), channels.weights[layer.name], strict=True)
+        values = zip(layer.get_weights(), channels.weights.get(layer.name, ()), strict=True)
         narrower.get_layer(layer.name).set_weights([_taken(value, weight, kept) for value, weight in values])
     return narrower
 

@@ -157,6 +157,7 @@ class Trace:
         weights = {
             layer.name: tuple(weight_channels(layer, number, weight) for number, weight in enumerate(layer.weights))
             for layer in network.layers
+            if layer.weights
         }
         spelled_out = {name: named(layout) for name, layout in self._spelled_out.items()}
         met = _meetings(network, weights, spelled_out)
@@ -216,7 +217,7 @@ def _meetings(
     """By group and role, the layers that meet its channels, in the order of the network."""
     met: defaultdict[tuple[str | None, Role], list[str]] = defaultdict(list)
     for layer in network.layers:
-        axes = [axis for weight in weights[layer.name] for axis in weight.axes.values()]
+        axes = [axis for weight in weights.get(layer.name, ()) for axis in weight.axes.values()]
         axes += [Axis(spelled_out[layer.name], Role.PASSES)] if layer.name in spelled_out else []
         for group, role in dict.fromkeys((span.group, axis.role) for axis in axes for span in axis.layout):
             met[group, role].append(layer.name)

@@ -159,7 +159,7 @@ def _masks(network: tf_keras.Model, channels: Channels) -> tuple[_Mask, ...]:
     shrinkable = channels.widths.keys()
     masks = []
     for layer in network.layers:
-        for kernel, weight in zip(layer.weights, channels.weights[layer.name], strict=True):
+        for kernel, weight in zip(layer.weights, channels.weights.get(layer.name, ()), strict=True):
             for number, axis in weight.axes.items():
                 if axis.role is Role.READS and any(span.group in shrinkable for span in axis.layout):
                     shape = [size if at == number else 1 for at, size in enumerate(weight.shape)]
