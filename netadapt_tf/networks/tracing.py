@@ -20,7 +20,7 @@ def find_channels(network: tf_keras.Model, locks: Mapping[str, str] | None = Non
     """Finds the channel groups of a functional model, locked ones included.
 
     Args:
-        network: channels-last; `flattening.flat` opens nested models, which are not looked into here.
+        network: channels-last; `flattening.laid_flat` opens nested models, which are not looked into here.
         locks: groups that shall keep their filters, by name, and why.
     """
     trace = Trace()
