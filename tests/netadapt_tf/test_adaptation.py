@@ -245,6 +245,7 @@ def test_the_journal_knows_what_every_iteration_costs(adapted_to_two):
         assert record["measured"] == {"macs": record["macs"], "tflite_bytes": record["tflite_bytes"]}
 
 
+@pytest.mark.slow
 def test_with_two_budgets_the_same_call_goes_on_and_lower_ones_do(tmp_path, adapted_to_two, monkeypatch):
     run_dir, fit = tmp_path / "run", Trainer.fit
     calls = itertools.count(1)

@@ -126,6 +126,7 @@ def sizes_and_colours(seed: int) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices((images, targets)).batch(16)
 
 
+@pytest.mark.slow
 def test_a_network_of_two_outputs_is_adapted_by_a_loss_and_a_metric_of_both(tmp_path):
     tf_keras.utils.set_random_seed(0)
     result = adapt_network(

@@ -91,6 +91,7 @@ def test_unchanged_network_answers_as_before(mobilenet_tflite):
     )
 
 
+@pytest.mark.slow
 def test_edited_network_is_what_the_converter_makes(mobilenet, mobilenet_tflite):
     channels = find_channels(mobilenet)
     generator = np.random.default_rng(3)

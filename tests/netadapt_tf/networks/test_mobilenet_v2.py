@@ -8,7 +8,13 @@ from netadapt_tf.networks.tracing import find_channels
 from tests.tiny_networks import randomised
 
 
-@pytest.mark.parametrize(("alpha", "resolution"), [(0.35, 32), (0.5, 49), (0.75, 64), (1.0, 40), (1.4, 33)])
+@pytest.mark.parametrize(
+    ("alpha", "resolution"),
+    [
+        (0.35, 33),
+        *(pytest.param(*size, marks=pytest.mark.slow) for size in ((0.5, 49), (0.75, 64), (1.0, 40), (1.4, 32))),
+    ],
+)
 def test_names_settings_weights_and_answers_are_those_of_keras_applications(alpha, resolution):
     ours = mobilenet_v2(mobilenet_v2_widths(alpha), resolution, 7)
     theirs = randomised(tf_keras.applications.MobileNetV2((resolution, resolution, 3), alpha, weights=None, classes=7))

@@ -77,6 +77,7 @@ def test_a_network_by_name_answers_as_the_one_whose_weights_it_takes(files, thei
     check_answers_alike(network, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["theirs.weights.h5", "theirs.h5"])
 def test_so_does_mobilenet_v2(tmp_path, name):
     theirs = application(V2, 0.35, 5)
@@ -111,6 +112,7 @@ def test_nothing_in_the_file_is_run(files, theirs, tmp_path):
     assert not os.path.exists(mark)
 
 
+@pytest.mark.slow
 def test_a_network_with_other_residual_adds_is_refused(tmp_path):
     for name in ("theirs.weights.h5", "theirs.h5"):
         application(V2, 0.25, 5).save_weights(tmp_path / name)

@@ -195,6 +195,7 @@ def test_a_goal_that_nothing_can_be_saved_for_leaves_the_others_their_turn(tmp_p
     assert "network's macs any more" not in caplog.text
 
 
+@pytest.mark.slow
 def test_with_two_goals_interrupted_and_resumed_equals_uninterrupted(tmp_path, data, monkeypatch):
     whole, run = search(tmp_path / "whole", data, others=[FILTERS])
     for number in (2, 3, 2):
@@ -209,7 +210,10 @@ def test_with_two_goals_interrupted_and_resumed_equals_uninterrupted(tmp_path, d
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(("measured", "fitted"), [(1, None), (3, None), (None, 2), (None, 3), (None, 4)])
+@pytest.mark.parametrize(
+    ("measured", "fitted"),
+    [(1, None), (None, 2), *(pytest.param(*at, marks=pytest.mark.slow) for at in ((3, None), (None, 3), (None, 4)))],
+)
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, data, monkeypatch, measured, fitted):
     whole, run = search(tmp_path / "whole", data)
     resource = InterruptedAt(measured) if measured else None
@@ -275,7 +279,9 @@ def normed() -> tf_keras.Model:
     return randomised(tf_keras.Model(images, layers.Dense(4, activation="softmax", name="classifier")(x)))
 
 
-@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize(
+    "criterion", [pytest.param(name, marks=() if name == "taylor" else pytest.mark.slow) for name in CRITERIA]
+)
 def test_filters_are_chosen_as_asked_and_the_same_ones_after_an_interruption(tmp_path, data, monkeypatch, criterion):
     settings = dataclasses.replace(SETTINGS, filters=criterion)
     restart = Trainer.restart
