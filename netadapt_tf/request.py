@@ -56,11 +56,9 @@ class Request:
         A file of a network or of weights counts by its contents; once a run has begun it has its own copy and the file
         may be gone.
         """
-        names = ("dataset", "preprocessing", "batch_size", "train_images", "threads")
+        names = ("dataset", "preprocessing", "augmentation", "batch_size", "train_images", "threads")
         values = {name: getattr(self, name) for name in names}
         values["holdout_images"] = HOLDOUT_IMAGES if self.holdout_images is None else self.holdout_images
-        if self.augmentation != "none":
-            values["augmentation"] = self.augmentation
         if not self.is_from_file:
             size = {"alpha": self.alpha_or_default, "resolution": self.resolution_or_default}
             return {"network": self.network, **size, **_by_contents("weights", self.weights), **values}

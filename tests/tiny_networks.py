@@ -32,7 +32,7 @@ def two_convolutions() -> tf_keras.Model:
     return randomised(tf_keras.Model(images, x, name="two_convolutions"))
 
 
-def tiny_cnn(resolution: int = 8) -> tf_keras.Model:
+def tiny_cnn(resolution: int = 8, dropout: float = 0.0) -> tf_keras.Model:
     """Convolution, depthwise, convolution with a bias and a sigmoid, classifier: three groups, one of them locked."""
     layers = tf_keras.layers
     images = layers.Input((resolution, resolution, 3))
@@ -42,5 +42,6 @@ def tiny_cnn(resolution: int = 8) -> tf_keras.Model:
     x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
     x = layers.Conv2D(12, 1, activation="sigmoid", name="second")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.Dropout(dropout, name="dropout")(x) if dropout else x
     x = layers.Dense(TINY_CNN_CLASSES, activation="softmax", name="classifier")(x)
     return randomised(tf_keras.Model(images, x, name="tiny_cnn"))

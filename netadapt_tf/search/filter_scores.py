@@ -131,13 +131,16 @@ def _summed(written: list[tf.Tensor], gradients: list[tf.Tensor]) -> tf.Tensor:
 
 def _gates(network: tf_keras.Model, channels: Channels, writer: str) -> list[Any]:
     """The tensors [B, ..., filters] that hold what a layer writes, behind its batch norm where that alone reads it."""
-    return _written(network, _normaliser(network, channels, writer) or writer)
+    written = _written(network, writer)
+    normaliser = _normaliser(network, channels, writer)
+    if normaliser is None:
+        return written
+    return [tensor for node in _readers(network, written) for tensor in tf.nest.flatten(node.outputs)]
 
 
 def _normaliser(network: tf_keras.Model, channels: Channels, writer: str) -> str | None:
     """The batch norm that is applied to what a layer writes, if nothing else reads that."""
-    written = {id(tensor) for tensor in _written(network, writer)}
-    readers = {node.layer.name for node in _nodes(network) if written & {id(tensor) for tensor in node.keras_inputs}}
+    readers = {node.layer.name for node in _readers(network, _written(network, writer))}
     normaliser = channels.normalisers.get(writer)
     return normaliser if readers == {normaliser} else None
 
@@ -145,6 +148,12 @@ def _normaliser(network: tf_keras.Model, channels: Channels, writer: str) -> str
 def _written(network: tf_keras.Model, layer: str) -> list[Any]:
     """What a layer computes: a tensor each time that it is applied."""
     return [tensor for node in _nodes(network) if node.layer.name == layer for tensor in tf.nest.flatten(node.outputs)]
+
+
+def _readers(network: tf_keras.Model, tensors: list[Any]) -> list[Any]:
+    """The applications of layers that read any of these tensors."""
+    read = {id(tensor) for tensor in tensors}
+    return [node for node in _nodes(network) if read & {id(tensor) for tensor in node.keras_inputs}]
 
 
 def _nodes(network: tf_keras.Model) -> Iterator[Any]:

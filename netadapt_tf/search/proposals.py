@@ -1,4 +1,4 @@
-"""What each channel group proposes to an iteration: how many filters it gives up, and which (NetAdapt, Algorithm 1)."""
+"""What each channel group proposes to an iteration: how many filters it gives up (NetAdapt, Algorithm 1)."""
 
 import hashlib
 import math

@@ -120,7 +120,7 @@ def _splits(name: str, resolution: int, seed: int) -> Splits:
             image_set(test_pixels, test_labels, fashion_mnist.CLASSES, view),
         )
     kind, _, rest = name.partition(":")
-    if kind == "folder":
+    if kind == "folder" and rest:
         return image_folder.load(Path(rest), resolution, seed)
     if kind == "tfds" and rest:
         return tfds_images.load(rest, resolution, seed)

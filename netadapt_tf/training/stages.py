@@ -7,7 +7,7 @@ import tf_keras
 
 from netadapt_tf.training.datasets import Shuffled, batch_spec, endless, steps_per_epoch
 from netadapt_tf.training.task import Metric, Task
-from netadapt_tf.training.trainer import Trainer, cosine
+from netadapt_tf.training.trainer import Trainer, cosine, reseed
 from tflite_bench import runtime
 from tflite_bench.progress import progress
 
@@ -27,11 +27,12 @@ def train(
         network: to be trained.
         task: the loss and the metric.
         dataset: seen once an epoch.
-        seed: of shuffling.
+        seed: of shuffling, and of dropout and other random layers.
         epochs: how many.
         learning_rate: at the first step.
         what: names the progress bar.
     """
+    reseed(network, seed)
     steps = epochs * steps_per_epoch(dataset)
     Trainer(network, task, batch_spec(dataset)).fit(endless(dataset, seed), steps, cosine(learning_rate, steps), what)
 

@@ -42,6 +42,8 @@ class Task:
     metric: Metric
 
 
+_KEEPS_VALUES = (tf_keras.layers.Dropout, tf_keras.layers.Flatten, tf_keras.layers.Reshape)
+
 ACCURACY = Metric("accuracy", tf_keras.metrics.SparseCategoricalAccuracy)
 """The share of right answers: targets int [B], outputs float32 [B, classes]."""
 
@@ -53,7 +55,12 @@ def classification(network: tf_keras.Model) -> Task:
 
 def ends_in_softmax(network: tf_keras.Model) -> bool:
     """Whether the network's output are probabilities rather than logits."""
-    last = network.layers[-1]
-    return isinstance(last, tf_keras.layers.Softmax) or (
-        getattr(getattr(last, "activation", None), "__name__", "") == "softmax"
+    tensor = network.outputs[0]
+    while isinstance(tensor.node.layer, _KEEPS_VALUES):
+        tensor = tensor.node.keras_inputs[0]
+    last = tensor.node.layer
+    return (
+        isinstance(last, tf_keras.layers.Softmax)
+        or getattr(last, "symbol", "") == "nn.softmax"
+        or getattr(getattr(last, "activation", None), "__name__", "") == "softmax"
     )

@@ -78,10 +78,7 @@ class Trainer:
             seed: of dropout and other random layers.
         """
         self.network.set_weights(weights)
-        for layer in self.network.layers:
-            generator = getattr(getattr(layer, "_random_generator", None), "_generator", None)
-            if generator is not None:
-                generator.reset_from_seed(seed)
+        reseed(self.network, seed)
         for momentum in self._optimizer.momentums:
             momentum.assign(tf.zeros_like(momentum))
         self.set_masks(kept)
@@ -128,6 +125,14 @@ class Trainer:
     def _hold_masked(self) -> None:
         for mask in self._masks:
             mask.hold()
+
+
+def reseed(network: tf_keras.Model, seed: int) -> None:
+    """Sets the seed of dropout and other random layers, which else depends on all layers that Keras made before."""
+    for layer in network.layers:
+        generator = getattr(getattr(layer, "_random_generator", None), "_generator", None)
+        if generator is not None:
+            generator.reset_from_seed(seed)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ REQUEST = Request(
 )
 
 
-def test_run_directories_from_before_augmentation_stay_valid():
+def test_everything_that_changes_results_is_part_of_what_is_asked_and_defaults_are_spelled_out():
     assert REQUEST.identity() == {
         "network": "mobilenet_v1",
         "alpha": 0.25,
@@ -37,6 +37,7 @@ def test_run_directories_from_before_augmentation_stay_valid():
         "weights": None,
         "dataset": "fashion_mnist_12k",
         "preprocessing": "tf",
+        "augmentation": "none",
         "batch_size": 128,
         "holdout_images": 2000,
         "train_images": None,

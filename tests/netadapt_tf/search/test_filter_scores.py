@@ -309,3 +309,28 @@ def test_random_scores_are_repeatable_and_other_ones_by_seed_iteration_and_group
     assert len({random(0, 1, "stem"), random(1, 1, "stem"), random(0, 2, "stem"), random(0, 1, "inner")}) == 4
     by_name = scores("random", network, channels, labelled(), CROSS_ENTROPY, lambda name: proposal_seed(0, 1, name))
     assert tuple(by_name(group)) == random(0, 1, "stem"), "the seed is not that of the group"
+
+
+def with_batch_norms(shared: bool) -> tf_keras.Model:
+    """Two convolutions side by side, behind one batch norm that is used twice, or behind two that are alike."""
+    images = layers.Input((6, 6, 3))
+    one = layers.BatchNormalization(name="one")
+    two = one if shared else layers.BatchNormalization(name="two")
+    branches = [norm(layers.Conv2D(4, 3, name=name)(images)) for norm, name in ((one, "a"), (two, "b"))]
+    x = layers.GlobalAveragePooling2D(name="pool")(layers.Concatenate(name="side_by_side")(branches))
+    return tf_keras.Model(images, layers.Dense(4, name="classes")(x))
+
+
+def test_taylor_tells_writers_apart_that_share_a_batch_norm():
+    apart, shared = randomised(with_batch_norms(shared=False)), with_batch_norms(shared=True)
+    apart.get_layer("two").set_weights(apart.get_layer("one").get_weights())
+    for layer in (layer for layer in shared.layers if layer.weights):
+        layer.set_weights(apart.get_layer(layer.name).get_weights())
+
+    def taylor(network: tf_keras.Model) -> list[np.ndarray]:
+        channels = find_channels(network)
+        score = scores("taylor", network, channels, labelled(), CROSS_ENTROPY, lambda _: 0)
+        return [score(group) for group in channels.groups if group.lock is None]
+
+    [tied] = taylor(shared)
+    np.testing.assert_allclose(tied, np.hypot(*taylor(apart)), rtol=1e-4)

@@ -35,3 +35,15 @@ def test_training_in_epochs_learns(cnn):
     shuffled = lambda seed: batches(images, 16, "tf", seed)  # noqa: E731
     train(cnn, task, shuffled, seed=0, epochs=40, learning_rate=0.05, what="")
     assert evaluate(cnn, task, batches(images, 64, "tf")) > 0.7
+
+
+def test_training_with_dropout_does_not_depend_on_what_keras_made_before(noise):
+    def trained() -> list[np.ndarray]:
+        network = tiny_cnn(dropout=0.5)
+        train(network, classification(network), noise, seed=3, epochs=1, learning_rate=0.05, what="")
+        return network.get_weights()
+
+    first = trained()
+    tiny_cnn(dropout=0.5)
+    for one, two in zip(first, trained(), strict=True):
+        np.testing.assert_array_equal(one, two)

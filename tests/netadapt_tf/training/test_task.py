@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import tensorflow as tf
 import tf_keras
 from tf_keras import layers
 
@@ -12,6 +13,10 @@ def test_softmax_is_recognised(cnn):
     images = layers.Input((4,))
     assert not ends_in_softmax(tf_keras.Model(images, layers.Dense(2)(images)))
     assert ends_in_softmax(tf_keras.Model(images, layers.Softmax()(layers.Dense(2)(images))))
+    assert ends_in_softmax(tf_keras.Model(images, tf.nn.softmax(layers.Dense(2)(images))))
+    maps = layers.Input((1, 1, 4))
+    assert ends_in_softmax(tf_keras.Model(maps, layers.Flatten()(layers.Conv2D(2, 1, activation="softmax")(maps))))
+    assert not ends_in_softmax(tf_keras.Model(maps, layers.Flatten()(layers.Conv2D(2, 1)(maps))))
 
 
 def test_loss_takes_probabilities_and_logits_as_the_network_gives_them(cnn):
