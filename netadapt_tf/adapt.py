@@ -27,6 +27,7 @@ from netadapt_tf.networks.by_name import NAMES, NETWORKS
 from netadapt_tf.request import Request
 from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.search.filter_choice import CRITERIA
+from netadapt_tf.search.selection import PICKS
 from netadapt_tf.settings import FINALS, Settings
 from netadapt_tf.training.data_names import AUGMENTATIONS, DATASETS, HOLDOUT_IMAGES
 from tflite_bench.binary import quiet_native_code, run
@@ -160,7 +161,7 @@ _FINAL = flags.DEFINE_enum(
 _PICK = flags.DEFINE_enum(
     "pick",
     _DEFAULTS.pick,
-    ["highest_accuracy", "best_ratio"],
+    list(PICKS),
     "Which proposal wins: the most accurate (the paper), or the least accuracy lost per cost saved (MobileNetV3).",
 )
 _FILTERS = flags.DEFINE_enum(

@@ -78,13 +78,14 @@ def adapt_network(
             reach, a directory of another run.
     """
     parsed = parse_budgets(budgets)
+    network = checked(network, "the network")
     run = RunDirectory(
         Path(run_dir),
         run_identity(network, identity, settings or Settings(), loss, metric or ACCURACY, table_only),
         parsed,
         allow_lambda=allow_lambda,
     )
-    with readable(checked(network, "the network"), allow_lambda):
+    with readable(network, allow_lambda):
         finished = finished_adaptation(run, parsed)
         if finished is not None:
             return finished

@@ -131,7 +131,8 @@ def dry_run(
     Raises:
         UserError: what the caller can mend; a budget out of reach is an answer here.
     """
-    with readable(checked(network, "the network"), allow_lambda):
+    network = checked(network, "the network")
+    with readable(network, allow_lambda):
         parsed = parse_budgets(budgets)
         problem = problem_of(network, datasets, parsed, loss, metric, settings, table, benchmark_models, table_only)
         return _forecast(problem)

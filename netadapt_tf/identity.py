@@ -8,7 +8,6 @@ from typing import Any
 
 import tf_keras
 
-from netadapt_tf.networks.files import checked
 from netadapt_tf.search.run_directory import RESERVED
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.task import Loss, Metric
@@ -37,7 +36,6 @@ def run_identity(
         UserError: the identity holds no JSON values, or takes a name that is taken.
     """
     if identity is None and network is not None:
-        network = checked(network, "the network")
         identity = {"network": network.name, "network_sha256": _digest(network)}
     own = {
         **asdict(settings),

@@ -10,7 +10,7 @@ from absl import logging
 from tf_keras.src.saving.serialization_lib import SafeModeScope
 
 from netadapt_tf.networks.channel_groups import Channels
-from netadapt_tf.networks.files import check_no_program, checked
+from netadapt_tf.networks.files import check_no_program
 from netadapt_tf.networks.locks import locks_of
 from netadapt_tf.networks.narrowing import narrow
 from netadapt_tf.networks.tracing import find_channels
@@ -65,12 +65,11 @@ def problem_of(
     benchmark_models: Sequence[str],
     table_only: bool,
 ) -> Problem:
-    """Checks what a caller hands over; see `netadapt_tf.adapt_network` for each.
+    """Checks what a caller hands over; see `netadapt_tf.adapt_network` for each. The network is as `checked` gives it.
 
     Raises:
         UserError: something that does not fit.
     """
-    network = checked(network, "the network")
     datasets.check(network)
     settings = settings or Settings()
     channels = find_channels(network)

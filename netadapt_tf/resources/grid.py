@@ -1,6 +1,7 @@
 """The grid of all layers that a search can ask for: every layer at every combination of the groups it depends on."""
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +9,12 @@ from dataclasses import dataclass
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.resources.covering import covering
 from netadapt_tf.resources.deployed import DeployedNetwork
+from tflite_bench.errors import UserError
 from tflite_bench.graph import SizedOperator
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.progress import progress
+
+_MOST_COMBINATIONS = 1_000_000  # of one layer; two groups of 1000 filters each, in steps of one
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,20 @@ def layer_grid(
         network: the starting network, converted.
         start: its widths.
         candidates: the numbers of filters that each group may have, its own included.
+
+    Raises:
+        UserError: a layer depends on so many groups that its grid has no end.
     """
     positions_of: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for position, groups in enumerate(groups_of_layers(network, start)):
         positions_of[groups].append(position)
+    for groups in positions_of:
+        combinations = math.prod(len(candidates[name]) for name in groups)
+        if combinations > _MOST_COMBINATIONS:
+            raise UserError(
+                f"a layer depends on {len(groups)} channel groups, {groups[0]} and others, which is {combinations:.1g} "
+                "combinations to measure: fill the table by searching, which measures only what it asks for"
+            )
     networks = covering(start, [widths for groups in positions_of for widths in _combinations(groups, candidates)])
     grid: dict[str, GridLayer] = {}
     seen = set()

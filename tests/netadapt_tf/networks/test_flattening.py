@@ -83,3 +83,41 @@ def test_models_within_models_load_flat(tmp_path):
 
 def test_a_network_without_nested_models_is_itself(cnn):
     assert laid_flat(cnn) is cnn
+
+
+class Doubled(layers.Layer):
+    """A layer of the user's own, which Keras does not know."""
+
+    def call(self, x):
+        return 2.0 * x
+
+
+@pytest.mark.parametrize("own", [Doubled, lambda: layers.Lambda(lambda x: 2.0 * x)])
+def test_python_code_in_a_nested_model_is_laid_flat_with_it(own):
+    inner = layers.Input((8, 8, 3))
+    model = tf_keras.Model(inner, own()(layers.Conv2D(4, 1)(inner)), name="inner")
+    images = layers.Input((8, 8, 3))
+    network = tf_keras.Model(images, layers.GlobalMaxPooling2D()(model(images)))
+    batch = images_for(network)
+    np.testing.assert_allclose(laid_flat(network)(batch), network(batch), atol=1e-6)
+
+
+def test_a_layer_inside_and_outside_of_a_model_stays_one():
+    shared = layers.Conv2D(3, 1, name="shared")
+    inner = layers.Input((8, 8, 3))
+    model = tf_keras.Model(inner, layers.ReLU()(shared(inner)), name="inner")
+    images = layers.Input((8, 8, 3))
+    network = randomised(tf_keras.Model(images, layers.GlobalMaxPooling2D()(model(shared(images)))))
+    flat = laid_flat(network)
+    batch = images_for(network)
+    np.testing.assert_allclose(flat(batch), network(batch), atol=1e-6)
+    assert flat.count_params() == network.count_params()
+
+
+def test_a_name_in_front_may_be_taken_too():
+    inner = layers.Input((8, 8, 3))
+    model = tf_keras.Model(inner, layers.Conv2D(4, 1, name="conv")(inner), name="inner")
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(3, 1, name="inner_conv")(layers.Conv2D(3, 1, name="conv")(images))
+    flat = laid_flat(tf_keras.Model(images, model(x)))
+    assert [layer.name for layer in flat.layers[1:]] == ["conv", "inner_conv", "inner_conv_1"]

@@ -1,13 +1,16 @@
 import itertools
 
 import pytest
+import tf_keras
 
 from netadapt_tf.networks.channel_groups import widths_of
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.covering import covering
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.grid import groups_of_layers, layer_grid
-from tests.tiny_networks import tiny_cnn
+from tests.tiny_networks import randomised, tiny_cnn
+from tflite_bench.convert import convert
+from tflite_bench.errors import UserError
 from tflite_bench.layer_signature import layer_signature
 
 
@@ -63,3 +66,16 @@ def test_a_layer_depends_on_the_groups_that_it_reads_and_writes(deployed):
 def test_networks_of_these_widths_hold_the_layer(deployed):
     for signature, layer in layer_grid(deployed, START, CANDIDATES).items():
         assert signature in deployed.signatures({**START, **layer.widths})
+
+
+def test_a_layer_that_depends_on_dozens_of_groups_has_no_grid():
+    layers = tf_keras.layers
+    x = images = layers.Input((4, 4, 3))
+    for number in range(12):
+        x = layers.Concatenate(name=f"stack_{number}")([x, layers.Conv2D(8, 1, name=f"conv_{number}")(x)])
+    network = randomised(tf_keras.Model(images, layers.Dense(2)(layers.GlobalMaxPooling2D()(x))))
+    channels = find_channels(network)
+    deployed = DeployedNetwork(convert(network), channels.groups)
+    candidates = {name: [2, 4, 6, 8] for name in channels.widths}
+    with pytest.raises(UserError, match=r"a layer depends on 1\d channel groups, conv_0 and others"):
+        layer_grid(deployed, channels.widths, candidates)
