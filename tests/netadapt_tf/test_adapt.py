@@ -39,7 +39,7 @@ def command(flags: str, **more: object) -> list[str]:
 
 
 def adapt(flags: str, **more: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(flags, **more), capture_output=True, text=True, timeout=900)
+    return subprocess.run(command(flags, **more), capture_output=True, text=True, timeout=1800)
 
 
 def succeeded(result: subprocess.CompletedProcess[str]) -> str:
