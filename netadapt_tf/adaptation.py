@@ -18,7 +18,8 @@ from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
 from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.goals import Goal, corrected_by_delivery
-from netadapt_tf.search.netadapt import Iterate, Search
+from netadapt_tf.search.iterate import Iterate
+from netadapt_tf.search.netadapt import Search
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import Costs, Start, check_reachable, costs_of, measured_reaches, start_of

@@ -8,7 +8,7 @@ from absl import logging
 
 from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.resource import LatencyResource
-from netadapt_tf.search.netadapt import Iterate
+from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.start import Costs, Start
 from netadapt_tf.training.stages import evaluate_tflite
 from netadapt_tf.work import Work

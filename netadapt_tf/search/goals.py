@@ -27,6 +27,15 @@ class Goal:
         """Whether a network of this cost is within budget beyond doubt; one whose cost is unknown never is."""
         return math.isfinite(cost.at_most) and cost.at_most <= self.limit
 
+    def is_broken(self, before: Measurement, cost: Measurement) -> bool:
+        """Whether a network is over this budget beyond doubt, and that before it was not.
+
+        Args:
+            before: what the network before it costs.
+            cost: what the network costs.
+        """
+        return self.is_met(before) and cost.value - cost.spread > self.limit
+
     def distance(self, cost: Measurement) -> float:
         """How much of the way from the starting network to the budget is left: 1 at the start, 0 where it is met."""
         if self.is_met(cost):

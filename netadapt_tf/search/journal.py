@@ -11,6 +11,7 @@ from tflite_bench.errors import UserError
 _KEYS = {
     "iteration": {"iteration", "accuracy", "predicted", "measured", "spread"},
     "proposal": {"iteration", "group", "filters", "accuracy"},
+    "discarded": {"iteration", "group", "filters"},
     "long_term": {"iteration"},
     "devices": {"fingerprints"},
 }

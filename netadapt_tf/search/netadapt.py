@@ -11,48 +11,25 @@ With one budget this is the paper's; with several each iteration works for one o
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-import numpy as np
-import tf_keras
 from absl import logging
 
-from netadapt_tf.networks.channel_groups import Channels, Kept, Widths
-from netadapt_tf.networks.narrowing import narrow
+from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.resources.resource import Measurement
-from netadapt_tf.search.filter_choice import strongest
-from netadapt_tf.search.filter_scores import scores
 from netadapt_tf.search.goals import Goal, unmet
-from netadapt_tf.search.proposals import Proposal, Round, proposal_seed, propose
+from netadapt_tf.search.iterate import Iterate, relative_to
+from netadapt_tf.search.proposals import Cut, Proposal, Round, propose
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.search.selection import PICKS, Outcome, Standing, best_ratio
+from netadapt_tf.search.short_term import FineTuned, ShortTerm
 from netadapt_tf.settings import Settings
 from netadapt_tf.stopwatch import Stopwatch, duration
-from netadapt_tf.training.datasets import Datasets, batch_spec, endless
+from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.task import Task
-from netadapt_tf.training.trainer import Trainer, constant
 from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
-
-
-@dataclass(frozen=True)
-class Iterate:
-    """The network after an iteration; the start is iteration 0.
-
-    Attributes:
-        iteration: its number.
-        network: the network, fine-tuned as far as the search does.
-        channels: of the network, under the names that they have in the start.
-        accuracy: the task's metric on the hold-out set.
-        costs: by goal; measured, on the scale of the search's first measurement.
-    """
-
-    iteration: int
-    network: tf_keras.Model
-    channels: Channels
-    accuracy: float
-    costs: Mapping[str, Measurement]
 
 
 class Search:
@@ -109,21 +86,20 @@ class Search:
         return current
 
     def _iterate(self, start_widths: Widths, current: Iterate, goals: Sequence[Goal]) -> Iterate | None:
-        """One round of Algorithm 1: propose, fine-tune, pick, narrow, measure; None when nothing can be saved.
+        """One round of Algorithm 1: the first goal that something can be saved for; None when there is none.
 
         Args:
             start_widths: of the starting network.
             current: where it starts from.
-            goals: those that are not met, the furthest first; the first of them that has proposals is worked for.
+            goals: those that are not met, the furthest first.
         """
         iteration = current.iteration + 1
-        channels = current.channels
         for goal in goals:
             cost = current.costs[goal.name]
             constraint = self._settings.schedule.constraint(iteration, cost.start, cost.value, goal.limit)
             with self._clock("measure"):
                 proposed = propose(
-                    channels.widths,
+                    current.channels.widths,
                     start_widths,
                     self._goals,
                     goal,
@@ -131,37 +107,75 @@ class Search:
                     constraint,
                     self._settings.filter_multiple,
                 )
-            if proposed.proposals:
-                break
-        else:
-            return None
-        spec = batch_spec(self._datasets.holdout)
-        trainer = Trainer(current.network, self._task, spec, channels, self._settings.short_term_steps)
-        weights = current.network.get_weights()
-        kept = self._kept(current, iteration, proposed)
-        outcomes, best_weights = self._short_term_fine_tunes(trainer, weights, kept, current, iteration, goal, proposed)
-        picked = self._pick(outcomes, current, goal, proposed)
-        if picked.score == -math.inf:
+            if proposed.proposals and (following := self._work_for(goal, constraint, proposed, current)):
+                return following
+        return None
+
+    def _work_for(self, goal: Goal, constraint: float, proposed: Round, current: Iterate) -> Iterate | None:
+        """Fine-tunes the proposals, picks, narrows, measures; None when each breaks a goal that is met."""
+        iteration = current.iteration + 1
+        short_term = ShortTerm(
+            iteration,
+            current.network,
+            current.channels,
+            proposed.proposals,
+            self._datasets,
+            self._task,
+            self._settings,
+            self._clock,
+        )
+        outcomes, fine_tuned = self._outcomes(short_term, iteration, current, goal, proposed)
+        left = [outcome for outcome in outcomes if outcome.score > -math.inf]
+        if outcomes and not left:
             raise UserError(
                 f"no proposal of iteration {iteration} has a {self._task.metric.name} that is a number: the short-term "
                 "fine-tune diverges; lower short_term_learning_rate"
             )
-        proposal = next(p for p in proposed.proposals if p.group == picked.group)
-        if best_weights is None:  # found in the journal, its weights lost with the interrupted process
-            best_weights, _ = self._short_term_fine_tune(trainer, weights, kept, iteration, proposal.group)
-        current.network.set_weights(best_weights)
-        network = narrow(current.network, channels, {proposal.group: kept[proposal.group]})
-        current.network.set_weights(weights)
-        widths = {**channels.widths, proposal.group: proposal.filters}
+        while left:
+            picked = self._pick(left, current, goal, proposed)
+            widths = {**current.channels.widths, picked.group: picked.filters}
+            costs = self._measured(widths, current)
+            if broken := [each for each in self._goals if each.is_broken(current.costs[each.name], costs[each.name])]:
+                self._discard(iteration, picked, costs, broken)
+                left.remove(picked)
+                continue
+            network = short_term.narrowed(picked.group, fine_tuned.get(picked.group))
+            accuracy = self._task.metric.score(picked.score)
+            following = Iterate(iteration, network, current.channels.at(widths), accuracy, costs)
+            self._run.save_iteration(iteration, network, widths)
+            proposal = next(p for p in proposed.proposals if p.group == picked.group)
+            self._record(following, proposal, {goal.name: constraint}, widths)
+            return following
+        return None
+
+    def _measured(self, widths: Widths, current: Iterate) -> Mapping[str, Measurement]:
         with self._clock("measure"):
-            costs = {
-                each.name: relative_to(current.costs[each.name].start, each.resource.measure(widths))
-                for each in self._goals
+            return {
+                goal.name: relative_to(current.costs[goal.name].start, goal.resource.measure(widths))
+                for goal in self._goals
             }
-        following = Iterate(iteration, network, channels.at(widths), self._task.metric.score(picked.score), costs)
-        self._run.save_iteration(iteration, network, widths)
-        self._record(following, proposal, {goal.name: constraint}, widths)
-        return following
+
+    def _discard(
+        self, iteration: int, outcome: Outcome, costs: Mapping[str, Measurement], broken: Sequence[Goal]
+    ) -> None:
+        self._run.journal.append(
+            "discarded",
+            iteration=iteration,
+            group=outcome.group,
+            filters=outcome.filters,
+            measured={name: cost.value for name, cost in costs.items()},
+            spread={name: cost.spread for name, cost in costs.items()},
+        )
+        logging.info(
+            "Iteration %d: %s at %d filters is discarded; measured, it breaks a budget that is met: %s.",
+            iteration,
+            outcome.group,
+            outcome.filters,
+            "; ".join(
+                f"{goal.name} {costs[goal.name].value:.4g} {goal.resource.unit}, budget {goal.limit:.4g}"
+                for goal in broken
+            ),
+        )
 
     def _record(self, iterate: Iterate, proposal: Proposal, constraint: Mapping[str, float], widths: Widths) -> None:
         self._run.journal.append(
@@ -191,78 +205,45 @@ class Search:
             ),
         )
 
-    def _short_term_fine_tunes(
-        self,
-        trainer: Trainer,
-        weights: Sequence[np.ndarray],
-        kept: Kept,
-        current: Iterate,
-        iteration: int,
-        goal: Goal,
-        proposed: Round,
-    ) -> tuple[list[Outcome], list[np.ndarray] | None]:
-        """All outcomes, and the weights of the one that is picked, where they are at hand."""
-        finished = {
-            (record["group"], record["filters"]): record["accuracy"]
-            for record in self._run.journal.events("proposal")
-            if record["iteration"] == iteration
-        }
+    def _outcomes(
+        self, short_term: ShortTerm, iteration: int, current: Iterate, goal: Goal, proposed: Round
+    ) -> tuple[list[Outcome], Mapping[str, FineTuned]]:
+        """What every proposal is worth, and the best one fine-tuned, unless an earlier process did that."""
+        finished = {cut: record["accuracy"] for cut, record in self._recorded("proposal", iteration)}
+        discarded = {cut for cut, _ in self._recorded("discarded", iteration)}
         outcomes: list[Outcome] = []
-        best_weights: list[np.ndarray] | None = None
-        with progress(f"iteration {iteration}, proposals", len(proposed.proposals)) as bar:
-            for proposal in proposed.proposals:
-                accuracy = finished.get((proposal.group, proposal.filters))
-                tuned: list[np.ndarray] | None = None
-                if accuracy is None:
+        best: Mapping[str, FineTuned] = {}
+        proposals = [p for p in proposed.proposals if (p.group, p.filters) not in discarded]
+        with progress(f"iteration {iteration}, proposals", len(proposals)) as bar:
+            for proposal in proposals:
+                cut = proposal.group, proposal.filters
+                fine_tuned: Mapping[str, FineTuned] = {}
+                if cut not in finished:
                     begin = time.monotonic()
-                    tuned, accuracy = self._short_term_fine_tune(trainer, weights, kept, iteration, proposal.group)
+                    fine_tuned = {proposal.group: short_term.fine_tune(proposal.group)}
+                    finished[cut] = fine_tuned[proposal.group].accuracy
                     self._run.journal.append(
                         "proposal",
                         iteration=iteration,
                         group=proposal.group,
                         filters=proposal.filters,
-                        accuracy=accuracy,
+                        accuracy=finished[cut],
                         predicted=proposal.predicted,
                         wall_s=round(time.monotonic() - begin, 2),
                     )
-                cost, score = proposal.predicted[goal.name], self._task.metric.score(accuracy)
+                cost, score = proposal.predicted[goal.name], self._task.metric.score(finished[cut])
                 outcome = Outcome(proposal.group, proposal.filters, cost, score)
                 outcomes.append(outcome)
                 if self._pick(outcomes, current, goal, proposed) is outcome:
-                    best_weights = tuned
+                    best = fine_tuned
                 bar.update()
-        return outcomes, best_weights
+        return outcomes, best
 
-    def _short_term_fine_tune(
-        self, trainer: Trainer, weights: Sequence[np.ndarray], kept: Kept, iteration: int, group: str
-    ) -> tuple[list[np.ndarray], float]:
-        seed = self._seed(iteration, group)
-        with self._clock("short_term"):
-            trainer.restart(weights, {group: kept[group]}, seed)
-            trainer.fit(
-                endless(self._datasets.train, seed),
-                self._settings.short_term_steps,
-                constant(self._settings.short_term_learning_rate),
-            )
-        with self._clock("evaluate"):
-            accuracy = trainer.evaluate(self._datasets.holdout)
-        return trainer.network.get_weights(), accuracy
-
-    def _kept(self, current: Iterate, iteration: int, proposed: Round) -> Kept:
-        """By channel group, the filters that its proposal keeps."""
-        score = scores(
-            self._settings.filters,
-            current.network,
-            current.channels,
-            endless(self._datasets.train, self._seed(iteration, "")),
-            self._task.loss,
-            lambda group: self._seed(iteration, group),
-        )
-        groups = {group.name: group for group in current.channels.groups}
-        return {p.group: strongest(score(groups[p.group]), p.filters) for p in proposed.proposals}
-
-    def _seed(self, iteration: int, group: str) -> int:
-        return proposal_seed(self._settings.seed, iteration, group)
+    def _recorded(self, event: str, iteration: int) -> Iterator[tuple[Cut, Mapping[str, Any]]]:
+        """An iteration's records of one kind, by the cut that they are about."""
+        for record in self._run.journal.events(event):
+            if record["iteration"] == iteration:
+                yield (record["group"], record["filters"]), record
 
     def _pick(self, outcomes: Sequence[Outcome], current: Iterate, goal: Goal, proposed: Round) -> Outcome:
         pick = PICKS[self._settings.pick] if proposed.meets_constraint else best_ratio
@@ -306,9 +287,3 @@ class Search:
         iterations = max((count for count in left if count is not None), default=0)
         if iterations and None not in left:
             logging.info("About %d more iterations, %s.", iterations, duration(iterations * per_iteration_s))
-
-
-def relative_to(start_cost: float, measured: Measurement) -> Measurement:
-    """A measurement on the scale of the search's first one: only its ratio to the starting network counts."""
-    scale = start_cost / measured.start
-    return Measurement(start_cost, measured.value * scale, measured.spread * scale)

@@ -18,8 +18,8 @@ from netadapt_tf.problem import Problem
 from netadapt_tf.reporting.summary import Delivered, closing_table
 from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.search.journal import Journal
-from netadapt_tf.search.netadapt import Iterate
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.task import classification
 from netadapt_tf.training.trainer import Trainer

@@ -100,6 +100,14 @@ def test_a_network_of_unknown_cost_is_within_no_budget():
     assert not goal(limit=math.inf).is_met(Measurement(100.0, 50.0, math.inf))
 
 
+def test_a_goal_is_broken_beyond_doubt_only_and_only_where_it_was_met():
+    met, within = Measurement(100.0, 59.0), goal(limit=60.0)
+    assert within.is_broken(met, Measurement(100.0, 61.0, 0.5))
+    assert within.is_broken(met, Measurement(100.0, math.inf))
+    assert not within.is_broken(met, Measurement(100.0, 61.0, 1.5))
+    assert not within.is_broken(Measurement(100.0, 70.0), Measurement(100.0, 80.0))
+
+
 def test_a_file_of_unknown_cost_corrects_no_limit():
     goals = [goal("a"), goal("b")]
     costs = dict.fromkeys("ab", Measurement(100.0, 59.0))

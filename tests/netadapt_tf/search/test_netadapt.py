@@ -13,7 +13,9 @@ from netadapt_tf.resources.resource import Measurement, Resource
 from netadapt_tf.search.filter_choice import CRITERIA, l2_norms, random_scores, strongest
 from netadapt_tf.search.filter_scores import scores
 from netadapt_tf.search.goals import Goal
-from netadapt_tf.search.netadapt import Iterate, Search, relative_to
+from netadapt_tf.search.iterate import Iterate, relative_to
+from netadapt_tf.search.journal import Journal
+from netadapt_tf.search.netadapt import Search
 from netadapt_tf.search.proposals import proposal_seed
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.settings import Settings
@@ -182,6 +184,58 @@ def test_each_iteration_works_for_the_goal_that_is_furthest_and_breaks_none(tmp_
     assert set(worked_for) == {"macs", "parameters"}, "the case was not met with"
     assert all(before[name] <= limit for name, limit in limits.items())
     assert all(record["predicted"].keys() == limits.keys() for record in run.journal.events("proposal"))
+
+
+class Betraying(Counted):
+    """Counts filters, but what has fewer of the first group turns out to cost more, whatever was predicted."""
+
+    def measure(self, widths) -> Measurement:
+        betrayed = widths["first"] < START_WIDTHS["first"]
+        measured = super().measure(widths)
+        return dataclasses.replace(measured, value=2 * measured.start) if betrayed else measured
+
+
+def test_a_proposal_that_breaks_a_met_goal_by_measurement_is_discarded_for_the_next(tmp_path, data, monkeypatch):
+    whole_filters = float(filters(START_WIDTHS))
+    met = Goal("parameters", Betraying("units", filters, START_WIDTHS), whole_filters)
+    found, run = search(tmp_path / "whole", data, others=[met], limit=0.8)
+    discarded = list(run.journal.events("discarded"))
+    assert {record["group"] for record in discarded} == {"first"}, "the case was not met with"
+    assert all(record["measured"]["parameters"] == 2 * whole_filters for record in discarded)
+    assert {record["picked"] for record in run.journal.events("iteration")} == {"second"}
+    assert found.costs["parameters"].value <= whole_filters
+    assert found.channels.widths["first"] == START_WIDTHS["first"]
+
+    append = Journal.append
+
+    def interrupted(self, event, **values):
+        record = append(self, event, **values)
+        if event == "discarded":
+            raise InterruptionError
+        return record
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", interrupted)
+        with pytest.raises(InterruptionError):
+            search(tmp_path / "parts", data, others=[met], limit=0.8)
+    resumed, run_resumed = search(tmp_path / "parts", data, others=[met], limit=0.8)
+    assert story(run_resumed) == story(run)
+    assert list(run_resumed.journal.events("discarded")) == discarded
+    for a, b in zip(resumed.network.get_weights(), found.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_where_every_proposal_breaks_a_met_goal_the_search_ends(tmp_path, data, caplog):
+    class BetrayingAll(Counted):
+        def measure(self, widths) -> Measurement:
+            measured = super().measure(widths)
+            return measured if widths == START_WIDTHS else dataclasses.replace(measured, value=2 * measured.start)
+
+    met = Goal("parameters", BetrayingAll("units", filters, START_WIDTHS), float(filters(START_WIDTHS)))
+    found, run = search(tmp_path, data, others=[met])
+    assert found.iteration == 0
+    assert {record["group"] for record in run.journal.events("discarded")} == {"first", "second"}
+    assert "without breaking another budget" in caplog.text
 
 
 def test_a_goal_that_nothing_can_be_saved_for_leaves_the_others_their_turn(tmp_path, data, caplog):
