@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.accuracy import KINDS, Trial, by_configuration
+from benchmarks.story import Story
 
 _DOT = {"s": 12, "alpha": 0.7}
 
@@ -36,6 +37,32 @@ def draw_accuracy(trials: Sequence[Trial], path: Path) -> None:
     right.set_xticks(range(len(groups)), groups, rotation=30, ha="right", fontsize=8)
     right.set(ylabel="error, %")
     right.set_title("Signed errors")
+    right.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def draw_run(story: Story, path: Path) -> None:
+    """What the networks of all iterations cost and how accurate they are, and the filters of the last, as a PNG."""
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
+    iterations = range(len(story.measured))
+    left.plot(iterations, story.measured, "o-", markersize=4, label="measured")
+    left.plot(iterations, story.predicted, "x", color="black", label="predicted by the table")
+    left.axhline(story.asked, color="tab:red", linestyle="--", label=f"budget {story.budget}")
+    left.set(xlabel="iteration", ylabel=story.unit, ylim=(0, None))
+    left.set_title("The budget is met by measurement")
+    accuracy = left.twinx()
+    accuracy.plot(iterations, [100 * value for value in story.accuracy], "s-", color="tab:green", markersize=3)
+    accuracy.set(ylim=(0, 100))
+    accuracy.set_ylabel("hold-out accuracy, %", color="tab:green")
+    left.legend(fontsize=8, loc="lower left")
+    places = range(len(story.widths))
+    right.bar(places, story.start_widths.values(), color="lightgrey", label="filters at the start")
+    right.bar(places, [story.widths[name] for name in story.start_widths], width=0.5, label="filters left")
+    right.set_xticks(places, story.start_widths, rotation=45, ha="right", fontsize=8)
+    right.set_title("Which layers paid for it")
     right.legend(fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
