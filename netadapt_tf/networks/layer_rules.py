@@ -59,9 +59,14 @@ def writes(layer: layers.Layer) -> bool:
     return type(layer) in _WRITERS
 
 
+def filters_setting(layer: layers.Layer) -> str:
+    """Under which name the configuration of a layer that writes channels holds how many filters it has."""
+    return "units" if isinstance(layer, layers.Dense) else "filters"
+
+
 def filters_of(layer: layers.Layer) -> int:
     """How many filters a layer has that writes channels."""
-    return layer.units if isinstance(layer, layers.Dense) else layer.filters
+    return getattr(layer, filters_setting(layer))
 
 
 def _conv(call: Call, trace: Trace) -> Layout:
