@@ -14,16 +14,10 @@ from pathlib import Path
 
 from absl import flags
 
+from benchmarks.applications import APPLICATIONS
 from tflite_bench.binary import quiet_native_code, run
 
-_NETWORKS = flags.DEFINE_list(
-    "networks",
-    [
-        *("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "EfficientNetB0"),
-        *("ResNet50", "DenseNet121", "Xception", "VGG16"),
-    ],
-    "Names in tf_keras.applications.",
-)
+_NETWORKS = flags.DEFINE_list("networks", list(APPLICATIONS), "Names in tf_keras.applications.")
 _RESOLUTION = flags.DEFINE_integer("resolution", 128, "Height and width of the input, in pixels.", lower_bound=71)
 _TARGET = flags.DEFINE_string("target", "host/cpu:1", "Where to measure.")
 _TABLE = flags.DEFINE_string(

@@ -132,12 +132,12 @@ def _as_given(work: Work) -> Start:
     problem, kept = work.problem, work.run.file("start.tflite")
     if kept.exists():
         try:
-            return start_of(problem.network, problem.channels, kept.read_bytes())
+            return start_of(problem.network, problem.channels, kept.read_bytes(), problem.settings.filters)
         except InvalidModelError as error:
             raise UserError(f"{kept} is damaged ({error}); name another run directory") from error
     logging.info("Converting the starting network.")
     with work.clock("convert"):
-        return start_of(problem.network, problem.channels, convert(problem.network))
+        return start_of(problem.network, problem.channels, convert(problem.network), problem.settings.filters)
 
 
 def _trained(work: Work, start: Start) -> Start:

@@ -141,7 +141,7 @@ def dry_run(
 def _forecast(problem: Problem) -> Forecast:
     budgets, settings = problem.budgets, problem.settings
     with opened_meters(problem) as meters:
-        start = start_of(problem.network, problem.channels, convert(problem.network))
+        start = start_of(problem.network, problem.channels, convert(problem.network), problem.settings.filters)
         costs = costs_of(start, budgets, meters, problem.table)
         begin = time.monotonic()
         reaches = measured_reaches(costs, budgets, start.narrowest(settings.filter_multiple))

@@ -14,7 +14,7 @@ from netadapt_tf.outcome import AdaptedNetwork
 from netadapt_tf.request import Request
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.training.datasets import Datasets
-from netadapt_tf.training.image_dataset import ImageDataset, load_image_dataset
+from netadapt_tf.training.image_dataset import find_images, load_images
 from netadapt_tf.training.task import ACCURACY
 from tflite_bench.errors import UserError
 
@@ -76,19 +76,21 @@ def _run_directory(request: Request) -> RunDirectory:
 def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Datasets]:
     """The starting network as it was kept, as it was given, or still to be pre-trained; and the data."""
     network = _kept_or_given(request, run)
+    if network is not None:
+        _check_input(request, network)
     trained = _trained(request) if network is None and request.weights is not None else None
-    resolution = network.input_shape[1] if network is not None else request.resolution_or_default
-    images = load_image_dataset(
-        request.dataset,
-        resolution,
+    source = find_images(request.dataset)
+    if network is None:
+        network = _built(request, source.classes, trained)
+    _check_output(request, network, source.classes)
+    images = load_images(
+        source,
+        network.input_shape[1],
         request.holdout_images,
         request.train_images,
         request.settings.seed,
         request.augmentation,
     )
-    if network is None:
-        network = _built(request, images.classes, trained)
-    _check_fit(request, network, images)
     return network, images.datasets(request.batch_size, request.preprocessing)
 
 
@@ -131,15 +133,18 @@ def _built(request: Request, classes: int, trained: tf_keras.Model | None) -> tf
     return network
 
 
-def _check_fit(request: Request, network: tf_keras.Model, images: ImageDataset) -> None:
+def _check_input(request: Request, network: tf_keras.Model) -> None:
     height, width, channels = network.input_shape[1:]
     if height != width or channels != 3:
         raise UserError(
             f"{request.network} takes images of shape {height} x {width} x {channels}; square ones of three channels "
             "are needed"
         )
-    if network.output_shape != (None, images.classes):
+
+
+def _check_output(request: Request, network: tf_keras.Model, classes: int) -> None:
+    if network.output_shape != (None, classes):
         raise UserError(
-            f"{request.network} answers {network.output_shape}; for {request.dataset}, of {images.classes} classes, "
-            f"(None, {images.classes}) is needed: give a network that was trained for these classes"
+            f"{request.network} answers {network.output_shape}; for {request.dataset}, of {classes} classes, "
+            f"(None, {classes}) is needed: give a network that was trained for these classes"
         )

@@ -15,7 +15,6 @@ from netadapt_tf.networks.locks import locks_of
 from netadapt_tf.networks.narrowing import narrow
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import Budget
-from netadapt_tf.search.filter_scores import check_criterion
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import check_shrinkable, targets_of
 from netadapt_tf.training.datasets import Datasets
@@ -78,7 +77,6 @@ def problem_of(
     for group in channels.groups:
         if group.lock:
             logging.info("%s keeps its %d filters: %s.", group.name, group.filters, group.lock)
-    check_criterion(settings.filters, network, channels)
     if len(network.outputs) > 1 and (loss is None or metric is None):
         raise UserError(
             f"{network.name} has {len(network.outputs)} outputs; a loss and a metric of its own are needed, which are "

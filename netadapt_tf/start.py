@@ -16,6 +16,7 @@ from netadapt_tf.resources.latency import Latency
 from netadapt_tf.resources.resource import LatencyResource, Measurement, Resource
 from netadapt_tf.resources.tabled_latency import TabledLatency
 from netadapt_tf.search.filter_counts import candidate_filters
+from netadapt_tf.search.filter_scores import check_criterion
 from tflite_bench.errors import UserError
 from tflite_bench.target import Target, parse_target
 from tflite_bench.timing import Meter
@@ -104,22 +105,25 @@ class Reach:
         return least_budget(self.budget, self.now, self.least + self.spread) if math.isfinite(self.least) else None
 
 
-def start_of(network: tf_keras.Model, channels: Channels, tflite: bytes) -> Start:
+def start_of(network: tf_keras.Model, channels: Channels, tflite: bytes, criterion: str | None = None) -> Start:
     """The starting network from its two forms; groups that cannot shrink in the `.tflite` are locked.
 
     Args:
         network: as Keras has it.
         channels: its channels.
         tflite: as it ships.
+        criterion: one of `filter_choice.CRITERIA`, if filters are to be chosen.
 
     Raises:
-        UserError: nothing can shrink.
+        UserError: nothing can shrink, or the criterion cannot score the filters of a group that can.
     """
     deployed = DeployedNetwork(tflite, channels.groups)
     start = Start(network, channels, tflite, deployed)
     if deployed.locks:
         start = replace(start, channels=find_channels(network, {**start.locks, **deployed.locks}))
     check_shrinkable(start.channels, network.name)
+    if criterion is not None:
+        check_criterion(criterion, network, start.channels)
     return start
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import tf_keras
 
 from netadapt_tf.networks.flattening import laid_flat
-from netadapt_tf.networks.inspection import find_program, one_line
+from netadapt_tf.networks.inspection import find_program
 from netadapt_tf.networks.stored_config import read_config
+from netadapt_tf.wording import one_line
 from tflite_bench.errors import UserError
 
 _SUFFIXES = (".keras", ".h5", ".hdf5")

@@ -12,6 +12,8 @@ from typing import Any
 
 import tf_keras
 
+from netadapt_tf.wording import one_line
+
 _OUTSIDE = {"Lambda", "DenseFeatures", "StringLookup", "IntegerLookup", "TextVectorization"}
 """Layers that Keras publishes and that do more than arithmetic: they run programs or read files."""
 
@@ -55,7 +57,6 @@ _ARITHMETIC_BY_NAME = {
 
 _KERAS_MODULE = re.compile(r"(tf_)?keras(\.\w+)*")
 _TENSORFLOW_INITIALIZERS = "tensorflow.python.ops.init_ops_v2"  # what Keras writes for tf.initializers.*
-_LONGEST_SHOWN = 200
 
 
 def find_program(config: Any, registered: Collection[str]) -> str | None:
@@ -70,13 +71,6 @@ def find_program(config: Any, registered: Collection[str]) -> str | None:
     """
     findings = (_judge(described, one_line(layer), registered) for described, layer in _described(config))
     return next((finding for finding in findings if finding is not None), None)
-
-
-def one_line(text: Any) -> str:
-    """Foreign text as part of a sentence: its first line, not too long, without control characters."""
-    line = (str(text).strip().splitlines() or [""])[0]
-    line = line if line.isprintable() else ascii(line)[1:-1]
-    return line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}…"
 
 
 def _described(config: Any) -> Iterator[tuple[Mapping[str, Any], str]]:

@@ -12,6 +12,7 @@ from netadapt_tf.networks.channel_groups import Layout, Role
 from netadapt_tf.networks.joins import concatenated, flattened, joined
 from netadapt_tf.networks.operator_rules import operator
 from netadapt_tf.networks.trace import Call, CannotFollowError, Trace, Traced, described
+from netadapt_tf.networks.training_rules import tying_regularizer
 
 Rule = Callable[[Call, Trace], Layout]
 """The layout of what the call computes.
@@ -51,7 +52,13 @@ def follow(call: Call, trace: Trace) -> Layout:
         raise CannotFollowError(f"{described(layer)} is called with constants")
     if any(np.ndim(getattr(value, "value", 0)) for name, value in vars(layer).items() if name.endswith("_initializer")):
         raise CannotFollowError(f"{described(layer)} spells out its initial weights")
-    return rule(call, trace)
+    regularizer = tying_regularizer(layer)
+    if regularizer is not None:
+        raise CannotFollowError(f"{described(layer)} has a {regularizer} of another kind than L1 and L2")
+    layout = rule(call, trace)
+    if layer.activity_regularizer is not None:
+        trace.lock(layout, f"{described(layer)} regularises its activity, on which removed channels would still count")
+    return layout
 
 
 def writes(layer: layers.Layer) -> bool:
@@ -59,9 +66,14 @@ def writes(layer: layers.Layer) -> bool:
     return type(layer) in _WRITERS
 
 
+def filters_setting(layer: layers.Layer) -> str:
+    """Under which name the configuration of a layer that writes channels holds how many filters it has."""
+    return "units" if isinstance(layer, layers.Dense) else "filters"
+
+
 def filters_of(layer: layers.Layer) -> int:
     """How many filters a layer has that writes channels."""
-    return layer.units if isinstance(layer, layers.Dense) else layer.filters
+    return getattr(layer, filters_setting(layer))
 
 
 def _conv(call: Call, trace: Trace) -> Layout:

@@ -4,6 +4,7 @@ import numpy as np
 import tf_keras
 
 from netadapt_tf.networks.channel_groups import Channels, Kept, WeightChannels, indices_of, size_of
+from netadapt_tf.networks.layer_rules import filters_setting
 
 
 def narrow(network: tf_keras.Model, channels: Channels, kept: Kept) -> tf_keras.Model:
@@ -22,7 +23,7 @@ def narrow(network: tf_keras.Model, channels: Channels, kept: Kept) -> tf_keras.
     widths = {name: len(indices) for name, indices in kept.items()}
     for group in channels.groups:
         for writer in group.writers if group.name in kept else ():
-            described[writer]["units" if "units" in described[writer] else "filters"] = widths[group.name]
+            described[writer][filters_setting(network.get_layer(writer))] = widths[group.name]
     for name, layout in channels.spelled_out.items():
         described[name]["target_shape"] = (*described[name]["target_shape"][:-1], size_of(layout, widths))
     narrower = tf_keras.Model.from_config(config)

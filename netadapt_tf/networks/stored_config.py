@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 
-from netadapt_tf.networks.inspection import one_line
+from netadapt_tf.wording import one_line
 from tflite_bench.errors import UserError
 
 _MAX_CONFIG_BYTES = 64 << 20

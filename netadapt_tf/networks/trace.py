@@ -14,6 +14,7 @@ import tf_keras
 from tf_keras.layers import Layer
 
 from netadapt_tf.networks.channel_groups import Axis, ChannelGroup, Channels, Layout, Role, Span, WeightChannels
+from netadapt_tf.networks.training_rules import may_tie
 
 
 class CannotFollowError(Exception):
@@ -89,6 +90,9 @@ class Trace:
         """
         if sum(span.channels for span in layout) != layer.weights[weight].shape[axis]:
             raise CannotFollowError(f"{described(layer)} has weights for another number of channels")
+        variable = layer.weights[weight]
+        if may_tie(variable.constraint, axis, role, len(variable.shape)):
+            self.lock(layout, f"{described(layer)} has a constraint on weights of all of them together")
         axes = self._axes[layer.name, weight]
         axes[axis] = Axis(self.tie([axes[axis].layout, layout], layer) if axis in axes else layout, role)
 

@@ -13,8 +13,8 @@ import tf_keras
 from absl import logging
 
 from netadapt_tf.networks.by_name import NamedNetwork
-from netadapt_tf.networks.inspection import one_line
 from netadapt_tf.networks.stored_config import read_config
+from netadapt_tf.wording import one_line
 from tflite_bench.errors import UserError
 
 IMAGENET = "imagenet"

@@ -9,7 +9,7 @@ import tensorflow as tf
 from netadapt_tf.training import fashion_mnist, image_folder, tfds_images
 from netadapt_tf.training.data_names import DATASETS, HOLDOUT_IMAGES
 from netadapt_tf.training.datasets import Datasets
-from netadapt_tf.training.images import ImageSet, Splits, batches, image_set
+from netadapt_tf.training.images import ImageSet, Source, Splits, batches, image_set
 from netadapt_tf.training.views import View, views
 from tflite_bench.errors import UserError
 
@@ -61,21 +61,40 @@ class ImageDataset:
         )
 
 
-def load_image_dataset(
-    name: str,
+def find_images(name: str) -> Source:
+    """A data set by its name; its classes are known at once, its images are decoded by `load_images`.
+
+    Args:
+        name: one of `DATASETS`.
+
+    Raises:
+        UserError: an unknown name, or data that cannot be had.
+    """
+    if name in _ARRAYS:
+        return Source(name, fashion_mnist.CLASSES, lambda resolution, _: _in_arrays(_ARRAYS[name](), resolution))
+    kind, _, rest = name.partition(":")
+    if kind == "folder" and rest:
+        return image_folder.find(Path(rest))
+    if kind == "tfds" and rest:
+        return tfds_images.find(rest)
+    raise UserError(f"unknown data set {name!r}; it should be {DATASETS}")
+
+
+def load_images(
+    source: Source,
     resolution: int,
     holdout_images: int | None,
     train_images: int | None,
     seed: int,
     augmentation: str = "none",
 ) -> ImageDataset:
-    """Loads a data set at a resolution.
+    """Reads and decodes the images of a data set, at a resolution.
 
     The hold-out set is cut from the training set by seed, of every class its share; where the data set has a validation
     split besides its test split, it is that split, or so many images of it, and the training set stays whole.
 
     Args:
-        name: one of `DATASETS`.
+        source: from `find_images`.
         resolution: height and width in pixels; images are resized bilinearly.
         holdout_images: size of the hold-out set; None for `HOLDOUT_IMAGES`, or for the validation split where that is
             smaller.
@@ -85,20 +104,20 @@ def load_image_dataset(
         augmentation: one of `AUGMENTATIONS`, see `views.views`.
 
     Raises:
-        UserError: an unknown name, data that cannot be had, or sizes that do not fit it.
+        UserError: data that cannot be had or decoded, or sizes that do not fit it.
     """
-    splits = _splits(name, resolution, seed)
+    splits = source.splits(resolution, seed)
     training, evaluation = views(augmentation, resolution)
     train = splits.train
     if train_images is not None:
         if not 0 < train_images <= len(train):
-            raise UserError(f"--train_images={train_images}: {name} has {len(train)} training images")
+            raise UserError(f"--train_images={train_images}: {source.name} has {len(train)} training images")
         train = train.balanced_part(train_images, seed)
     count = HOLDOUT_IMAGES if holdout_images is None else holdout_images
     if splits.validation is None and not 0 < count < len(train):
         raise UserError(f"--holdout_images={count} should leave some of the {len(train)} training images")
     if splits.validation is not None:
-        holdout = _holdout_of(splits.validation, holdout_images, name, seed)
+        holdout = _holdout_of(splits.validation, holdout_images, source.name, seed)
         rest = full_train = train.shown(training).in_memory()
     else:
         full_train = train.shown(training).in_memory()
@@ -111,20 +130,25 @@ def load_image_dataset(
     )
 
 
-def _splits(name: str, resolution: int, seed: int) -> Splits:
-    if name in _ARRAYS:
-        train_pixels, train_labels, test_pixels, test_labels = _ARRAYS[name]()
-        view = View(resolution)
-        return Splits(
-            image_set(train_pixels, train_labels, fashion_mnist.CLASSES, view),
-            image_set(test_pixels, test_labels, fashion_mnist.CLASSES, view),
-        )
-    kind, _, rest = name.partition(":")
-    if kind == "folder" and rest:
-        return image_folder.load(Path(rest), resolution, seed)
-    if kind == "tfds" and rest:
-        return tfds_images.load(rest, resolution, seed)
-    raise UserError(f"unknown data set {name!r}; it should be {DATASETS}")
+def load_image_dataset(
+    name: str,
+    resolution: int,
+    holdout_images: int | None,
+    train_images: int | None,
+    seed: int,
+    augmentation: str = "none",
+) -> ImageDataset:
+    """`find_images` and `load_images` in one, where nothing has to be judged between them."""
+    return load_images(find_images(name), resolution, holdout_images, train_images, seed, augmentation)
+
+
+def _in_arrays(arrays: fashion_mnist.Arrays, resolution: int) -> Splits:
+    train_pixels, train_labels, test_pixels, test_labels = arrays
+    view = View(resolution)
+    return Splits(
+        image_set(train_pixels, train_labels, fashion_mnist.CLASSES, view),
+        image_set(test_pixels, test_labels, fashion_mnist.CLASSES, view),
+    )
 
 
 def _holdout_of(validation: ImageSet, holdout_images: int | None, name: str, seed: int) -> ImageSet:

@@ -1,25 +1,26 @@
 """Images in folders, one sub-folder per class; in one folder, or in one for each split."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from netadapt_tf.training.images import ImageSet, Splits, cut_test
+from netadapt_tf.training.images import ImageSet, Source, Splits, cut_test
 from netadapt_tf.training.originals import EncodedImages
 from netadapt_tf.training.views import View
+from netadapt_tf.wording import NAMED, some
 from tflite_bench.errors import UserError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 _TRAIN, _TEST, _VALIDATION = "train", "test", ("validation", "val")
-_NAMED = 3
 
 
-def load(folder: Path, resolution: int, seed: int) -> Splits:
-    """The images of a folder.
+def find(folder: Path) -> Source:
+    """The classes of a folder, and where their images will be looked for.
 
     A folder that holds `train` and one of `validation`, `val` and `test` holds splits: `test` is the test split, and
     `validation` (or `val`) is kept apart; without `test` it is the test split. A `test` folder without sub-folders, as
@@ -30,30 +31,44 @@ def load(folder: Path, resolution: int, seed: int) -> Splits:
         folder: holds one sub-folder per class (or splits that do), in any depth images; classes are numbered in order
             of their names. Names that start with a dot are passed over, and links to folders below a class are not
             followed.
-        resolution: height and width in pixels.
-        seed: of the cut.
 
     Returns:
-        Sets whose files are looked into by `in_memory`, not before.
+        A source whose `splits` lists the files; they are looked into by `in_memory`, not before.
 
     Raises:
-        UserError: no such folder, one that cannot be read, fewer than two classes, a class without images, splits of
-            other classes.
+        UserError: no such folder, one that cannot be read, fewer than two classes, splits of other classes. `splits`
+            raises it for a class without images.
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
-    try:
-        splits = _split_folders(folder)
-        if not splits:
-            return cut_test(_images(folder, _folders(folder), resolution, least=2), str(folder), seed)
+    with _reading(folder):
+        splits = _split_folders(folder) or {_TRAIN: folder}
         classes = {name: _folders(path) for name, path in splits.items()}
         for name in splits:
             _check_classes(splits[_TRAIN], classes[_TRAIN], splits[name], classes[name])
-        images = {name: _images(path, classes[name], resolution, least=1) for name, path in splits.items()}
+    count = len(classes[_TRAIN])
+    if count < 2:
+        raise UserError(f"{splits[_TRAIN]} should hold one sub-folder per class, at least two; it holds {count}")
+
+    def images_of(resolution: int, seed: int) -> Splits:
+        least = 2 if len(splits) == 1 else 1
+        with _reading(folder):
+            images = {name: _images(classes[name], resolution, least) for name in splits}
+        if len(splits) == 1:
+            return cut_test(images[_TRAIN], str(folder), seed)
+        held_back = [images[name] for name in (_TEST, *_VALIDATION) if name in images]
+        return Splits(images[_TRAIN], *held_back)
+
+    return Source(f"folder:{folder}", count, images_of)
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """What cannot be read inside is the user's to mend."""
+    try:
+        yield
     except OSError as error:
         raise UserError(f"{error.filename or folder} cannot be read: {error.strerror or error}") from error
-    held_back = [images[name] for name in (_TEST, *_VALIDATION) if name in images]
-    return Splits(images[_TRAIN], *held_back)
 
 
 def _split_folders(folder: Path) -> dict[str, Path]:
@@ -77,7 +92,7 @@ def _split_folders(folder: Path) -> dict[str, Path]:
     other = [name for name in names if name not in splits]
     if other:
         raise UserError(
-            f"{folder} holds {' and '.join(splits)}, which are splits, and {_some(other)} besides; keep either splits "
+            f"{folder} holds {' and '.join(splits)}, which are splits, and {some(other)} besides; keep either splits "
             "or classes in it"
         )
     if both and _TEST in splits and not _folders(splits[_TEST]):
@@ -89,7 +104,7 @@ def _check_classes(train: Path, wanted: Sequence[Path], other: Path, found: Sequ
     """Sees that two splits have the same classes."""
     train_names, names = {path.name for path in wanted}, {path.name for path in found}
     differences = [
-        f"only {folder} has {_some(sorted(only))}"
+        f"only {folder} has {some(sorted(only))}"
         for folder, only in ((train, train_names - names), (other, names - train_names))
         if only
     ]
@@ -97,10 +112,8 @@ def _check_classes(train: Path, wanted: Sequence[Path], other: Path, found: Sequ
         raise UserError(f"the splits should have the same classes; {', and '.join(differences)}")
 
 
-def _images(folder: Path, classes: Sequence[Path], resolution: int, least: int) -> ImageSet:
-    """All images of a folder's classes, each of which has at least so many."""
-    if len(classes) < 2:
-        raise UserError(f"{folder} should hold one sub-folder per class, at least two; it holds {len(classes)}")
+def _images(classes: Sequence[Path], resolution: int, least: int) -> ImageSet:
+    """All images of the classes, each of which has at least so many."""
     paths: list[str] = []
     labels: list[int] = []
     for label, class_folder in enumerate(classes):
@@ -108,7 +121,7 @@ def _images(folder: Path, classes: Sequence[Path], resolution: int, least: int) 
         found = sorted(str(path) for path in files if path.suffix.lower() in _SUFFIXES)
         if len(found) < least:
             other = sorted({path.suffix or path.name for path in files if path.suffix.lower() not in _SUFFIXES})
-            unread = f"; what else is there is not read ({', '.join(other[:_NAMED])})" if other else ""
+            unread = f"; what else is there is not read ({', '.join(other[:NAMED])})" if other else ""
             raise UserError(
                 f"{class_folder} holds {len(found)} images ({', '.join(_SUFFIXES)}); "
                 f"{'two are' if least == 2 else 'one is'} the least{unread}"
@@ -142,8 +155,3 @@ def _files(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         files += [Path(parent, name) for name in names if not name.startswith(".")]
     return files
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} other{'s' * (more > 1)}" if more > 0 else "")

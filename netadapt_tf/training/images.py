@@ -1,5 +1,6 @@
 """Sets of labelled images, drawn on by index, so that subsets and hold-out sets cost nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -133,6 +134,22 @@ class Splits:
     train: ImageSet
     test: ImageSet
     validation: ImageSet | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that was found; none of its images has been looked into, nor need they be listed yet.
+
+    Attributes:
+        name: for messages.
+        classes: number of classes.
+        splits: (resolution in pixels, seed) -> its images; a test split that it lacks is cut by seed. It raises a
+            `UserError` for images that are not there or have no label.
+    """
+
+    name: str
+    classes: int
+    splits: Callable[[int, int], Splits]
 
 
 def cut_test(images: ImageSet, what: str, seed: int) -> Splits:

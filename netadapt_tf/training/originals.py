@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from netadapt_tf.training.views import Window
+from netadapt_tf.wording import NAMED, some
 from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
 
-_NAMED = 3
 _CHECK_BATCH = 256
 
 
@@ -147,9 +147,7 @@ class EncodedImages(Originals):
 
     def _complaint(self, undecodable: np.ndarray) -> str:
         """What to say about images that are none."""
-        named = [self.name(int(index)) for index in undecodable[:_NAMED]]
-        more = len(undecodable) - _NAMED
-        others = f" and {more} other{'s' * (more > 1)}" if more > 0 else ""
+        named = [self.name(int(index)) for index in undecodable[:NAMED]]
         try:
             self.cut(self.find(tf.constant(undecodable[0])), None)
             reason = "though now it can"
@@ -158,8 +156,8 @@ class EncodedImages(Originals):
         if len(undecodable) == 1:
             return f"{named[0]} is no image that TensorFlow can decode ({reason}); mend or remove it"
         return (
-            f"{len(undecodable)} files are no images that TensorFlow can decode: {', '.join(named)}{others} (of the "
-            f"first: {reason}); mend or remove them"
+            f"{len(undecodable)} files are no images that TensorFlow can decode: {some(named, len(undecodable))} (of "
+            f"the first: {reason}); mend or remove them"
         )
 
 

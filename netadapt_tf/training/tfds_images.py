@@ -8,7 +8,6 @@ size, and costs 24 bytes an image; its other random access (`data_source`) wants
 have ImageNet would have to prepare anew.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +15,10 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from netadapt_tf.training.images import ImageSet, Splits, cut_test
+from netadapt_tf.training.images import ImageSet, Source, Splits, cut_test
 from netadapt_tf.training.originals import EncodedImages, words
 from netadapt_tf.training.views import View
+from netadapt_tf.wording import one_line
 from tflite_bench.binary import quiet_native_code
 from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
@@ -29,7 +29,7 @@ _BATCH = 1024
 
 
 @dataclass(frozen=True)
-class _Layout:
+class _RecordForm:
     """How the records of a data set are to be read.
 
     Attributes:
@@ -71,19 +71,21 @@ class _Records:
     labels: np.ndarray
 
 
-def load(name: str, resolution: int, seed: int) -> Splits:
-    """The images of a data set, which TFDS prepares first where that has not been done.
+def find(name: str) -> Source:
+    """A data set, which TFDS prepares first where that has not been done.
 
     `test` is the test split, if it is labelled, and `validation` is kept apart; without `test` (ImageNet) `validation`
     is the test split; without either a fifth of `train`, drawn by seed.
 
     Args:
         name: as `tensorflow_datasets.builder` takes it: `NAME`, `NAME/CONFIG`, `NAME:VERSION`.
-        resolution: height and width in pixels.
-        seed: of the cut.
+
+    Returns:
+        A source whose `splits` goes through the records for their labels.
 
     Raises:
         UserError: TFDS is not installed, knows no such data set or cannot prepare it; it is none of labelled images.
+            `splits` raises it for records that are damaged or have no label.
     """
     label = f"tfds:{name}"
     try:
@@ -93,13 +95,17 @@ def load(name: str, resolution: int, seed: int) -> Splits:
             f"{label} needs TensorFlow Datasets, an extra of this package: pip install netadapt_tf[tfds] ({error})"
         ) from error
     builder = _prepared(tfds, name, label)
-    layout = _layout(tfds, builder, label)
+    form = _record_form(tfds, builder, label)
     names = [split for split in ("train", "test", "validation") if _has(builder, split)]
     if names[:1] != ["train"]:
         raise UserError(f"{label} should have a split named train; it has {', '.join(builder.info.splits) or 'none'}")
-    names = [split for split in names if split == "train" or _is_labelled(builder, split, layout, label)]
-    images = [_images(builder, split, layout, label, resolution) for split in names]
-    return Splits(*images) if len(images) > 1 else cut_test(images[0], label, seed)
+
+    def images_of(resolution: int, seed: int) -> Splits:
+        labelled = [split for split in names if split == "train" or _is_labelled(builder, split, form, label)]
+        images = [_images(builder, split, form, label, resolution) for split in labelled]
+        return Splits(*images) if len(images) > 1 else cut_test(images[0], label, seed)
+
+    return Source(label, form.classes, images_of)
 
 
 def _prepared(tfds: Any, name: str, label: str) -> Any:
@@ -111,7 +117,7 @@ def _prepared(tfds: Any, name: str, label: str) -> Any:
             f"TensorFlow Datasets knows no data set {name!r}, and none of this name is prepared in {_data_dir(tfds)}"
         ) from error
     except Exception as error:  # of a version or configuration that there is not, TFDS raises what comes to hand
-        raise UserError(f"TensorFlow Datasets cannot find {label}: {_one_line(error)}") from error
+        raise UserError(f"TensorFlow Datasets cannot find {label}: {one_line(error, whole=True)}") from error
     if not builder.is_prepared():
         logging.info("Preparing %s in %s.", label, builder.data_path)
         try:
@@ -120,12 +126,12 @@ def _prepared(tfds: Any, name: str, label: str) -> Any:
             by_hand = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
             if by_hand:
                 raise UserError(
-                    f"{label} is not prepared, and some of its files have to be fetched by hand: {_one_line(by_hand)} "
-                    f"(TensorFlow Datasets said: {_one_line(error)})"
+                    f"{label} is not prepared, and some of its files have to be fetched by hand: "
+                    f"{one_line(by_hand, whole=True)} (TensorFlow Datasets said: {one_line(error, whole=True)})"
                 ) from error
             raise UserError(
                 f"{label} is not on this machine ({builder.data_path}) and cannot be downloaded and prepared: "
-                f"{_one_line(error)}"
+                f"{one_line(error, whole=True)}"
             ) from error
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
         raise UserError(
@@ -135,7 +141,7 @@ def _prepared(tfds: Any, name: str, label: str) -> Any:
     return builder
 
 
-def _layout(tfds: Any, builder: Any, label: str) -> _Layout:
+def _record_form(tfds: Any, builder: Any, label: str) -> _RecordForm:
     """Which features are the image and the label."""
     given = builder.info.features
     features = dict(given.items()) if isinstance(given, tfds.features.FeaturesDict) else {}
@@ -148,7 +154,7 @@ def _layout(tfds: Any, builder: Any, label: str) -> _Layout:
         )
     if image.np_dtype != np.uint8:
         raise UserError(f"{label} holds images of {np.dtype(image.np_dtype).name}; uint8 is needed")
-    return _Layout(
+    return _RecordForm(
         features=tfds.features.FeaturesDict({keys[0]: image, keys[1]: answer}),
         skip_image={keys[0]: tfds.decode.SkipDecoding()},
         image=keys[0],
@@ -162,19 +168,19 @@ def _has(builder: Any, split: str) -> bool:
     return split in builder.info.splits and builder.info.splits[split].num_examples > 0
 
 
-def _is_labelled(builder: Any, split: str, layout: _Layout, label: str) -> bool:
+def _is_labelled(builder: Any, split: str, form: _RecordForm, label: str) -> bool:
     """Whether the first record has a label: the tests of competitions have -1 instead."""
-    first = _records(builder, split, layout, label, at_most=1)
+    first = _records(builder, split, form, label, at_most=1)
     if first.labels[0] >= 0:
         return True
     logging.info("The split %s of %s has no labels; it is passed over.", split, label)
     return False
 
 
-def _images(builder: Any, split: str, layout: _Layout, label: str, resolution: int) -> ImageSet:
-    records = _records(builder, split, layout, label)
-    if not np.all((records.labels >= 0) & (records.labels < layout.classes)):
-        raise UserError(f"the split {split} of {label} holds images without a label of its {layout.classes} classes")
+def _images(builder: Any, split: str, form: _RecordForm, label: str, resolution: int) -> ImageSet:
+    records = _records(builder, split, form, label)
+    if not np.all((records.labels >= 0) & (records.labels < form.classes)):
+        raise UserError(f"the split {split} of {label} holds images without a label of its {form.classes} classes")
     files, file, offset = (tf.constant(part) for part in (records.files, records.file, records.offset))
 
     def record_of(index: tf.Tensor) -> tf.Tensor:
@@ -185,23 +191,23 @@ def _images(builder: Any, split: str, layout: _Layout, label: str, resolution: i
             byte_offsets=offset[index][None],
             metadata="",
         )
-        form = {"output_types": [tf.string], "output_shapes": [[]]}
-        one = tf.raw_ops.TakeDataset(input_dataset=from_there, count=1, **form)
-        (record,) = tf.raw_ops.DatasetToSingleElement(dataset=one, **form)
+        strings = {"output_types": [tf.string], "output_shapes": [[]]}
+        one = tf.raw_ops.TakeDataset(input_dataset=from_there, count=1, **strings)
+        (record,) = tf.raw_ops.DatasetToSingleElement(dataset=one, **strings)
         return record
 
     originals = EncodedImages(
         records.labels,
-        layout.classes,
+        form.classes,
         record_of,
-        lambda record: layout.parsed(record)[0],
+        lambda record: form.parsed(record)[0],
         lambda index: f"image {index} of the split {split} of {label}",
-        layout.channels,
+        form.channels,
     )
     return ImageSet(originals, np.arange(len(records.labels)), View(resolution))
 
 
-def _records(builder: Any, split: str, layout: _Layout, label: str, at_most: int = -1) -> _Records:
+def _records(builder: Any, split: str, form: _RecordForm, label: str, at_most: int = -1) -> _Records:
     """Goes through a split, or its first records, in the order of its files.
 
     Raises:
@@ -214,7 +220,7 @@ def _records(builder: Any, split: str, layout: _Layout, label: str, at_most: int
     labels: list[int] = []
 
     def looked_at(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.strings.length(record), layout.parsed(record)[1]
+        return tf.strings.length(record), form.parsed(record)[1]
 
     try:
         with progress(f"reading the labels of {split}", info.num_examples if at_most < 0 else 0) as bar:
@@ -246,7 +252,3 @@ def _damaged(builder: Any, split: str, label: str, reason: str) -> str:
 def _data_dir(tfds: Any) -> str:
     """Where TFDS keeps its data sets."""
     return str(tfds.core.constants.DATA_DIR)
-
-
-def _one_line(words_of: Exception | Sequence[str]) -> str:
-    return " ".join(str(words_of).split()).rstrip(".")

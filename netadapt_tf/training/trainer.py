@@ -115,12 +115,22 @@ class Trainer:
             loss = tf.reduce_mean(self._loss(targets, self.network(images, training=True)))
             loss += tf.add_n(self.network.losses) if self.network.losses else 0.0
         variables = self.network.trainable_variables
-        self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        gradients = self._masked(variables, tape.gradient(loss, variables))
+        self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self._hold_masked()
         return loss
 
     def _evaluation_step(self, images: tf.Tensor, targets: Any) -> None:
         self._metric.update_state(targets, self.network(images, training=False))
+
+    def _masked(self, variables: Sequence[tf.Variable], gradients: Sequence[tf.Tensor | None]) -> list:
+        """The gradients, zero for masked rows of constrained kernels: the optimizer applies constraints (max norm)."""
+        by_variable = {variable.ref(): gradient for variable, gradient in zip(variables, gradients, strict=True)}
+        for mask in self._masks:
+            reference = mask.kernel.ref()
+            if mask.kernel.constraint is not None and by_variable.get(reference) is not None:
+                by_variable[reference] *= mask.values
+        return list(by_variable.values())
 
     def _hold_masked(self) -> None:
         for mask in self._masks:

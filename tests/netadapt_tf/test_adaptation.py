@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 import netadapt_tf
-from netadapt_tf import Datasets, Metric, Settings, UserError, adapt_network, adaptation
+from netadapt_tf import AdaptedNetwork, Datasets, Metric, Settings, UserError, adapt_network, adaptation
 from netadapt_tf.delivery import Delivery
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.tracing import find_channels
@@ -134,6 +134,62 @@ def test_interrupted_the_network_is_untouched_and_the_same_call_goes_on(tmp_path
     assert result.widths == adapted.widths
 
 
+class FakeMeters:
+    """Imagined devices, whichever are asked for."""
+
+    def __init__(self, benchmark_models=()):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def of(self, target):
+        return FakeMeter()
+
+
+@pytest.mark.slow
+def test_with_dropout_a_run_that_is_interrupted_again_and_again_ends_as_one_that_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr("netadapt_tf.problem.Meters", FakeMeters)
+    settings = dataclasses.replace(QUICK, pretrain_epochs=1)
+
+    def adapt(run: str) -> AdaptedNetwork:
+        network = tiny_cnn(dropout=0.5)
+        return adapt_network(network, corner_datasets(), ["macs=60%"], tmp_path / run, settings=settings)
+
+    whole, fit, result = adapt("whole"), Trainer.fit, None
+    fits = itertools.count(1)
+
+    def interrupted(*arguments, **more):
+        if next(fits) in (3, 7, 10):  # the second proposals of both iterations, and the long-term fine-tune
+            raise KeyboardInterrupt
+        return fit(*arguments, **more)
+
+    monkeypatch.setattr(Trainer, "fit", interrupted)
+    interruptions = 0
+    while result is None:
+        try:
+            result = adapt("parts")
+        except KeyboardInterrupt:
+            interruptions += 1
+    assert interruptions == 3
+    assert journal_of(tmp_path / "parts") == journal_of(tmp_path / "whole")
+    for one, other in zip(result.network.get_weights(), whole.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def journal_of(run_dir) -> list[dict]:
+    """What was found out, in the order of the search, without how long it took."""
+    journal = Journal(run_dir / "journal.jsonl")
+    return [
+        {key: value for key, value in record.items() if key != "wall_s"}
+        for event in ("proposal", "iteration", "long_term")
+        for record in journal.events(event)
+    ]
+
+
 class Twice(tf_keras.layers.Layer):
     """A layer of the user's own, which Keras does not know."""
 
@@ -185,12 +241,16 @@ def test_retraining_begins_with_fresh_weights(tmp_path, adapted):
         ({"identity": {"seed": 3}}, "identity takes seed"),
         ({"identity": {"data": {1, 2}}}, "JSON"),
         ({"datasets": Datasets(np.zeros(3), np.zeros(3), np.zeros(3))}, "data set holdout is a ndarray"),
+        ({"settings": dataclasses.replace(QUICK, filters="bn_scale")}, "second is not: choose another criterion"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(tmp_path, change, said):
-    asked = {"network": tiny_cnn(), "datasets": corner_datasets(), "budgets": ["macs=60%"], "run_dir": tmp_path / "run"}
+    asked = {
+        **{"network": tiny_cnn(), "datasets": corner_datasets(), "budgets": ["macs=60%"], "settings": QUICK},
+        "run_dir": tmp_path / "run",
+    }
     with pytest.raises(UserError) as error:
-        adapt_network(**(asked | change), settings=QUICK)
+        adapt_network(**(asked | change))
     assert said in str(error.value)
     assert not (tmp_path / "run").exists()
 
@@ -284,21 +344,15 @@ def test_latency_on_two_targets_is_measured_on_each(tmp_path, monkeypatch):
             compared = super().compare(pair)
             return dataclasses.replace(compared, first_ms=2 * compared.first_ms, second_ms=2 * compared.second_ms)
 
-    class FakeMeters:
+    class TwoMeters(FakeMeters):
         def __init__(self, benchmark_models=()):
             opened_with.append(benchmark_models)
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
 
         def of(self, target):
             return Slower() if target.threads == 2 else FakeMeter()
 
     opened_with: list[tuple[str, ...]] = []
-    monkeypatch.setattr("netadapt_tf.problem.Meters", FakeMeters)
+    monkeypatch.setattr("netadapt_tf.problem.Meters", TwoMeters)
     budgets = ["latency@host/cpu:2=80%", "latency@host/cpu:1=75%"]
     result = adapt_network(
         tiny_cnn(), corner_datasets(), budgets, tmp_path / "run", settings=QUICK, benchmark_models=["arm64-v8a:here"]

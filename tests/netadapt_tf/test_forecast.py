@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from netadapt_tf import Datasets, Settings, dry_run
+from netadapt_tf import Datasets, Settings, UserError, dry_run
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.reporting.forecast import forecast_text
 from tests.tiny_networks import tiny_cnn
@@ -83,3 +83,9 @@ def test_what_cannot_be_met_is_said(forecast):
     text = forecast_text(hopeless)
     assert "CANNOT be met" in text
     assert "iterations" not in text
+
+
+def test_filters_that_cannot_be_chosen_as_asked_are_refused():
+    asked = dataclasses.replace(SETTINGS, filters="bn_scale")
+    with pytest.raises(UserError, match=r"filters=bn_scale needs .*; second is not"):
+        dry_run(tiny_cnn(), datasets(), ["macs=60%"], settings=asked)

@@ -14,7 +14,8 @@ from netadapt_tf.networks.files import load_network
 from netadapt_tf.request import Request
 from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.settings import Settings
-from tests.tiny_networks import randomised
+from netadapt_tf.training.images import ImageSet
+from tests.tiny_networks import TINY_CNN_CLASSES, randomised, tiny_cnn
 from tflite_bench.errors import UserError
 
 V1 = NETWORKS["mobilenet_v1"]
@@ -79,6 +80,48 @@ def test_weights_of_other_classes_need_pretraining(request_, tmp_path):
     with pytest.raises(UserError, match=r"of 7 classes and fashion_mnist_12k has 10.*--pretrain_epochs above 0"):
         job.adapt(dataclasses.replace(request_, weights=str(tmp_path / "trained.h5")), "test")
     assert not request_.run_dir.exists()
+
+
+@pytest.fixture
+def nothing_is_decoded(monkeypatch):
+    def decode(_):
+        raise AssertionError("images were decoded for a network that they do not fit")
+
+    monkeypatch.setattr(ImageSet, "in_memory", decode)
+
+
+@pytest.mark.usefixtures("nothing_is_decoded")
+@pytest.mark.parametrize("run", [job.forecast, lambda request: job.adapt(request, "test")], ids=["forecast", "adapt"])
+def test_a_network_of_other_classes_is_refused_before_any_image_is_decoded(request_, tmp_path, run):
+    for name in ("cats", "dogs"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(9):
+            (tmp_path / "photos" / name / f"{number}.png").write_bytes(b"")
+    tiny_cnn().save(tmp_path / "tiny.keras")
+    asked = dataclasses.replace(
+        request_, network=str(tmp_path / "tiny.keras"), alpha=None, resolution=None, dataset=f"folder:{tmp_path}/photos"
+    )
+    answers = rf"tiny.keras answers \(None, {TINY_CNN_CLASSES}\); for folder:.*photos, of 2 classes, \(None, 2\) is"
+    with pytest.raises(UserError, match=answers):
+        run(asked)
+
+
+def test_a_network_of_oblong_images_is_refused_before_any_image_is_looked_for(request_, tmp_path):
+    images = tf_keras.Input((8, 6, 3))
+    pooled = tf_keras.layers.GlobalAveragePooling2D()(images)
+    tf_keras.Model(images, tf_keras.layers.Dense(2)(pooled)).save(tmp_path / "oblong.keras")
+    asked = dataclasses.replace(
+        request_, network=str(tmp_path / "oblong.keras"), alpha=None, resolution=None, dataset="folder:/nowhere"
+    )
+    with pytest.raises(UserError, match="takes images of shape 8 x 6 x 3; square ones of three channels are needed"):
+        job.forecast(asked)
+
+
+@pytest.mark.usefixtures("nothing_is_decoded")
+def test_weights_of_other_classes_are_refused_before_any_image_is_decoded(request_, tmp_path):
+    weights_file(tmp_path / "trained.h5", classes=7)
+    with pytest.raises(UserError, match="are of 7 classes"):
+        job.forecast(dataclasses.replace(request_, weights=str(tmp_path / "trained.h5")))
 
 
 @pytest.mark.slow

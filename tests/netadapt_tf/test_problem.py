@@ -25,10 +25,3 @@ def test_what_is_asked_to_be_locked_is(tmp_path):
         problem(tmp_path, Settings(lock="sec"))
     with pytest.raises(UserError, match="no channel group that can shrink"):
         problem(tmp_path, Settings(lock="first|second"))
-
-
-def test_filters_that_cannot_be_chosen_as_asked_are_refused_unless_they_are_locked(tmp_path):
-    with pytest.raises(UserError, match=r"nothing else; second is not: choose another criterion, or lock=second$"):
-        problem(tmp_path, Settings(filters="bn_scale"))
-    assert problem(tmp_path, Settings(filters="bn_scale", lock="second")).channels.widths == {"first": 8}
-    assert problem(tmp_path, Settings(filters="taylor")).channels.widths == {"first": 8, "second": 12}

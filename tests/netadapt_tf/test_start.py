@@ -1,10 +1,16 @@
 import re
 
 import pytest
+import tf_keras
+from tf_keras import layers
 
+from netadapt_tf.networks.locks import locks_of
+from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.resources.resource import Measurement
-from netadapt_tf.start import check_reachable, reach, targets_of
+from netadapt_tf.start import check_reachable, reach, start_of, targets_of
+from tests.tiny_networks import randomised, tiny_cnn
+from tflite_bench.convert import convert
 from tflite_bench.errors import UserError
 
 
@@ -72,3 +78,25 @@ def test_what_an_unknown_cost_allows_cannot_be_judged():
     unknown = Measurement(float("inf"), float("inf"))
     assert not reach(parse_budget("latency@android/cpu:1=60%"), "ms", unknown).possible
     assert refusal("latency@android/cpu:1=60%", "ms", unknown).endswith("is not known")
+
+
+def test_filters_that_cannot_be_chosen_as_asked_are_refused_unless_they_are_locked(cnn_tflite):
+    network = tiny_cnn()
+    channels = find_channels(network)
+    with pytest.raises(UserError, match=r"nothing else; second is not: choose another criterion, or lock=second$"):
+        start_of(network, channels, cnn_tflite, "bn_scale")
+    locked = find_channels(network, locks_of(channels, "second"))
+    assert start_of(network, locked, cnn_tflite, "bn_scale").widths == {"first": 8}
+    assert start_of(network, channels, cnn_tflite, "taylor").widths == {"first": 8, "second": 12}
+
+
+def test_filters_that_only_the_tflite_locks_need_not_be_chosen():
+    images = layers.Input((8, 8, 3))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(8, 3, name="normalised")(images)))
+    x = layers.Permute((2, 1, 3), name="turn")(layers.Conv2D(8, 3, name="bare")(x))
+    network = randomised(tf_keras.Model(images, layers.Dense(4, name="out")(layers.GlobalMaxPooling2D()(x))))
+    channels = find_channels(network)
+    assert channels.widths == {"normalised": 8, "bare": 8}
+    start = start_of(network, channels, convert(network), "bn_scale")
+    assert start.widths == {"normalised": 8}
+    assert "turn" in start.locks["bare"]

@@ -7,6 +7,7 @@ import pytest
 import tf_keras
 from ai_edge_litert.interpreter import Interpreter
 
+from benchmarks.applications import APPLICATIONS
 from netadapt_tf.networks.random_weights import randomise
 from tflite_bench.convert import convert
 from tflite_bench.graph import Graph, sized
@@ -17,10 +18,6 @@ from tflite_bench.shape_rules import WRITERS
 layers = tf_keras.layers
 
 CLASSES = 10
-NETWORKS = (
-    *("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "ResNet50", "EfficientNetB0"),
-    *("DenseNet121", "VGG16", "Xception"),
-)
 CONVERTED_TWICE = ("MobileNetV3Small",)
 """Compared with the converter's own result; the rest with the shapes that Keras gives, which takes half the time."""
 
@@ -64,7 +61,7 @@ def output_shape(tflite: bytes) -> tuple[int, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", APPLICATIONS)
 def test_every_layer_is_found_by_its_name_and_all_can_be_cut(name):
     network = application(name)
     randomise(network)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from netadapt_tf.networks.channel_groups import Channels, Kept
+from netadapt_tf.networks.channel_groups import Channels, Kept, indices_of
 from netadapt_tf.networks.files import load_network, save_network
 from netadapt_tf.networks.narrowing import narrow
 from netadapt_tf.training.task import ACCURACY, Task
@@ -46,6 +46,32 @@ class Equivalence:
         answers = self.answers(self.network)
         self.network.set_weights(self._weights)
         return answers
+
+    def assert_learns_alike(self, narrower: tf_keras.Model, kept: Kept) -> None:
+        """What stays in the masked network has the gradients that it has in the narrower one, penalties included."""
+        self._trainer.set_masks(kept)
+        masked, direct = self._gradients(self.network), self._gradients(narrower)
+        self.network.set_weights(self._weights)
+        scale = max([1e-3, *(float(np.abs(gradient).max()) for gradient in direct.values())])
+        assert masked.keys() == direct.keys()
+        for (layer, number), gradient in masked.items():
+            for at, axis in self.channels.weights[layer][number].axes.items():
+                gradient = np.take(gradient, indices_of(axis.layout, kept), at)
+            np.testing.assert_allclose(gradient, direct[layer, number], rtol=0, atol=10 * TOLERANCE * scale)
+
+    def _gradients(self, network: tf_keras.Model) -> dict[tuple[str, int], np.ndarray]:
+        """Those of all weights that are trained, by layer and number, of a loss and the network's own penalties."""
+        variables = {
+            (layer.name, number): weight
+            for layer in network.layers
+            for number, weight in enumerate(layer.weights)
+            if weight.trainable
+        }
+        with tf.GradientTape() as tape:
+            losses = [tf.reduce_mean(answer**2) for answer in tf.nest.flatten(network(self._images))]
+            loss = tf.add_n([*losses, *network.losses])
+        gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
+        return {name: gradient.numpy() for name, gradient in gradients.items()}
 
     def matters(self, kept: Kept) -> bool:
         """Whether the outputs change, far beyond the tolerance, where channels are removed."""

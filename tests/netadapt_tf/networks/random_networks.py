@@ -140,6 +140,19 @@ class _Draft:
         ]
         return self.one_of(kinds)()(self.one_of(kinds)()(x))
 
+    def grow_penalised(self, x: Any) -> Any:
+        """What is penalised and constrained in training, activities included."""
+        on_activity = self.flip(0.6)
+        self.features["penalised activity"] += on_activity
+        x = layers.Dense(
+            self.filters(),
+            kernel_regularizer=self.one_of(["l1", "l2", "l1_l2", None, "orthogonal_regularizer"]),
+            bias_regularizer=self.one_of(["l2", None]),
+            kernel_constraint=self.one_of([None, "max_norm", "non_neg"]),
+            activity_regularizer=tf_keras.regularizers.L2(0.1) if on_activity else None,
+        )(x)
+        return layers.BatchNormalization(gamma_regularizer="l2", beta_regularizer="l1")(x) if self.flip() else x
+
     def grow_dense_per_position(self, x: Any) -> Any:
         return layers.Dense(self.filters(), use_bias=self.flip(), activation=self.activation())(x)
 
@@ -209,6 +222,33 @@ class _Draft:
         shared = self.one_of([self.conv_layer(3), layers.BatchNormalization(), layers.Dense(2)])
         own = self.conv(x, 3)
         return layers.Add()([shared(own), self.resized(shared(self.images), x.shape[1:3])])
+
+    # Nested models.
+
+    def grow_nested(self, x: Any) -> Any:
+        """A model with a residual inside, which may be called twice, and may hold a model itself."""
+        shape, channels = x.shape[1:], x.shape[-1]
+        inside = self.residual_model(shape, "nested")
+        if self.flip():
+            self.features["nested in nested"] += 1
+            images = layers.Input(shape)
+            y = self.conv(inside(images))
+            inside = tf_keras.Model(images, layers.Concatenate()([y, images]) if self.flip(0.3) else y, name="around")
+        training = False if self.flip(0.3) else None
+        if self.flip():
+            self.features["nested twice"] += 1
+            return layers.Add()([inside(x, training=training), inside(self.conv(x, channels))])
+        return inside(x, training=training)
+
+    def residual_model(self, shape: Sequence[int], name: str) -> tf_keras.Model:
+        images = layers.Input(shape)
+        y = self.conv(images)
+        z = self.conv(self.conv(y), y.shape[-1])
+        z = layers.Add()([y, z]) if self.flip() else y + z
+        answers = layers.ReLU()(z) if self.flip() else self.conv(z)
+        if self.flip(0.4):
+            answers = tf_keras.Sequential([layers.Dense(self.filters()), layers.Dropout(0.2)], name="tail")(answers)
+        return tf_keras.Model(images, answers, name=f"{name}_{len(self.maps)}")
 
     # Attention.
 

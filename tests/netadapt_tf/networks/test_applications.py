@@ -3,11 +3,14 @@
 import pytest
 from tf_keras import applications
 
+from benchmarks.applications import APPLICATIONS
 from netadapt_tf.networks.tracing import find_channels
 from tests.netadapt_tf.networks.equivalence import Equivalence, assert_alike, random_kept, saved_and_loaded
 from tests.tiny_networks import randomised
 
 OPTIONS = {"weights": None, "classes": 10, "classifier_activation": None}  # a softmax would hide differences
+SHRINKABLE = dict(zip(APPLICATIONS, (14, 25, 27, 30, 40, 37, 120, 28, 15), strict=True))
+"""How many channel groups of each can shrink."""
 
 
 def assert_narrowed(network, shrinkable, folder):
@@ -28,20 +31,8 @@ def test_mobilenet_v2(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("build", "size", "shrinkable"),
-    [
-        (applications.MobileNet, 32, 14),
-        (applications.MobileNetV2, 32, 25),
-        (applications.MobileNetV3Small, 32, 27),
-        (applications.MobileNetV3Large, 32, 30),
-        (applications.ResNet50, 32, 37),
-        (applications.EfficientNetB0, 32, 40),
-        (applications.DenseNet121, 32, 120),
-        (applications.VGG16, 32, 15),
-        (applications.Xception, 71, 28),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
-def test_applications(build, size, shrinkable, tmp_path):
-    assert_narrowed(build(input_shape=(size, size, 3), **OPTIONS), shrinkable, tmp_path)
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_applications(name, tmp_path):
+    size = 71 if name == "Xception" else 32
+    network = getattr(applications, name)(input_shape=(size, size, 3), **OPTIONS)
+    assert_narrowed(network, SHRINKABLE[name], tmp_path)

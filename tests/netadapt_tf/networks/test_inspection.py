@@ -1,10 +1,9 @@
-import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 from tf_keras import layers
 
-from netadapt_tf.networks.inspection import find_program, one_line
+from netadapt_tf.networks.inspection import find_program
 
 
 def stored(network: tf_keras.Model) -> dict:
@@ -140,11 +139,3 @@ def test_data_are_no_programs():
     for class_name, config in values.items():
         assert find_program(described(class_name, config), ()) is None
     assert find_program([None, 1.5, "Lambda", {"name": "Lambda"}], ()) is None
-
-
-def test_foreign_text_stays_one_readable_line():
-    assert one_line("first\nsecond") == "first"
-    assert "\x1b" not in one_line("\x1b[2Jgone")
-    assert len(one_line("x" * 10_000)) < 300
-    assert one_line(np.float32(0.5)) == "0.5"
-    assert one_line("") == ""

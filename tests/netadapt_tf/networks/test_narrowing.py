@@ -98,8 +98,23 @@ def test_parameters_are_counted_without_building(mobilenet, seed):
     assert channels.parameters(widths) == narrow(mobilenet, channels, kept).count_params()
 
 
-def test_training_step_changes_kept_weights_alike():
-    network = tiny_cnn()
+def regularised_cnn() -> tf_keras.Model:
+    """Weights that are penalised and constrained wherever that leaves channels free, and a locked group in between."""
+    penalty, norm = tf_keras.regularizers.L1L2(0.05, 0.05), tf_keras.constraints.MaxNorm
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(8, 3, padding="same", kernel_regularizer=penalty, bias_regularizer="l2", name="first")(images)
+    x = layers.BatchNormalization(gamma_regularizer="l1", beta_regularizer="l2", beta_constraint="NonNeg")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", depthwise_regularizer=penalty, depthwise_constraint=norm(0.3))(x)
+    x = layers.Conv2D(6, 1, activation="tanh", activity_regularizer="l2", name="locked")(x)
+    x = layers.Conv2D(12, 1, kernel_constraint=norm(0.5, [0, 1, 2]), kernel_regularizer=penalty, name="second")(x)
+    x = layers.GlobalAveragePooling2D()(layers.Rescaling(5.0)(x))  # gradients worth constraining
+    x = layers.Dense(4, activation="softmax", kernel_constraint=norm(0.4), kernel_regularizer=penalty, name="out")(x)
+    return randomised(tf_keras.Model(images, x))
+
+
+@pytest.mark.parametrize("build", [tiny_cnn, regularised_cnn])
+def test_training_step_changes_kept_weights_alike(build):
+    network = build()
     channels = find_channels(network)
     kept = {"first": np.array([0, 3, 4, 6]), "second": np.array([1, 2, 8, 9, 11])}
     images = images_for(network, 16)
@@ -116,5 +131,6 @@ def test_training_step_changes_kept_weights_alike():
     for cut, direct, old in zip(trained_then_cut, narrower.get_weights(), before, strict=True):
         np.testing.assert_allclose(cut, direct, atol=1e-4)
         assert np.abs(direct - old).max() > 1e-4, "a weight that training does not change proves nothing"
-    masked_rows = network.get_layer("second").get_weights()[0][:, :, [1, 2, 5, 7], :]
+    reader = next(group.readers[0] for group in channels.groups if group.name == "first")
+    masked_rows = network.get_layer(reader).get_weights()[0][:, :, [1, 2, 5, 7], :]
     assert np.all(masked_rows == 0), "a removed channel was read again after a training step"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from tf_keras import layers
+from tf_keras import constraints, layers, regularizers
 
 from netadapt_tf.networks.channel_groups import widths_of
 from netadapt_tf.networks.locks import locks_of
@@ -269,3 +269,76 @@ def test_channels_at_other_widths_keep_their_names_and_locks():
     assert narrower.weights["a"][0].shape == (1, 1, 3, 1)
     assert narrower.weights["out"][0].shape == (4, 2)
     assert narrower.spelled_out == {y.node.layer.name: 4 * (("a", 1),)}
+
+
+def test_channels_whose_activity_is_regularised_are_locked_and_no_others():
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(4, 1, activity_regularizer="l2", name="own")(layers.Conv2D(4, 1, name="a")(images))
+    x = layers.ReLU()(layers.Conv2D(4, 1, name="b")(x))
+    x = layers.Conv2D(4, 1, name="c")(layers.ActivityRegularization(l1=0.1, name="passed")(x))
+    x = layers.BatchNormalization(activity_regularizer="l1", name="normalised")(x)
+    x = layers.Add(name="sum")([x, layers.DepthwiseConv2D(3, padding="same", name="free")(x)])
+    x = layers.Conv2D(4, 1, name="d")(x)
+    found = locks(tf_keras.Model(images, pooled(x)))
+    reason = "regularises its activity, on which removed channels would still count"
+    assert found == {
+        "a": None,
+        "own": f"own (Conv2D) {reason}",
+        "b": f"passed (ActivityRegularization) {reason}",
+        "c": f"normalised (BatchNormalization) {reason}",
+        "d": None,
+        "out": "the network's output",
+    }
+
+
+def test_penalties_that_are_no_sums_over_single_weights_are_locked():
+    class Squared(regularizers.L2):
+        """Of the user's own, whatever it does."""
+
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(4, 1, kernel_regularizer=regularizers.L1L2(0.1, 0.1), bias_regularizer="l1", name="a")(images)
+    x = layers.BatchNormalization(gamma_regularizer="l2", beta_regularizer="l1")(x)
+    x = layers.Conv2D(4, 1, name="c", bias_regularizer=Squared())(layers.Conv2D(4, 1, name="b")(x))
+    x = layers.GlobalMaxPooling2D()(layers.Conv2D(4, 1, name="d")(x))
+    x = layers.Dense(4, kernel_regularizer=regularizers.OrthogonalRegularizer(), name="e")(x)
+    found = locks(tf_keras.Model(images, layers.Dense(2, name="out")(x)))
+    assert found["a"] is None
+    assert found["b"] == found["c"] == "c (Conv2D) has a bias_regularizer of another kind than L1 and L2"
+    assert found["d"] == found["e"] == "e (Dense) has a kernel_regularizer of another kind than L1 and L2"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias", "reads", "writes"),
+    [
+        (constraints.NonNeg(), constraints.NonNeg(), False, False),
+        (constraints.RadialConstraint(), None, False, False),
+        (constraints.MaxNorm(), None, False, False),
+        (constraints.UnitNorm([0, 1, 2]), None, False, False),
+        (constraints.MinMaxNorm(axis=(0, 1, -1)), None, False, True),
+        (constraints.MaxNorm(axis=None), None, False, True),
+        (None, constraints.MaxNorm(), False, True),
+        (lambda kernel: kernel, None, True, True),
+    ],
+)
+def test_constraints_over_several_channels_are_locked(kernel, bias, reads, writes):
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(4, 1, name="read")(images)
+    x = layers.Conv2D(4, 3, kernel_constraint=kernel, bias_constraint=bias, name="bound")(x)
+    found = locks(tf_keras.Model(images, pooled(x)))
+    reason = "bound (Conv2D) has a constraint on weights of all of them together"
+    assert found == {
+        "read": reason if reads else None,
+        "bound": reason if writes else None,
+        "out": "the network's output",
+    }
+
+
+def test_a_constraint_over_channels_that_pass_is_locked():
+    images = layers.Input((8, 8, 3))
+    x = layers.DepthwiseConv2D(3, depthwise_constraint=constraints.MaxNorm(axis=2), name="bound")(
+        layers.Conv2D(4, 1, name="a")(images)
+    )
+    x = layers.DepthwiseConv2D(3, depthwise_constraint="MaxNorm", name="free")(layers.Conv2D(4, 1, name="b")(x))
+    found = locks(tf_keras.Model(images, pooled(x)))
+    assert found["a"] == "bound (DepthwiseConv2D) has a constraint on weights of all of them together"
+    assert found["b"] is None

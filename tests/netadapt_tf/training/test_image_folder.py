@@ -77,7 +77,7 @@ def test_a_file_that_is_no_image_is_named(photos, name, damaged, reason):
 )
 @pytest.mark.usefixtures("either_way")
 def test_three_are_named_and_the_others_counted(photos, count, others):
-    train = image_folder.load(photos, 8, seed=7).train  # the seed that leaves 0.png to 4.png out of the test split
+    train = image_folder.find(photos).splits(8, 7).train  # the seed that leaves 0.png to 4.png out of the test split
     for number in range(count):
         (photos / "dogs" / f"{number}.png").write_bytes(b"")
     with pytest.raises(UserError) as error:
@@ -150,7 +150,7 @@ def test_a_folder_that_may_not_be_read_is_named(photos, monkeypatch, denied):
 
 def test_large_sets_are_read_once_and_not_held(photos, monkeypatch):
     monkeypatch.setattr(images, "_MAX_BYTES_IN_MEMORY", 0)
-    train = image_folder.load(photos, 8, 0).train
+    train = image_folder.find(photos).splits(8, 0).train
     assert train.in_memory() is train
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from netadapt_tf.training import images
-from netadapt_tf.training.image_dataset import load_image_dataset
+from netadapt_tf.training.image_dataset import find_images, load_image_dataset
 from tflite_bench.errors import UserError
 
 CLASSES = 3
@@ -198,6 +198,16 @@ def test_what_must_be_fetched_by_hand_is_explained(data_dir):
 def test_what_is_not_for_classification_is_refused(data_dir, features, examples, said):
     prepare(data_dir, features=features, examples=examples, train=12)
     assert said in said_of()
+
+
+def test_classes_are_known_before_any_record_is_read(data_dir):
+    folder = prepare(data_dir, train=12, test=3)
+    for file in folder.glob("*tfrecord*"):
+        file.unlink()
+    source = find_images("tfds:shapes")
+    assert source.classes == CLASSES
+    with pytest.raises(UserError, match=r"the split .* of tfds:shapes cannot be read"):
+        source.splits(8, 0)
 
 
 def test_splits_without_train_or_images_are_refused(data_dir):
