@@ -34,7 +34,8 @@ def train(
     """
     reseed(network, seed)
     steps = epochs * steps_per_epoch(dataset)
-    Trainer(network, task, batch_spec(dataset)).fit(endless(dataset, seed), steps, cosine(learning_rate, steps), what)
+    trainer = Trainer(network, task, batch_spec(dataset), stage_steps=steps)
+    trainer.fit(endless(dataset, seed), steps, cosine(learning_rate, steps), what)
 
 
 def evaluate(network: tf_keras.Model, task: Task, dataset: tf.data.Dataset) -> float:

@@ -20,7 +20,8 @@ from netadapt_tf.training.task import Task
 from tflite_bench.progress import progress
 
 MOMENTUM = 0.9
-_REMEMBERED = 2.0  # batch-norm statistics from before a stage keep a weight of about exp(-2) at its end
+_FOLLOWED_SHARE = 0.1
+_FOLLOWED_STEPS = 10.0
 
 LearningRates = Callable[[int], float]
 """The learning rate of a step, counted from 0."""
@@ -44,12 +45,11 @@ class Trainer:
             task: the loss and the metric.
             spec: of its batches, see `datasets.batch_spec`.
             channels: of the network; without them nothing can be masked.
-            stage_steps: how many steps one `fit` has. Batch norm's moving statistics, which Keras lets follow over
-                hundreds of steps, then follow within these, or a short fine-tune would be judged by statistics of
-                the network before its channels were removed.
+            stage_steps: how many steps one `fit` has; see `followed_momentum`. Without it every batch norm keeps its
+                momentum.
         """
         self.network = network
-        self._max_momentum = 1.0 if stage_steps is None else max(0.0, 1 - _REMEMBERED / max(1, stage_steps))
+        self._max_momentum = 1.0 if stage_steps is None else followed_momentum(stage_steps)
         self._masks = _masks(network, channels) if channels else ()
         self._loss = task.loss
         self._metric = task.metric.make()
@@ -135,6 +135,20 @@ class Trainer:
     def _hold_masked(self) -> None:
         for mask in self._masks:
             mask.hold()
+
+
+def followed_momentum(stage_steps: int) -> float:
+    """The momentum that batch norm's moving statistics may have at most in a stage of so many steps.
+
+    Keras lets them follow over hundreds of steps, MobileNetV2's over a thousand. A short stage would be judged by
+    statistics of the network before it: before channels were removed, or before it was trained at all. They follow
+    over the last tenth of the steps here, over ten where that is less, and over half of them where that is less still.
+
+    Args:
+        stage_steps: from the first step to where the network is judged.
+    """
+    followed = max(_FOLLOWED_SHARE * stage_steps, min(stage_steps / 2, _FOLLOWED_STEPS))
+    return max(0.0, 1 - 1 / followed) if followed else 0.0
 
 
 def reseed(network: tf_keras.Model, seed: int) -> None:

@@ -37,6 +37,22 @@ def test_training_in_epochs_learns(cnn):
     assert evaluate(cnn, task, batches(images, 64, "tf")) > 0.7
 
 
+def test_a_network_of_slow_batch_norms_is_judged_by_what_it_has_become():
+    """MobileNetV2's statistics follow over a thousand steps: after a hundred it answered as if untrained."""
+    layers = tf_keras.layers
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(8, 3, kernel_initializer=tf_keras.initializers.HeNormal(seed=0))(images)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.999)(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    initial = tf_keras.initializers.HeNormal(seed=1)
+    network = tf_keras.Model(images, layers.Dense(4, "softmax", kernel_initializer=initial)(x))
+    labels = np.arange(64) % 4
+    grey = image_set((labels[:, None, None, None] * 4 + np.full((1, 8, 8, 3), 120)).astype(np.uint8), labels, 4)
+    task = classification(network)
+    train(network, task, lambda seed: batches(grey, 64, "tf", seed), seed=0, epochs=150, learning_rate=0.1, what="")
+    assert evaluate(network, task, batches(grey, 64, "tf")) > 0.9
+
+
 def test_training_with_dropout_does_not_depend_on_what_keras_made_before(noise):
     def trained() -> list[np.ndarray]:
         network = tiny_cnn(dropout=0.5)

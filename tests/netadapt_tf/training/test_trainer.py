@@ -4,7 +4,7 @@ import tf_keras
 from tf_keras import layers
 
 from netadapt_tf.networks.tracing import find_channels
-from netadapt_tf.training.trainer import constant, cosine
+from netadapt_tf.training.trainer import constant, cosine, followed_momentum
 from tests.tiny_networks import TINY_CNN_CLASSES
 from tests.tiny_training import classifier_trainer
 
@@ -81,6 +81,12 @@ def test_batch_norm_follows_within_a_short_stage_and_the_network_stays_as_config
     old_error, new_error = (np.abs(inputs_mean[steps] - truth).max() for steps in (None, 20))
     assert new_error < 0.25 * old_error
     assert cnn.get_layer("first_bn").momentum == 0.99
+
+
+def test_statistics_follow_over_the_end_of_a_stage():
+    followed = {steps: 1 / (1 - followed_momentum(steps)) for steps in (10, 20, 50, 1000, 20000)}
+    assert followed == pytest.approx({10: 5, 20: 10, 50: 10, 1000: 100, 20000: 2000})
+    assert followed_momentum(0) == followed_momentum(1) == followed_momentum(2) == 0.0
 
 
 def test_learning_rates():
