@@ -2,7 +2,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow format clean
+.PHONY: demo test test-slow docs format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m netadapt_tf.adapt --network=mobilenet_v1 --alpha=0.25 --resolution=64 --dataset=fashion_mnist_12k \
@@ -17,12 +17,15 @@ test: $(VENV)/installed-dev
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow --durations=10
 
+docs: $(VENV)/installed-dev
+	$(BIN)/python docs/reference.py build/docs netadapt_tf tflite_bench
+
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build/docs .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netadapt_tf.adaptation import adapt_network
     from netadapt_tf.forecast import Forecast, dry_run
     from netadapt_tf.outcome import AdaptedNetwork, BudgetOutcome
+    from netadapt_tf.resources.own import OwnResource
     from netadapt_tf.settings import Settings
     from netadapt_tf.training.datasets import Datasets
     from netadapt_tf.training.repeatable import make_repeatable
@@ -26,6 +27,7 @@ __all__ = [
     "Datasets",
     "Forecast",
     "Metric",
+    "OwnResource",
     "Settings",
     "UserError",
     "adapt_network",
@@ -39,6 +41,7 @@ _HOMES = {
     "Datasets": "netadapt_tf.training.datasets",
     "Forecast": "netadapt_tf.forecast",
     "Metric": "netadapt_tf.training.task",
+    "OwnResource": "netadapt_tf.resources.own",
     "Settings": "netadapt_tf.settings",
     "UserError": "tflite_bench.errors",
     "adapt_network": "netadapt_tf.adaptation",

@@ -16,6 +16,7 @@ from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
 from netadapt_tf.resources.budget import Budget, parse_budgets
+from netadapt_tf.resources.own import OwnResource, check_own
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.goals import Goal, corrected_by_delivery
 from netadapt_tf.search.iterate import Iterate
@@ -44,6 +45,7 @@ def adapt_network(
     table: str | Path | None = None,
     benchmark_models: Sequence[str] = (),
     table_only: bool = False,
+    resources: Mapping[str, OwnResource] | None = None,
     identity: Mapping[str, Any] | None = None,
     allow_lambda: bool = False,
     command: str = "",
@@ -66,6 +68,7 @@ def adapt_network(
             `android` and `benchmark_model`.
         table_only: take latencies from the table alone, which must hold all that is asked for; nothing is measured, so
             that nothing is proven.
+        resources: what else budgets may be about, by name; see `netadapt_tf.OwnResource`.
         identity: JSON values that say what is being adapted, data included; a run directory goes on only for the same
             ones. By default a digest of the network.
         allow_lambda: the network holds Python code of its own (Lambda or custom layers), which reading it back runs.
@@ -78,7 +81,9 @@ def adapt_network(
         UserError: what the caller can mend: a network that cannot be followed, data that do not fit it, a budget out of
             reach, a directory of another run.
     """
-    parsed = parse_budgets(budgets)
+    resources = resources or {}
+    check_own(resources)
+    parsed = parse_budgets(budgets, {name: resource.units for name, resource in resources.items()})
     network = checked(network, "the network")
     run = RunDirectory(
         Path(run_dir),
@@ -92,7 +97,9 @@ def adapt_network(
             return finished
         if run.has_iteration(0):
             network = run.load_iteration(0)
-        problem = problem_of(network, datasets, parsed, loss, metric, settings, table, benchmark_models, table_only)
+        problem = problem_of(
+            network, datasets, parsed, loss, metric, settings, table, benchmark_models, table_only, resources
+        )
         return _adapt(problem, run, command)
 
 
@@ -111,7 +118,7 @@ def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
     work = Work(problem, run, Stopwatch())
     with opened_meters(problem) as meters:
         start = _as_given(work)
-        costs = costs_of(start, budgets, meters, problem.table)
+        costs = costs_of(start, budgets, meters, problem.table, problem.resources)
         check_devices(run, budgets, costs)
         with work.clock("measure"):
             reaches = measured_reaches(costs, budgets, start.narrowest(settings.filter_multiple))
@@ -120,7 +127,7 @@ def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
             check_devices(run, budgets, costs)
             keep_devices(run, budgets, costs)
             start = _trained(work, start)
-            costs = costs_of(start, budgets, meters, problem.table)
+            costs = costs_of(start, budgets, meters, problem.table, problem.resources)
             check_estimates(work, start, costs)
             result = _adapt_within_budgets(work, start, costs)
             summary = summarised(work, command, start, costs, result)

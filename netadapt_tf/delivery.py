@@ -55,11 +55,13 @@ def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf
     widths = found.channels.widths
     with work.clock("measure"):
         measured = {target: latency.verdict(start.tflite, tflite, widths) for target, latency in costs.latency.items()}
+        own = {name: resource.verdict(start.tflite, tflite, widths) for name, resource in costs.own.items()}
     before = Delivered(
         start.network.count_params(),
         start.deployed.macs(start.widths),
         len(start.tflite),
         {target: verdict.start for target, verdict in measured.items()},
+        {name: verdict.start for name, verdict in own.items()},
     )
     if not found.iteration:
         return Delivery(found, adapted, tflite, before, before)
@@ -68,6 +70,7 @@ def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf
         start.deployed.macs(widths),
         len(tflite),
         {target: verdict.value for target, verdict in measured.items()},
+        {name: verdict.value for name, verdict in own.items()},
     )
     return Delivery(found, adapted, tflite, before, after)
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from netadapt_tf.networks.files import checked
 from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
 from netadapt_tf.resources.budget import parse_budgets
+from netadapt_tf.resources.own import OwnResource, check_own
 from netadapt_tf.resources.resource import LatencyResource, Measurement
 from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.proposals import propose
@@ -112,6 +113,7 @@ def dry_run(
     table: str | Path | None = None,
     benchmark_models: Sequence[str] = (),
     table_only: bool = False,
+    resources: Mapping[str, OwnResource] | None = None,
     allow_lambda: bool = False,
 ) -> Forecast:
     """Foretells an adaptation; trains nothing, and keeps nothing but the table's new entries.
@@ -126,15 +128,20 @@ def dry_run(
         table: file of the latency table.
         benchmark_models: binaries, each `[ABI:]PATH`.
         table_only: take latencies from the table alone.
+        resources: what else budgets may be about.
         allow_lambda: the network holds Python code of its own.
 
     Raises:
         UserError: what the caller can mend; a budget out of reach is an answer here.
     """
     network = checked(network, "the network")
+    resources = resources or {}
+    check_own(resources)
     with readable(network, allow_lambda):
-        parsed = parse_budgets(budgets)
-        problem = problem_of(network, datasets, parsed, loss, metric, settings, table, benchmark_models, table_only)
+        parsed = parse_budgets(budgets, {name: resource.units for name, resource in resources.items()})
+        problem = problem_of(
+            network, datasets, parsed, loss, metric, settings, table, benchmark_models, table_only, resources
+        )
         return _forecast(problem)
 
 
@@ -142,7 +149,7 @@ def _forecast(problem: Problem) -> Forecast:
     budgets, settings = problem.budgets, problem.settings
     with opened_meters(problem) as meters:
         start = start_of(problem.network, problem.channels, convert(problem.network), problem.settings.filters)
-        costs = costs_of(start, budgets, meters, problem.table)
+        costs = costs_of(start, budgets, meters, problem.table, problem.resources)
         begin = time.monotonic()
         reaches = measured_reaches(costs, budgets, start.narrowest(settings.filter_multiple))
         measure_s = time.monotonic() - begin

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tf_keras
@@ -15,6 +15,7 @@ from netadapt_tf.networks.locks import locks_of
 from netadapt_tf.networks.narrowing import narrow
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import Budget
+from netadapt_tf.resources.own import OwnResource
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import check_shrinkable, targets_of
 from netadapt_tf.training.datasets import Datasets
@@ -40,6 +41,7 @@ class Problem:
         table: file of the latency table; it exists.
         benchmark_models: see `tflite_bench.meters.Meters`.
         table_only: whether latencies are the table's alone, and nothing is measured.
+        resources: that the caller brings, by name.
     """
 
     network: tf_keras.Model
@@ -51,6 +53,7 @@ class Problem:
     table: Path
     benchmark_models: tuple[str, ...] = ()
     table_only: bool = False
+    resources: Mapping[str, OwnResource] = field(default_factory=dict)
 
 
 def problem_of(
@@ -63,6 +66,7 @@ def problem_of(
     table: str | Path | None,
     benchmark_models: Sequence[str],
     table_only: bool,
+    resources: Mapping[str, OwnResource],
 ) -> Problem:
     """Checks what a caller hands over; see `netadapt_tf.adapt_network` for each. The network is as `checked` gives it.
 
@@ -95,6 +99,7 @@ def problem_of(
         table=path,
         benchmark_models=tuple(benchmark_models),
         table_only=table_only,
+        resources=resources,
     )
 
 

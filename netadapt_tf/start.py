@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tf_keras
@@ -13,6 +13,7 @@ from netadapt_tf.resources.budget import Budget, amount_text, least_budget
 from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
+from netadapt_tf.resources.own import OwnResource
 from netadapt_tf.resources.resource import LatencyResource, Measurement, Resource
 from netadapt_tf.resources.tabled_latency import TabledLatency
 from netadapt_tf.search.filter_counts import candidate_filters
@@ -66,11 +67,13 @@ class Costs:
         budgeted: the resource of each budget, by the budget's name.
         latency: on every target.
         counts: MACs, parameters and bytes, by the resources' names.
+        own: of the caller's resources those that a budget names, by name.
     """
 
     budgeted: Mapping[str, Resource]
     latency: Mapping[Target, LatencyResource]
     counts: Mapping[str, Counted]
+    own: Mapping[str, Resource] = field(default_factory=dict)
 
     def counted(self, widths: Widths) -> dict[str, int]:
         """MACs, parameters and bytes of a network of these widths."""
@@ -143,7 +146,13 @@ def targets_of(budgets: Sequence[Budget]) -> tuple[Target, ...]:
     return tuple(budget.target for budget in budgets if budget.target) or (parse_target(_DEFAULT_TARGET),)
 
 
-def costs_of(start: Start, budgets: Sequence[Budget], meters: Mapping[Target, Meter | None], table: Path) -> Costs:
+def costs_of(
+    start: Start,
+    budgets: Sequence[Budget],
+    meters: Mapping[Target, Meter | None],
+    table: Path,
+    resources: Mapping[str, OwnResource],
+) -> Costs:
     """The resources of a starting network.
 
     Args:
@@ -151,6 +160,7 @@ def costs_of(start: Start, budgets: Sequence[Budget], meters: Mapping[Target, Me
         budgets: what must be met.
         meters: one for each of `targets_of(budgets)`; None where the table alone is to tell.
         table: file of the latency table.
+        resources: that the caller brings, by name.
     """
     latency: dict[Target, LatencyResource] = {
         target: Latency(start.deployed, start.widths, target, meter, table)
@@ -164,10 +174,14 @@ def costs_of(start: Start, budgets: Sequence[Budget], meters: Mapping[Target, Me
         "parameters": Counted("parameters", start.channels.parameters, start.widths),
         "tflite_bytes": Counted("bytes", lambda w: len(start.deployed.resized(w)) + metadata, start.widths),
     }
+    own = {
+        b.resource: resources[b.resource].make(start.deployed, start.widths) for b in budgets if b.resource in resources
+    }
     return Costs(
-        {b.name: latency[b.target] if b.target else counts[b.resource] for b in budgets},
+        {b.name: latency[b.target] if b.target else {**counts, **own}[b.resource] for b in budgets},
         latency,
         counts,
+        own,
     )
 
 

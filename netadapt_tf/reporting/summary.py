@@ -4,7 +4,7 @@ import importlib.metadata
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,20 @@ class Delivered:
         macs: multiply-accumulate operations of one inference.
         tflite_bytes: size of the `.tflite`.
         latency_ms: on every target, starting and adapted network timed in turn.
+        own: of the caller's resources that budgets are about, by name.
     """
 
     parameters: int
     macs: int
     tflite_bytes: int
     latency_ms: Mapping[Target, float]
+    own: Mapping[str, float] = field(default_factory=dict)
 
     def amount(self, budget: Budget) -> float:
         """What a budget is compared with."""
-        return self.latency_ms[budget.target] if budget.target else getattr(self, budget.resource)
+        if budget.target:
+            return self.latency_ms[budget.target]
+        return self.own[budget.resource] if budget.resource in self.own else getattr(self, budget.resource)
 
 
 def summarise(
@@ -107,7 +111,7 @@ def _budget_row(budget: Budget, start: Delivered, adapted: Delivered) -> dict[st
         "budget": budget.text,
         "asked": asked,
         "reached": reached,
-        "unit": "ms" if budget.target else budget.resource,
+        "unit": budget.unit,
         "met": math.isfinite(reached) and reached <= asked,
     }
 

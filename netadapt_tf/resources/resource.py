@@ -42,6 +42,15 @@ class Resource(Protocol):
     def measure(self, widths: Widths) -> Measurement:
         """What it costs."""
 
+    def verdict(self, start: bytes, adapted: bytes, widths: Widths) -> Measurement:
+        """What two delivered networks cost.
+
+        Args:
+            start: the starting network's `.tflite`.
+            adapted: the adapted network's.
+            widths: of the adapted network.
+        """
+
 
 class LatencyResource(Resource, Protocol):
     """Latency on a target, wherever its milliseconds come from."""
@@ -59,12 +68,3 @@ class LatencyResource(Resource, Protocol):
 
     def call_ms(self) -> float:
         """What one run costs besides its layers, in milliseconds."""
-
-    def verdict(self, start: bytes, adapted: bytes, widths: Widths) -> Measurement:
-        """What two delivered networks cost.
-
-        Args:
-            start: the starting network's `.tflite`.
-            adapted: the adapted network's.
-            widths: of the adapted network.
-        """

@@ -58,7 +58,9 @@ def scores(
     if criterion == "taylor":
         effects = _effects(network, channels, batches, loss)
         return lambda group: taylor_norms([effects[writer] for writer in group.writers])
-    return l2_scores(network, channels)
+    if criterion == "l2":
+        return l2_scores(network, channels)
+    raise ValueError(f"filters cannot be scored by {criterion}")
 
 
 def l2_scores(network: tf_keras.Model, channels: Channels) -> Scores:

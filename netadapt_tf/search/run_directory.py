@@ -92,9 +92,14 @@ class RunDirectory:
             if earlier.get(name) != value
         ]
         try:
-            before = parse_budgets(earlier["budgets"])
-        except (KeyError, TypeError, ValueError, UserError) as error:
+            before = parse_budgets(earlier["budgets"], {budget.resource: budget.units for budget in self._budgets})
+        except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{self.path / 'config.json'} is damaged; name another run directory") from error
+        except UserError as error:
+            raise UserError(
+                f"{self.path / 'config.json'} holds budgets that mean nothing here ({error}); name another run "
+                "directory"
+            ) from error
         looser = _looser(before, self._budgets)
         if looser and self.summary(self._budgets) is None:
             differing.append(looser)

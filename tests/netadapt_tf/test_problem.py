@@ -14,7 +14,7 @@ def problem(tmp_path, settings: Settings) -> Problem:
     batches = tf.data.Dataset.from_tensor_slices((np.zeros((4, 8, 8, 3), np.float32), np.arange(4))).batch(2)
     budgets = parse_budgets(["macs=60%"])
     data = Datasets(batches, batches, batches)
-    return problem_of(tiny_cnn(), data, budgets, None, None, settings, tmp_path / "table.sqlite", (), False)
+    return problem_of(tiny_cnn(), data, budgets, None, None, settings, tmp_path / "table.sqlite", (), False, {})
 
 
 def test_what_is_asked_to_be_locked_is(tmp_path):

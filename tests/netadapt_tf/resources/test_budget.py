@@ -100,9 +100,40 @@ def test_a_suggestion_can_be_met_and_is_close(asked):
         assert least <= parse_budget(suggested).limit(start) < 1.1 * least
 
 
+OWN = {"energy": {"uJ": 1.0, "mJ": 1e3}}
+
+
+@pytest.mark.parametrize(("text", "limit_of_1000"), [("energy=60%", 600), ("energy=5uJ", 5), ("energy=0.25mJ", 250)])
+def test_resources_of_ones_own_have_units_of_their_own(text, limit_of_1000):
+    budget = parse_budget(text, OWN)
+    assert budget.name == "energy"
+    assert budget.limit(1000) == limit_of_1000
+    assert budget.unit == "uJ"
+    assert parse_budgets(["macs=60%", text], OWN)[1] == budget
+    assert least_budget(budget, 1000, 730) in ("energy=73%", "energy=730uJ", "energy=0.73mJ")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("latency@host/cpu:1=5us", "ms"),
+        ("macs=5K", "macs"),
+        ("parameters=5%", "parameters"),
+        ("tflite_bytes=5MB", "tflite_bytes"),
+    ],
+)
+def test_amounts_are_in_the_unit_of_the_resource(text, unit):
+    assert parse_budget(text).unit == unit
+
+
 @pytest.mark.parametrize(
     ("amount", "unit", "text"),
-    [(56330.4, "MACs", "56,330 MACs"), (0.0312345, "ms", "0.03123 ms"), (12345.6, "ms", "12,346 ms")],
+    [
+        (56330.4, "MACs", "56,330 MACs"),
+        (0.0312345, "ms", "0.03123 ms"),
+        (12345.6, "ms", "12,346 ms"),
+        (2.39, "uJ", "2.39 uJ"),
+    ],
 )
 def test_amounts_never_have_exponents(amount, unit, text):
     assert amount_text(amount, unit) == text

@@ -334,3 +334,8 @@ def test_taylor_tells_writers_apart_that_share_a_batch_norm():
 
     [tied] = taylor(shared)
     np.testing.assert_allclose(tied, np.hypot(*taylor(apart)), rtol=1e-4)
+
+
+def test_a_criterion_that_is_only_named_is_no_other_one():
+    with pytest.raises(ValueError, match="cannot be scored by beauty"):
+        scored("beauty", shared())

@@ -1,0 +1,1 @@
+"""What docs/extending.md builds, as files that the tests run."""
