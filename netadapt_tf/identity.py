@@ -42,7 +42,7 @@ def run_identity(
         "loss": "default" if loss is None else getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__)),
         "metric": metric.name,
         "larger_is_better": metric.larger_is_better,
-        **({"table_only": True} if table_only else {}),
+        "table_only": table_only,
     }
     taken = {*own, *RESERVED} & set(identity or {})
     if taken:
