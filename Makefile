@@ -1,8 +1,9 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
 
-.PHONY: demo test test-slow docs format clean
+.PHONY: demo test test-slow test-oldest docs dist format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m netadapt_tf.adapt --network=mobilenet_v1 --alpha=0.25 --resolution=64 --dataset=fashion_mnist_12k \
@@ -20,12 +21,20 @@ test-slow: $(VENV)/installed-dev
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/reference.py build/docs netadapt_tf tflite_bench
 
+# The fast tests with the oldest release of each dependency that pyproject.toml allows.
+test-oldest: $(OLDEST)/installed
+	$(OLDEST)/bin/python -m pytest -m "not slow" tests/netadapt_tf tests/tflite_bench
+
+dist: $(VENV)/installed-dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build/docs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(OLDEST) build dist .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -35,4 +44,12 @@ $(VENV)/installed: requirements.txt pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	$(BIN)/pip --disable-pip-version-check install --quiet --requirement requirements-dev.txt
+	touch $@
+
+$(OLDEST)/installed: pyproject.toml requirements-dev.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(PYTHON) tools/lower_bounds.py > $(OLDEST)/constraints.txt
+	grep -E "^(pytest|hypothesis)==" requirements-dev.txt >> $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/pip --disable-pip-version-check install --quiet --constraint $(OLDEST)/constraints.txt \
+	    --editable ".[tfds]" pytest hypothesis
 	touch $@

@@ -33,7 +33,7 @@ from netadapt_tf.training.data_names import AUGMENTATIONS, DATASETS, HOLDOUT_IMA
 from tflite_bench.binary import quiet_native_code, run
 
 _DEFAULTS = Settings()
-_PRETRAIN_EPOCHS = 10
+_DEFAULT_PRETRAIN_EPOCHS = 10
 _LARGEST = 2**31 - 1
 
 _NETWORK = flags.DEFINE_string(
@@ -103,10 +103,11 @@ _PREPROCESSING = flags.DEFINE_enum(
     ["tf", "torch", "caffe", "none"],
     "Range of the network's input, as in tf_keras.applications: tf is [-1, 1]; none is [0, 255].",
 )
-_EPOCHS = flags.DEFINE_integer(
+_PRETRAIN_EPOCHS = flags.DEFINE_integer(
     "pretrain_epochs",
     None,
-    f"Epochs of training before the search; by default {_PRETRAIN_EPOCHS} for {NAMES} without --weights, else 0.",
+    f"Epochs of training before the search; by default {_DEFAULT_PRETRAIN_EPOCHS} for {NAMES} without --weights, else "
+    "0.",
     lower_bound=0,
 )
 _BATCH_SIZE = flags.DEFINE_integer(
@@ -218,6 +219,19 @@ _TRUST_SAVED_MODEL = flags.DEFINE_bool(
     "trust_saved_model", False, "Load a network from a SavedModel directory, which is a program: it runs here."
 )
 
+_FLAG_GROUPS = {
+    "What is asked": (_BUDGETS, _RUN_DIR, _DRY_RUN),
+    "The network": (_NETWORK, _ALPHA, _RESOLUTION, _WEIGHTS, _LOCK, _ALLOW_LAMBDA, _TRUST_SAVED_MODEL),
+    "The data": (_DATASET, _PREPROCESSING, _AUGMENTATION, _TRAIN_IMAGES, _HOLDOUT_IMAGES),
+    "The search": (_INITIAL_REDUCTION, _REDUCTION_DECAY, _FILTERS, _FILTER_MULTIPLE, _PICK),
+    "Training": (
+        *(_PRETRAIN_EPOCHS, _SHORT_TERM_STEPS, _LONG_TERM_EPOCHS, _FINAL, _BATCH_SIZE),
+        *(_SHORT_TERM_LEARNING_RATE, _LONG_TERM_LEARNING_RATE),
+    ),
+    "Measuring": (_TABLE, _TABLE_ONLY, _BENCHMARK_MODELS),
+    "So that a run can be repeated": (_SEED, _THREADS),
+}
+
 
 def main(_: Sequence[str]) -> None:
     """Reads the flags, runs the adaptation, prints the closing table."""
@@ -237,9 +251,9 @@ def main(_: Sequence[str]) -> None:
 
 
 def _request() -> Request:
-    epochs = _EPOCHS.value
+    epochs = _PRETRAIN_EPOCHS.value
     if epochs is None:
-        epochs = _PRETRAIN_EPOCHS if _NETWORK.value in NETWORKS and not _WEIGHTS.value else 0
+        epochs = _DEFAULT_PRETRAIN_EPOCHS if _NETWORK.value in NETWORKS and not _WEIGHTS.value else 0
     return Request(
         network=_NETWORK.value,
         alpha=_ALPHA.value,
@@ -277,5 +291,10 @@ def _request() -> Request:
     )
 
 
+def entry_point() -> None:
+    """The binary, as it is installed."""
+    run(main, "The same command goes on from what was finished.", _FLAG_GROUPS)
+
+
 if __name__ == "__main__":
-    run(main, resume_hint="The same command goes on from what was finished.")
+    entry_point()

@@ -54,6 +54,12 @@ _AGAIN_FLAGGED = flags.DEFINE_bool(
 )
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say how much there is to measure, and about how long it takes.")
 
+_FLAG_GROUPS = {
+    "What is asked": (_TARGET, _DRY_RUN, _AGAIN_FLAGGED),
+    "The network": (_NETWORK, _ALPHA, _RESOLUTION, _CLASSES, _FILTER_MULTIPLE),
+    "Measuring": (_TABLE, _BENCHMARK_MODELS),
+}
+
 
 def main(_: Sequence[str]) -> None:
     """Counts, says how long it will take, and measures."""
@@ -99,5 +105,10 @@ def _check_no_size() -> None:
         raise UserError(f"--{given[0]} is for {NAMES}; a network from a file has its own")
 
 
+def entry_point() -> None:
+    """The binary, as it is installed."""
+    run(main, "The same command goes on from what was measured.", _FLAG_GROUPS)
+
+
 if __name__ == "__main__":
-    run(main, resume_hint="The same command goes on from what was measured.")
+    entry_point()

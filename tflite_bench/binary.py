@@ -1,31 +1,43 @@
 """The one way every binary runs: absl flags in, one sentence and an exit status out.
 
+What goes wrong with flags is said here in our own words, with the next step; absl's are kept for what it alone knows.
+
 Exit status: 0 done (also `--help`); 2 what the user can mend, without a traceback, files that the system refuses
 included; 1 a defect of ours, with its traceback; 130 interrupted.
 """
 
+import difflib
 import inspect
 import logging as standard_logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import NoReturn
 
 from absl import app, flags, logging
+from tqdm.contrib import DummyTqdmFile
 
+from tflite_bench.binary_help import OF_EVERY_BINARY, FlagGroups, help_text, own_flags, required_flags
 from tflite_bench.errors import UserError
 
 _EXIT_USER_ERROR = 2
 _EXIT_INTERRUPTED = 130
+_ABSL_ON_MISSING = "must have a value other than None"
 
 
-def run(main: Callable[[Sequence[str]], None], resume_hint: str = "") -> None:
+def run(
+    main: Callable[[Sequence[str]], None], resume_hint: str = "", flag_groups: FlagGroups = MappingProxyType({})
+) -> None:
     """Parses flags, runs `main(argv)` and exits with the status of the contract.
 
     Args:
         main: the binary's body; raises `UserError` for what the user can mend.
         resume_hint: a sentence printed after an interruption, saying how to go on.
+        flag_groups: how `--help` arranges the flags; by default as they were declared.
     """
 
     def body(argv: Sequence[str]) -> None:
@@ -33,7 +45,7 @@ def run(main: Callable[[Sequence[str]], None], resume_hint: str = "") -> None:
         main(argv)
 
     try:
-        app.run(body, flags_parser=_parse_flags)
+        app.run(body, flags_parser=partial(_parse_flags, main.__module__, flag_groups))
     except UserError as error:
         _say(f"Error: {error}")
         sys.exit(_EXIT_USER_ERROR)
@@ -70,24 +82,30 @@ def quiet_native_code() -> Iterator[None]:
         os.close(kept)
 
 
-def _parse_flags(argv: Sequence[str]) -> list[str]:
-    if {"--help", "-help", "-h"} & set(argv[1:]):  # absl's own would leave with 1 and read the text's % signs
-        print(sys.modules["__main__"].__doc__)
-        print(flags.FLAGS.main_module_help())
+def _parse_flags(main_module: str, groups: FlagGroups, argv: Sequence[str]) -> list[str]:
+    asked = {argument.lstrip("-") for argument in argv[1:] if argument.startswith("-")}
+    if asked & {"help", "h", "helpshort", "helpfull"}:  # absl's own would leave with 1 and read the text's % signs
+        print(help_text(main_module, groups, full="helpfull" in asked))
         sys.exit(0)
+    own = own_flags(main_module)
     try:
         positional = flags.FLAGS(argv)
     except (OSError, UnicodeDecodeError) as error:  # absl lets these pass
-        _say(f"Error: --flagfile cannot be read as text: {error}.")
-        sys.exit(_EXIT_USER_ERROR)
+        _refuse(f"--flagfile cannot be read as text: {error}.")
+    except flags.UnrecognizedFlagError as error:
+        alike = difflib.get_close_matches(error.flagname, [*(flag.name for flag in own), *OF_EVERY_BINARY], n=1)
+        meant = f"; did you mean --{alike[0]}?" if alike else "."
+        _refuse(f"there is no flag --{error.flagname}{meant} --help lists the flags.")
     except (flags.Error, ValueError) as error:  # a ValueError of absl's own flags, such as --stderrthreshold
-        _say(f"Error: {error}. --help lists the flags.")
-        sys.exit(_EXIT_USER_ERROR)
-    except SystemExit:  # after --helpfull and the like
+        missing = [f"--{name}" for name in required_flags(own)]
+        if _ABSL_ON_MISSING in str(error) and missing:
+            are = "is" if len(missing) == 1 else "are"
+            _refuse(f"{' and '.join(missing)} {are} missing; --help lists the flags, with examples.")
+        _refuse(f"{error}. --help lists the flags.")
+    except SystemExit:  # after --helpxml
         sys.exit(0)
     if len(positional) > 1:
-        _say(f"Error: unexpected argument {positional[1]!r}: this binary takes flags only (--name=value).")
-        sys.exit(_EXIT_USER_ERROR)
+        _refuse(f"unexpected argument {positional[1]!r}: this binary takes flags only (--name=value).")
     return positional
 
 
@@ -95,14 +113,21 @@ def _log_readably(own_folders: Sequence[Path]) -> None:
     """Times and sentences; of other packages only warnings, unless --verbosity asks for more."""
     handler = logging.get_absl_handler().python_handler
     handler.setFormatter(standard_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    if flags.FLAGS["verbosity"].using_default_value:
+    if sys.stderr.isatty():
+        handler.setStream(DummyTqdmFile(sys.stderr))  # a line of the log above a progress bar, not in the midst of it
+    if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.INFO)
         handler.addFilter(
             lambda record: (
-                record.levelno > standard_logging.WARNING
+                record.levelno >= standard_logging.WARNING
                 or any(Path(record.pathname).is_relative_to(folder) for folder in own_folders)
             )
         )
+
+
+def _refuse(sentence: str) -> NoReturn:
+    _say(f"Error: {sentence}")
+    sys.exit(_EXIT_USER_ERROR)
 
 
 def _say(text: str) -> None:

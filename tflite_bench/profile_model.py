@@ -29,10 +29,12 @@ _TARGET = flags.DEFINE_string("target", "host/cpu:1", f"Where to measure: {GRAMM
 _BENCHMARK_MODEL = flags.DEFINE_multi_string(
     "benchmark_model",
     [],
-    "Binary of TensorFlow Lite's or LiteRT's benchmark_model, [ABI:]PATH, for targets android and benchmark_model; "
+    "[ABI:]PATH. Binary of TensorFlow Lite's or LiteRT's benchmark_model, for targets android and benchmark_model; "
     "repeatable, one for each ABI.",
 )
 _TABLE = flags.DEFINE_string("table", None, "File of the latency table; by default the one in the user's cache folder.")
+
+_FLAG_GROUPS = {"What is asked": (_MODEL, _TARGET), "Measuring": (_TABLE, _BENCHMARK_MODEL)}
 
 
 def main(_: Sequence[str]) -> None:
@@ -47,5 +49,10 @@ def main(_: Sequence[str]) -> None:
         print(profile_text(profile_model(tflite, target, meters.of(target), table)))
 
 
+def entry_point() -> None:
+    """The binary, as it is installed."""
+    run(main, "The same command goes on from what was measured.", _FLAG_GROUPS)
+
+
 if __name__ == "__main__":
-    run(main, resume_hint="The same command goes on from what was measured.")
+    entry_point()

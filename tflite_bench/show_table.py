@@ -29,6 +29,8 @@ _DEVICE = flags.DEFINE_string(
 _EXPORT = flags.DEFINE_string("export", None, "Write what is shown to this file, as text headed by its provenance.")
 _IMPORT = flags.DEFINE_string("import", None, "Take over the entries of a file that --export wrote; the newer stay.")
 
+_FLAG_GROUPS = {"Which entries": (_TABLE, _TARGET, _DEVICE), "To and from text": (_EXPORT, _IMPORT)}
+
 
 def main(_: Sequence[str]) -> None:
     """Imports, exports, shows, in this order."""
@@ -60,5 +62,10 @@ def main(_: Sequence[str]) -> None:
             print(listing(context, entries))
 
 
+def entry_point() -> None:
+    """The binary, as it is installed."""
+    run(main, flag_groups=_FLAG_GROUPS)
+
+
 if __name__ == "__main__":
-    run(main)
+    entry_point()

@@ -76,7 +76,10 @@ def test_a_network_of_two_convolutions_is_adapted_to_what_is_measured_here(tmp_p
         f"--network={tmp_path / 'net.keras'} --dataset=fashion_mnist_12k --train_images=600 --holdout_images=100 "
         "--batch_size=50 --short_term_steps=1 --long_term_epochs=1 --filter_multiple=16 --initial_reduction=0.3"
     )
-    table = succeeded(adapt(flags, budget="latency@host/cpu:1=60%", run_dir=tmp_path / "run"))
+    result = adapt(flags, budget="latency@host/cpu:1=60%", run_dir=tmp_path / "run")
+    table = succeeded(result)
+    strange = [line for line in result.stderr.splitlines() if not re.match(r"\d\d:\d\d:\d\d ", line)]
+    assert not strange, "only our own lines, and nothing of TensorFlow's start"
     assert check_delivery(tmp_path / "run", at_most=0.7, resolution=32)["budgets"][0]["met"]
     assert "budget latency@host/cpu:1=60%: met" in table
 

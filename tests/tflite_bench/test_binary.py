@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ BODY = """
     '''Counts to 60% --really.'''
     import os, sys, time
     from absl import flags
+    from absl import logging as absl_logging
     from tflite_bench.binary import run
     from tflite_bench.errors import UserError
     COUNT = flags.DEFINE_integer("count", 1, "How many.", lower_bound=1)
@@ -29,10 +31,21 @@ BODY = """
             os.stat(987654)
         if COUNT.value == 8:
             os.mkdir("x" * 300)
+        if COUNT.value == 9:
+            from tflite_bench.binary import quiet_native_code
+            with quiet_native_code():
+                os.write(2, b"native greeting")
+            import library
+            absl_logging.info("what we do")
         print("done")
 
     if __name__ == "__main__":
         run(main, resume_hint="Call again.")
+"""
+LIBRARY = """
+    import logging
+    logging.warning("a warning of a library")
+    logging.info("what a library does")
 """
 
 
@@ -51,7 +64,8 @@ def script(tmp_path):
         (["--count=2"], 2, "Error: two is too many; one would be right"),
         (["--count=x"], 2, "--count"),
         (["--count=0"], 2, "--count"),
-        (["--no_such_flag"], 2, "no_such_flag"),
+        (["--no_such_flag"], 2, "Error: there is no flag --no_such_flag. --help lists the flags."),
+        (["--cuont=1"], 2, "Error: there is no flag --cuont; did you mean --count? --help lists the flags."),
         (["stray"], 2, "stray"),
         (["--count=3"], 1, "ZeroDivisionError"),
         (["--count=5"], 2, "Error: /dev/null/table: Not a directory"),
@@ -72,11 +86,22 @@ def test_exit_status_and_sentence(script, arguments, status, said, monkeypatch):
     assert ("Traceback" in result.stderr) == (status == 1)
 
 
-def test_help_shows_the_text_as_it_is_and_the_flags(script, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", ".")
-    shown = subprocess.run([*script, "--help"], capture_output=True, text=True).stdout
-    assert "Counts to 60% --really." in shown
-    assert "--count" in shown
+@pytest.mark.parametrize(
+    ("verbosity", "said"),
+    [
+        ([], {"what we do", "a warning of a library"}),
+        (["--verbosity=-1"], {"a warning of a library"}),
+        (["--verbosity=0"], {"what we do", "a warning of a library", "what a library does"}),
+        (["--verbosity=1"], {"what we do", "a warning of a library", "what a library does", "native greeting"}),
+    ],
+)
+def test_logs_are_quiet_unless_verbosity_asks_for_more(script, verbosity, said, monkeypatch, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("libraries")
+    (elsewhere / "library.py").write_text(textwrap.dedent(LIBRARY))
+    monkeypatch.setenv("PYTHONPATH", f"{elsewhere}{os.pathsep}.")
+    errors = subprocess.run([*script, "--count=9", *verbosity], capture_output=True, text=True).stderr
+    anything = {"what we do", "a warning of a library", "what a library does", "native greeting"}
+    assert {words for words in anything if words in errors} == said
 
 
 def test_interruption_says_how_to_go_on(script, monkeypatch):
