@@ -2,7 +2,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow format clean
+.PHONY: demo test test-slow format clean bazel build-files
 
 demo: $(VENV)/installed
 	$(BIN)/python -m netadapt_tf.adapt --network=mobilenet_v1 --alpha=0.25 --resolution=64 --dataset=fashion_mnist_12k \
@@ -20,6 +20,13 @@ test-slow: $(VENV)/installed-dev
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Bazel: docs/bazel.md.
+bazel: $(VENV)/installed-dev
+	bazel test //...
+
+build-files:
+	$(PYTHON) -m tools.build_files
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
