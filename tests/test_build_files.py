@@ -84,7 +84,7 @@ def test_a_library_has_its_direct_dependencies_only():
     shop = built(
         {
             "shop/__init__.py": "",
-            "shop/till.py": "import shop.prices, goods.fruit, shop",
+            "shop/till.py": "import shop.prices, goods.fruit, shop\n'shop.till'",
             "shop/prices.py": "import shop.stock",
             "shop/stock.py": "pass",
             "goods/fruit.py": "pass",
@@ -115,7 +115,7 @@ def test_a_binary_stands_beside_its_library():
     assert 'deps = ["//shop:till_lib"]' in files["a"]
 
 
-def test_a_test_has_what_pytest_loads_before_it_and_the_tags_of_what_it_needs():
+def test_a_test_has_what_pytest_loads_before_it_and_what_the_table_says():
     shop = built(
         {
             "tests/conftest.py": "pass",
@@ -123,15 +123,13 @@ def test_a_test_has_what_pytest_loads_before_it_and_the_tags_of_what_it_needs():
             "tests/shop/phone.py": "pass",
             "tests/shop/test_till.py": "import tests.shop.phone\ndef test_a(): pass",
         },
-        {
-            "tests/shop/phone.py": Extra(tags=("local",)),
-            "tests/shop/test_till.py": Extra(tags=("exclusive",), size="large", data=("a/*", "//:all")),
-        },
+        {"tests/shop/test_till.py": Extra(tags=("local",), size="large", data=("a/*", "//:repository"))},
     )["tests/shop"]
     assert "default_testonly = True" in shop
     assert (
-        'pytest_test( name = "test_till", size = "large", src = "test_till.py", data = glob(["a/*"]) + ["//:all"], '
-        'tags = [ "exclusive", "local", ], deps = [ ":conftest", ":phone", "//tests:conftest", ], )'
+        'pytest_test( name = "test_till", size = "large", src = "test_till.py", '
+        'data = glob(["a/*"]) + ["//:repository"], tags = ["local"], '
+        'deps = [ ":conftest", ":phone", "//tests:conftest", ], )'
     ) in shop
     assert shop.count('srcs = ["test_till.py"]') == 0, "nobody needs a library of it"
 
@@ -152,17 +150,37 @@ def test_a_test_file_that_another_needs_has_a_library():
 
 
 def test_what_a_module_only_mentions_or_puts_together_stands_in_the_table():
-    extras = read_table('["shop/till.py"]\nmodules = ["shop.stock"]\nno_modules = ["shop.prices"]')
     texts = {"shop/till.py": "'shop.prices'", "shop/prices.py": "pass", "shop/stock.py": "pass"}
-    shop = built(texts, {str(path): extra for path, extra in extras.items()})["shop"]
-    assert 'srcs = ["till.py"], deps = [":stock"], )' in shop
+    till = Extra(modules=("shop.stock",), no_modules=("shop.prices",))
+    assert 'srcs = ["till.py"], deps = [":stock"], )' in built(texts, {"shop/till.py": till})["shop"]
+
+
+def test_the_table_is_read_by_module():
+    table = read_table(
+        """
+        [data]
+        "shop/till.py" = ["a/*"]
+        [modules]
+        "shop/till.py" = ["shop.stock"]
+        [tags]
+        local = ["tests/test_a.py"]
+        exclusive = ["tests/test_a.py", "tests/test_b.py"]
+        [size]
+        large = ["tests/test_b.py"]
+        """
+    )
+    assert {str(path): extra for path, extra in table.items()} == {
+        "shop/till.py": Extra(data=("a/*",), modules=("shop.stock",)),
+        "tests/test_a.py": Extra(tags=("exclusive", "local")),
+        "tests/test_b.py": Extra(tags=("exclusive",), size="large"),
+    }
 
 
 def test_the_table_tells_of_modules_that_are_there_and_in_known_words():
     with pytest.raises(ValueError, match=r"tells of shop/gone.py, which is not there"):
         built({"shop/till.py": "pass"}, {"shop/gone.py": Extra()})
     with pytest.raises(TypeError, match="colour"):
-        read_table('["shop/till.py"]\ncolour = "red"')
+        read_table('[colour]\n"shop/till.py" = ["red"]')
 
 
 def test_rules_are_laid_out():

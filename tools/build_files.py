@@ -14,7 +14,7 @@ that it is in, which may import it, but only on packages whose own names it uses
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path, PurePosixPath
 
-from tools.modules import TABLE, Extra, Module, all_needs, module_name, read_modules, read_table, read_tree
+from tools.modules import TABLE, Extra, Module, module_name, read_modules, read_table, read_tree
 from tools.starlark import Glob, load, rule
 
 BUILD_FILE = "BUILD.bazel"
@@ -73,7 +73,7 @@ def _rules(name: str, modules: Mapping[str, Module]) -> Iterator[str]:
                 src=module.path.name,
                 data=data,
                 slow=slow,
-                tags=sorted({tag for need in {name, *all_needs(name, modules)} for tag in modules[need].extra.tags}),
+                tags=module.extra.tags,
                 deps=_labels(module.needs | _conftests(module, modules), module, modules),
             )
 

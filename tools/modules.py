@@ -4,7 +4,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from tools.module_facts import module_facts
 
@@ -19,7 +18,7 @@ class Extra:
         modules: those that it loads under names put together while it runs.
         no_modules: those that it only mentions.
         data: files that it reads: labels, or patterns of files in its package.
-        tags: of its tests, or of all tests that need it.
+        tags: of its tests.
         size: of its tests that are not slow.
     """
 
@@ -66,14 +65,19 @@ def read_table(text: str) -> dict[PurePosixPath, Extra]:
     """The table of what the modules' texts do not show, by their paths.
 
     Raises:
-        TypeError: a key that is not known.
+        TypeError: a section that is not known.
     """
-    return {PurePosixPath(path): _extra(entry) for path, entry in tomllib.loads(text).items()}
-
-
-def _extra(entry: Mapping[str, Any]) -> Extra:
-    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
-    return Extra(**values)
+    sections = tomllib.loads(text)
+    tags, sizes = sections.pop("tags", {}), sections.pop("size", {})
+    paths = {path for section in (*sections.values(), *tags.values(), *sizes.values()) for path in section}
+    return {
+        PurePosixPath(path): Extra(
+            tags=tuple(sorted(tag for tag, tagged in tags.items() if path in tagged)),
+            size=next((size for size, sized in sizes.items() if path in sized), Extra.size),
+            **{section: tuple(entries[path]) for section, entries in sections.items() if path in entries},
+        )
+        for path in paths
+    }
 
 
 def read_modules(texts: Mapping[PurePosixPath, str], extras: Mapping[PurePosixPath, Extra]) -> dict[str, Module]:
