@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-slow test-oldest docs dist format clean
+.PHONY: demo test test-slow test-oldest bazel build-files docs dist format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m netadapt_tf.adapt --network=mobilenet_v1 --alpha=0.25 --resolution=64 --dataset=fashion_mnist_12k \
@@ -32,6 +32,13 @@ dist: $(VENV)/installed-dev
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Bazel: docs/bazel.md.
+bazel: $(VENV)/installed-dev
+	bazel test //...
+
+build-files:
+	$(PYTHON) -m tools.build_files
 
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,20 +1,31 @@
-"""Networks that are slow to make, made once."""
+"""Networks that are slow to make, made once.
+
+TensorFlow takes seconds to start, so only what needs it imports it.
+"""
 
 import signal
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
-import tf_keras
 
-from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
-from netadapt_tf.training.repeatable import make_repeatable
-from tests.tiny_networks import randomised, tiny_cnn
-from tflite_bench.convert import convert
+if TYPE_CHECKING:
+    import tf_keras
+
+
+@pytest.fixture(scope="session")
+def repeatable():
+    """TensorFlow as the binaries set it up."""
+    from netadapt_tf.training.repeatable import make_repeatable
+
+    make_repeatable(2)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def repeatable():
-    """TensorFlow as the binaries set it up."""
-    make_repeatable(2)
+def repeatable_where_imported(request):
+    """No test file that imports TensorFlow has to ask for it."""
+    if "tensorflow" in sys.modules:
+        request.getfixturevalue("repeatable")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,21 +43,31 @@ def own_cache_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def cnn() -> tf_keras.Model:
+def cnn(repeatable) -> "tf_keras.Model":
+    from tests.tiny_networks import tiny_cnn
+
     return tiny_cnn()
 
 
 @pytest.fixture(scope="session")
-def cnn_tflite() -> bytes:
+def cnn_tflite(repeatable) -> bytes:
+    from tests.tiny_networks import tiny_cnn
+    from tflite_bench.convert import convert
+
     return convert(tiny_cnn())
 
 
 @pytest.fixture(scope="session")
-def mobilenet() -> tf_keras.Model:
+def mobilenet(repeatable) -> "tf_keras.Model":
     """MobileNetV1 0.25 at 64 px, ten classes; not to be changed."""
+    from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1, mobilenet_v1_widths
+    from tests.tiny_networks import randomised
+
     return randomised(mobilenet_v1(mobilenet_v1_widths(0.25), 64, 10))
 
 
 @pytest.fixture(scope="session")
-def mobilenet_tflite(mobilenet: tf_keras.Model) -> bytes:
+def mobilenet_tflite(mobilenet: "tf_keras.Model") -> bytes:
+    from tflite_bench.convert import convert
+
     return convert(mobilenet)

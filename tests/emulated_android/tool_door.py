@@ -26,7 +26,7 @@ from typing import Literal
 from tests.emulated_android.faults import Faults, Run
 from tests.emulated_android.files import DeviceFiles
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
+_REPOSITORY = Path(__file__).absolute().parents[2]
 _START_SECONDS = 60
 _END_SECONDS = 5
 _KILLED = -9
