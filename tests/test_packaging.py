@@ -35,6 +35,9 @@ PACKAGES_BY_MODULE = {
 }
 """Where the name of the package is another than that of the module."""
 
+NOT_IMPORTED_YET = {"importlib_resources", "tensorflow-model-optimization"}
+"""The first is missing among what TensorFlow Datasets names; the second is for quantisation-aware training."""
+
 
 def imported(package: str) -> set[str]:
     """Names of the modules outside of this repository that a package of it imports, the standard library's left out."""
@@ -60,7 +63,7 @@ def test_what_is_imported_is_what_is_required():
     modules = imported("netadapt_tf") | imported("tflite_bench")
     assert len(modules) > 5
     declared = {Requirement(text).name for text in [*PROJECT["dependencies"], *TFDS]}
-    assert {PACKAGES_BY_MODULE.get(module, module) for module in modules} == declared - {"importlib_resources"}
+    assert {PACKAGES_BY_MODULE.get(module, module) for module in modules} == declared - NOT_IMPORTED_YET
 
 
 @pytest.mark.parametrize("text", [*PROJECT["dependencies"], *TFDS])
