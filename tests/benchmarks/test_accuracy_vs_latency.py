@@ -13,7 +13,7 @@ SMALL = (
 
 def compare(output, *more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.accuracy_vs_latency", *shlex.split(SMALL), f"--output={output}", *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800)
 
 
 @pytest.mark.slow
