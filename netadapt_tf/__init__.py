@@ -4,11 +4,13 @@
 
     adapted = netadapt_tf.adapt_network(network, datasets, ["latency@host/cpu:1=60%"], "runs/mine")
 
-Names are loaded when first used, since TensorFlow takes seconds to start.
+Names are loaded when first used, since TensorFlow takes seconds to start; the lines that it starts with are hidden.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from tflite_bench.binary import quiet_native_code
 
 if TYPE_CHECKING:
     from netadapt_tf.adaptation import adapt_network
@@ -50,4 +52,5 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    with quiet_native_code():
+        return getattr(importlib.import_module(_HOMES[name]), name)
