@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent
 PARAMETERS = "parameters"
 """The tag of the cell whose values `executed` may replace; papermill's."""
 
-_CELL_TIMEOUT_S = 1200
+_CELL_TIMEOUT_S = 1800
 
 
 def notebook_names() -> list[str]:

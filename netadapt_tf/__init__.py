@@ -15,6 +15,7 @@ from tflite_bench.binary import quiet_native_code
 if TYPE_CHECKING:
     from netadapt_tf.adaptation import adapt_network
     from netadapt_tf.forecast import Forecast, dry_run
+    from netadapt_tf.logs import log_progress
     from netadapt_tf.outcome import AdaptedNetwork, BudgetOutcome
     from netadapt_tf.settings import Settings
     from netadapt_tf.training.datasets import Datasets
@@ -32,6 +33,7 @@ __all__ = [
     "UserError",
     "adapt_network",
     "dry_run",
+    "log_progress",
     "make_repeatable",
 ]
 
@@ -45,6 +47,7 @@ _HOMES = {
     "UserError": "tflite_bench.errors",
     "adapt_network": "netadapt_tf.adaptation",
     "dry_run": "netadapt_tf.forecast",
+    "log_progress": "netadapt_tf.logs",
     "make_repeatable": "netadapt_tf.training.repeatable",
 }
 

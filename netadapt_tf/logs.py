@@ -1,0 +1,30 @@
+"""What callers from Python are told while an adaptation goes on."""
+
+import logging as standard_logging
+from pathlib import Path
+
+from absl import logging
+
+import tflite_bench
+
+_OWN_FOLDERS = (Path(__file__).parent, Path(tflite_bench.__path__[0]))
+
+
+def log_progress() -> None:
+    """Says on standard error what is being done, in sentences, as the binaries do; of other packages only warnings.
+
+    For notebooks and scripts, which else see nothing but warnings.
+    """
+    handler = standard_logging.StreamHandler()
+    handler.setFormatter(standard_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.addFilter(
+        lambda record: (
+            record.levelno >= standard_logging.WARNING
+            or any(Path(record.pathname).is_relative_to(folder) for folder in _OWN_FOLDERS)
+        )
+    )
+    logger = logging.get_absl_logger()
+    logger.handlers = [handler]
+    logger.propagate = False  # notebooks have handlers of their own at the root, which would say it again
+    logging.set_verbosity(logging.INFO)
+    standard_logging.getLogger("tensorflow").setLevel(standard_logging.WARNING)
