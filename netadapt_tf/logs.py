@@ -17,14 +17,17 @@ def log_progress() -> None:
     """
     handler = standard_logging.StreamHandler()
     handler.setFormatter(standard_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    handler.addFilter(
-        lambda record: (
-            record.levelno >= standard_logging.WARNING
-            or any(Path(record.pathname).is_relative_to(folder) for folder in _OWN_FOLDERS)
-        )
-    )
+    handler.addFilter(lambda record: _is_warning(record) or _is_own(record))
     logger = logging.get_absl_logger()
     logger.handlers = [handler]
     logger.propagate = False  # notebooks have handlers of their own at the root, which would say it again
     logging.set_verbosity(logging.INFO)
-    standard_logging.getLogger("tensorflow").setLevel(standard_logging.WARNING)
+    standard_logging.getLogger("tensorflow").addFilter(_is_warning)  # its start would set another level
+
+
+def _is_own(record: standard_logging.LogRecord) -> bool:
+    return any(Path(record.pathname).is_relative_to(folder) for folder in _OWN_FOLDERS)
+
+
+def _is_warning(record: standard_logging.LogRecord) -> bool:
+    return record.levelno >= standard_logging.WARNING
