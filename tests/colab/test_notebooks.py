@@ -61,7 +61,7 @@ def test_it_keeps_the_outputs_of_one_run_from_the_first_cell_to_the_last(name):
 
 def test_its_outputs_say_on_which_machine_they_came_about(name):
     printed = "".join(output.get("text", "") for output in outputs_of(read(name)))
-    assert re.search(r"\b\d+ cores|cores: \d+", printed)
+    assert re.search(r"\b(\d+ cores|cores: \d+)\b", printed)
     assert "ai-edge-litert" in printed
 
 
