@@ -4,15 +4,18 @@
 
     adapted = netadapt_tf.adapt_network(network, datasets, ["latency@host/cpu:1=60%"], "runs/mine")
 
-Names are loaded when first used, since TensorFlow takes seconds to start.
+Names are loaded when first used, since TensorFlow takes seconds to start; the lines that it starts with are hidden.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tflite_bench.binary import quiet_native_code
+
 if TYPE_CHECKING:
     from netadapt_tf.adaptation import adapt_network
     from netadapt_tf.forecast import Forecast, dry_run
+    from netadapt_tf.logs import log_progress
     from netadapt_tf.outcome import AdaptedNetwork, BudgetOutcome
     from netadapt_tf.resources.own import OwnResource
     from netadapt_tf.settings import Settings
@@ -32,6 +35,7 @@ __all__ = [
     "UserError",
     "adapt_network",
     "dry_run",
+    "log_progress",
     "make_repeatable",
 ]
 
@@ -46,6 +50,7 @@ _HOMES = {
     "UserError": "tflite_bench.errors",
     "adapt_network": "netadapt_tf.adaptation",
     "dry_run": "netadapt_tf.forecast",
+    "log_progress": "netadapt_tf.logs",
     "make_repeatable": "netadapt_tf.training.repeatable",
 }
 
@@ -53,4 +58,5 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    with quiet_native_code():
+        return getattr(importlib.import_module(_HOMES[name]), name)

@@ -8,7 +8,6 @@ included; 1 a defect of ours, with its traceback; 130 interrupted.
 
 import difflib
 import inspect
-import logging as standard_logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from tqdm.contrib import DummyTqdmFile
 
 from tflite_bench.binary_help import OF_EVERY_BINARY, FlagGroups, help_text, own_flags, required_flags
 from tflite_bench.errors import UserError
+from tflite_bench.log_lines import tell_own, tell_sentences
 
 _EXIT_USER_ERROR = 2
 _EXIT_INTERRUPTED = 130
@@ -112,17 +112,12 @@ def _parse_flags(main_module: str, groups: FlagGroups, argv: Sequence[str]) -> l
 def _log_readably(own_folders: Sequence[Path]) -> None:
     """Times and sentences; of other packages only warnings, unless --verbosity asks for more."""
     handler = logging.get_absl_handler().python_handler
-    handler.setFormatter(standard_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    tell_sentences(handler)
     if sys.stderr.isatty():
         handler.setStream(DummyTqdmFile(sys.stderr))  # a line of the log above a progress bar, not in the midst of it
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.INFO)
-        handler.addFilter(
-            lambda record: (
-                record.levelno >= standard_logging.WARNING
-                or any(Path(record.pathname).is_relative_to(folder) for folder in own_folders)
-            )
-        )
+        tell_own(handler, own_folders)
 
 
 def _refuse(sentence: str) -> NoReturn:

@@ -24,8 +24,8 @@ _HEADER = f"# Written by `{COMMAND}` from what the modules import, and from {TAB
 _RULES = "@rules_python//python:defs.bzl"
 _TEST_RULE = "//tools/bazel_rules:pytest_test.bzl"
 _PUBLIC = ("//visibility:public",)
-_NOT_SHIPPED = ("benchmarks", "tests")
-_OUTSIDE_PACKAGES = ("*", ".ci/**", "colab/**", "docs/**")
+_NOT_SHIPPED = ("benchmarks", "colab", "examples", "tests")
+_OUTSIDE_PACKAGES = ("*", ".ci/**", "docs/**")
 _NO_SOURCES = ("**/__pycache__/**",)
 
 

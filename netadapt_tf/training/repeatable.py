@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tf_keras
 
+from tflite_bench.binary import quiet_native_code
+
 
 def make_repeatable(threads: int) -> None:
     """Sets TensorFlow up, once, before it is first used; the number of threads changes how sums round."""
@@ -10,4 +12,5 @@ def make_repeatable(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
     tf_keras.backend.experimental.enable_tf_random_generator()  # dropout that can be given a seed again
-    tf.config.list_logical_devices()  # starts the runtime
+    with quiet_native_code():
+        tf.config.list_logical_devices()  # starts the runtime

@@ -1,0 +1,1 @@
+"""The project's notebooks, and what runs them."""
