@@ -1,5 +1,6 @@
 """That links between the pages lead somewhere, and that the index names every page."""
 
+import os
 import re
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_pages_and_links_are_found():
 @pytest.mark.parametrize(("page", "link"), [pytest.param(*pair, id=f"{pair[0].name}->{pair[1]}") for pair in LINKS])
 def test_a_link_leads_somewhere(page, link):
     file, _, anchor = link.partition("#")
-    target = (page.parent / file).resolve() if file else page
+    target = Path(os.path.normpath(page.parent / file)) if file else page  # not resolved: Bazel links files elsewhere
     assert target.exists()
     assert target.is_relative_to(ROOT)
     if anchor:
