@@ -51,7 +51,7 @@ def draw_run(story: Story, path: Path) -> None:
     left.plot(iterations, story.measured, "o-", markersize=4, label="measured")
     left.plot(iterations, story.predicted, "x", color="black", label="predicted by the table")
     left.axhline(story.asked, color="tab:red", linestyle="--", label=f"budget {story.budget}")
-    left.set(xlabel="iteration", ylabel=story.unit, ylim=(0, None))
+    left.set(xlabel="iteration", ylabel="cost / that of the start", ylim=(0, None))
     left.set_title("The budget is met by measurement")
     accuracy = left.twinx()
     accuracy.plot(iterations, [100 * value for value in story.accuracy], "s-", color="tab:green", markersize=3)

@@ -11,11 +11,10 @@ from tflite_bench.errors import UserError
 
 @dataclass(frozen=True)
 class Story:
-    """One adaptation; its first budget stands for all.
+    """One adaptation; its first budget stands for all. Costs are shares of what the starting network costs.
 
     Attributes:
         budget: as it was asked for.
-        unit: of the amounts.
         asked: what the budget allows.
         measured: what the network of each iteration costs, the start first.
         predicted: what it was predicted to cost.
@@ -25,7 +24,6 @@ class Story:
     """
 
     budget: str
-    unit: str
     asked: float
     measured: Sequence[float]
     predicted: Sequence[float]
@@ -41,21 +39,24 @@ def read_story(run_dir: Path) -> Story:
         UserError: it is none.
     """
     try:
-        budget = json.loads((run_dir / "summary.json").read_text())["budgets"][0]
+        summary = json.loads((run_dir / "summary.json").read_text())
     except OSError as error:
         raise UserError(f"{run_dir} is no directory of a finished run: {error.strerror}") from error
+    budget = summary["budgets"][0]
     name = budget["budget"].rpartition("=")[0]
+    resource, _, target = name.partition("@")
+    before = (summary["latency_ms"][target] if target else summary[resource])["before"]
     records = list(Journal(run_dir / "journal.jsonl").events("iteration"))
     first, last = (
         json.loads((run_dir / f"iterations/{record['iteration']:03d}/widths.json").read_text())
         for record in (records[0], records[-1])
     )
+    start = records[0]["measured"][name]
     return Story(
         budget["budget"],
-        budget["unit"],
-        budget["asked"],
-        [record["measured"][name] for record in records],
-        [record["predicted"][name] for record in records],
+        budget["asked"] / before,
+        [record["measured"][name] / start for record in records],
+        [record["predicted"][name] / start for record in records],
         [record["accuracy"] for record in records],
         first,
         last,

@@ -25,15 +25,18 @@ def finished_run(folder):
         (folder / f"iterations/{number:03d}").mkdir(parents=True)
         (folder / f"iterations/{number:03d}/widths.json").write_text(json.dumps({"conv": filters, "other": 4}))
     budget = {"budget": f"{NAME}=60%", "asked": 1.2, "reached": 1.1, "unit": "ms", "met": True}
-    (folder / "summary.json").write_text(json.dumps({"budgets": [budget]}))
+    (folder / "summary.json").write_text(
+        json.dumps({"budgets": [budget], "latency_ms": {"host/cpu:1": {"before": 2.4}}})
+    )
     return folder
 
 
 def test_a_story_is_what_the_run_directory_says(tmp_path):
     story = read_story(finished_run(tmp_path))
-    assert (story.budget, story.unit, story.asked) == (f"{NAME}=60%", "ms", 1.2)
-    assert story.measured == [2.0, 1.5, 1.1]
-    assert story.predicted == pytest.approx([2.1, 1.6, 1.2])
+    assert story.budget == f"{NAME}=60%"
+    assert story.asked == pytest.approx(0.5)
+    assert story.measured == pytest.approx([1.0, 0.75, 0.55])
+    assert story.predicted == pytest.approx([1.05, 0.8, 0.6])
     assert story.accuracy == pytest.approx([0.9, 0.8, 0.7])
     assert (story.start_widths, story.widths) == ({"conv": 16, "other": 4}, {"conv": 8, "other": 4})
 
