@@ -1,6 +1,6 @@
 r"""Runs notebooks and keeps what they print and draw, for readers who do not run them.
 
-All of them, in about a quarter of an hour on two cores:
+All of them, in about half an hour on two busy cores:
 
   python -m colab.execute
 
