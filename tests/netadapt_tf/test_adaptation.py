@@ -197,7 +197,9 @@ class Twice(tf_keras.layers.Layer):
         return 2.0 * x
 
 
-@pytest.mark.parametrize("own", [lambda: tf_keras.layers.Lambda(lambda x: 2.0 * x), Twice])
+@pytest.mark.parametrize(
+    "own", [lambda: tf_keras.layers.Lambda(lambda x: 2.0 * x), pytest.param(Twice, marks=pytest.mark.slow)]
+)
 def test_networks_with_code_of_their_own_need_to_be_allowed(tmp_path, own):
     layers = tf_keras.layers
     images = layers.Input((8, 8, 3))
@@ -216,6 +218,7 @@ def test_networks_with_code_of_their_own_need_to_be_allowed(tmp_path, own):
         adapt_network(*call, settings=settings)
 
 
+@pytest.mark.slow
 def test_retraining_begins_with_fresh_weights(tmp_path, adapted):
     settings = dataclasses.replace(QUICK, final="retrain", long_term_learning_rate=0.0)
     fresh = adapt_network(tiny_cnn(), corner_datasets(), ["macs=60%"], tmp_path / "run", settings=settings)
@@ -465,6 +468,7 @@ def test_a_start_that_turns_out_slower_than_an_absolute_budget_is_cut_after_all(
     assert len(searched(monkeypatch, [100.2, 99.0], budget_text="100ms", iterations=0)) == 2
 
 
+@pytest.mark.slow
 def test_a_start_within_budget_is_delivered_as_it_is(tmp_path):
     result = adapt_network(tiny_cnn(), corner_datasets(), ["latency@host/cpu:1=100%"], tmp_path / "run", settings=QUICK)
     assert result.summary["iterations"] == 0

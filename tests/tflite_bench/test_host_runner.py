@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import has_ended
 from tests.tflite_bench.phones import meters
 from tests.tflite_bench.tool_logs import read_log
 from tflite_bench.benchmark_model import measuring_run, parse_tool_binary
@@ -65,7 +66,7 @@ def test_a_hang_is_ended_with_all_that_it_started(script, tmp_path):
     runner.close()
     assert "no answer within 0.5 s" in str(answer)
     child = int((tmp_path / "child").read_text())
-    assert not Path(f"/proc/{child}").exists() or "zombie" in Path(f"/proc/{child}/status").read_text()
+    assert has_ended(child)
 
 
 def test_a_tool_for_another_machine_is_refused(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.processes import has_ended
 from tflite_bench.benchmark_model import ToolRun
 from tflite_bench.benchmark_output import ToolOutput
 from tflite_bench.phone_script import KILL, BatchStream, batch_script
@@ -206,7 +207,7 @@ def test_a_batch_that_was_left_behind_is_ended(folder):
         tool = int((folder / "pid").read_text())
         subprocess.run(["/bin/sh", "-c", KILL], cwd=folder, check=True, timeout=10)
         assert shell.wait(10) == -9
-    assert not Path(f"/proc/{tool}").exists() or "Z" in Path(f"/proc/{tool}/stat").read_text().split()[2]
+    assert has_ended(tool)
     assert not (folder / "pid").exists()
     assert not (folder / "shell").exists()
 
