@@ -85,8 +85,8 @@ def workplace(tmp_path_factory) -> Path:
         write_images(folder / "no_image" / name, 4)
     (folder / "no_image" / "b" / "broken.png").write_text("a letter to my aunt")
     write_images(folder / "one_class" / "a", 4)
-    write_images(folder / "no_images" / "a", 4)
-    (folder / "no_images" / "b").mkdir()
+    for name in "abcd":
+        write_images(folder / "no_images" / name, 0 if name == "b" else 4)
     (folder / "a_file").write_text("this is no table, and no folder either")
     layers = tf_keras.layers
     tiny_cnn().save(folder / "good.keras")
