@@ -16,7 +16,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "not slow" --durations=10 --numprocesses=2 --dist=loadfile
 
 test-slow: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m slow --durations=10
+	$(BIN)/python -m pytest -m slow --durations=10 --numprocesses=2 --dist=loadfile
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/reference.py build/docs netadapt_tf tflite_bench
