@@ -19,7 +19,7 @@ test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow --durations=10 --numprocesses=2 --dist=loadfile
 
 docs: $(VENV)/installed-dev
-	$(BIN)/python docs/reference.py build/docs netadapt_tf tflite_bench
+	$(BIN)/python tools/api_reference.py build/docs netadapt_tf tflite_bench
 
 # The fast tests with the oldest release of each dependency that pyproject.toml allows.
 test-oldest: $(OLDEST)/installed

@@ -15,7 +15,8 @@ exec(compile('logging.info("of the package")', netadapt_tf.__file__, "exec"))
 
 
 def written_by(program: str) -> str:
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     assert not done.stdout
     return done.stderr
 

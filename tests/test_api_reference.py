@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCRIPT = ROOT / "docs" / "reference.py"
+SCRIPT = ROOT / "tools" / "api_reference.py"
 
 
 def made(folder: Path, *packages: str, path: str = "") -> subprocess.CompletedProcess[str]:
