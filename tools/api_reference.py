@@ -1,4 +1,4 @@
-"""Makes pages of the docstrings: `python tools/api_reference.py FOLDER PACKAGE...`; whatever pdoc warns of is an error."""
+"""Makes pages of the docstrings: `python tools/api_reference.py FOLDER PACKAGE...`; what pdoc warns of is an error."""
 
 import importlib
 import pkgutil
