@@ -184,8 +184,9 @@ _FILTER_MULTIPLE = flags.DEFINE_integer(
 _HOLDOUT_IMAGES = flags.DEFINE_integer(
     "holdout_images",
     None,
-    f"Images that rank proposals, by default {HOLDOUT_IMAGES}: kept back from the training images, or taken from the "
-    "validation split of data that has one besides a test split. ImageNet: 10000.",
+    f"Images that rank proposals, by default {HOLDOUT_IMAGES}: kept back from the training images, of which they are a "
+    "fifth at most by default, or taken from the validation split of data that has one besides a test split. ImageNet: "
+    "10000.",
     lower_bound=1,
     upper_bound=_LARGEST,
 )

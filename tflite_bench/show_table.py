@@ -1,6 +1,6 @@
 r"""Shows what a latency table holds of a target; carries it to other machines as text.
 
-Everything that was measured on Pixel-like phones, one thread, and as a file:
+Everything that was measured on phones' CPUs with one thread, and as a file; --device=pixel for those of that name only:
 
   python -m tflite_bench.show_table --target=android/cpu:1 --export=table.csv
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netadapt_tf.resources.budget import Budget
+from netadapt_tf.resources.budget import Budget, amount_text
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.task import ACCURACY, Metric
@@ -131,10 +131,8 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
     for budget in summary["budgets"]:
         verdict = "met" if budget["met"] else "NOT met"
         how = "by the table" if from_table and budget["unit"] == "ms" else "measured"
-        lines.append(
-            f"budget {budget['budget']}: {verdict}; "
-            f"at most {budget['asked']:.4g} {budget['unit']}, {how} {budget['reached']:.4g}"
-        )
+        asked, reached = (amount_text(budget[key], budget["unit"]) for key in ("asked", "reached"))
+        lines.append(f"budget {budget['budget']}: {verdict}; at most {asked}, {how} {reached}")
     if from_table:
         lines.append("Latencies are the table's; nothing was measured, nothing is proven.")
     if not summary["iterations"]:

@@ -7,3 +7,5 @@ DATASETS = (
 AUGMENTATIONS = ("none", "flip", "imagenet")
 HOLDOUT_IMAGES = 2000
 """Images that rank proposals where nobody says how many."""
+HOLDOUT_SHARE = 0.2
+"""Of the training images, the most that are kept back where nobody says how many."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from netadapt_tf.training import fashion_mnist, image_folder, tfds_images
-from netadapt_tf.training.data_names import DATASETS, HOLDOUT_IMAGES
+from netadapt_tf.training.data_names import DATASETS, HOLDOUT_IMAGES, HOLDOUT_SHARE
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.images import ImageSet, Source, Splits, batches, image_set
 from netadapt_tf.training.views import View, views
@@ -96,8 +96,8 @@ def load_images(
     Args:
         source: from `find_images`.
         resolution: height and width in pixels; images are resized bilinearly.
-        holdout_images: size of the hold-out set; None for `HOLDOUT_IMAGES`, or for the validation split where that is
-            smaller.
+        holdout_images: size of the hold-out set; None for `HOLDOUT_IMAGES`, and at most `HOLDOUT_SHARE` of the training
+            set, or the validation split where that is smaller.
         train_images: size of the training set, a hold-out set that is cut from it included: a balanced part by seed;
             None for all.
         seed: of all cuts.
@@ -113,9 +113,9 @@ def load_images(
         if not 0 < train_images <= len(train):
             raise UserError(f"--train_images={train_images}: {source.name} has {len(train)} training images")
         train = train.balanced_part(train_images, seed)
-    count = HOLDOUT_IMAGES if holdout_images is None else holdout_images
+    count = min(HOLDOUT_IMAGES, int(HOLDOUT_SHARE * len(train))) if holdout_images is None else holdout_images
     if splits.validation is None and not 0 < count < len(train):
-        raise UserError(f"--holdout_images={count} should leave some of the {len(train)} training images")
+        raise UserError(f"--holdout_images={count} should leave some of the {len(train)} training images; give fewer")
     if splits.validation is not None:
         holdout = _holdout_of(splits.validation, holdout_images, source.name, seed)
         rest = full_train = train.shown(training).in_memory()

@@ -92,7 +92,7 @@ def find(name: str) -> Source:
         import tensorflow_datasets as tfds  # an extra
     except ImportError as error:
         raise UserError(
-            f"{label} needs TensorFlow Datasets, an extra of this package: pip install netadapt_tf[tfds] ({error})"
+            f"{label} needs TensorFlow Datasets, an extra of this package: pip install 'netadapt_tf[tfds]' ({error})"
         ) from error
     builder = _prepared(tfds, name, label)
     form = _record_form(tfds, builder, label)

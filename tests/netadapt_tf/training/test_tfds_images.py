@@ -147,7 +147,7 @@ def test_without_the_extra_it_is_named(monkeypatch):
         return real(name, *others, **more)
 
     monkeypatch.setattr(builtins, "__import__", without_tfds)
-    assert "pip install netadapt_tf[tfds]" in said_of()
+    assert "pip install 'netadapt_tf[tfds]'" in said_of()
 
 
 @pytest.mark.usefixtures("data_dir")
