@@ -18,6 +18,7 @@ from netadapt_tf.resources.resource import LatencyResource, Measurement, Resourc
 from netadapt_tf.resources.tabled_latency import TabledLatency
 from netadapt_tf.search.filter_counts import candidate_filters
 from netadapt_tf.search.filter_scores import check_criterion
+from netadapt_tf.wording import NAMED
 from tflite_bench.errors import UserError
 from tflite_bench.target import Target, parse_target
 from tflite_bench.timing import Meter
@@ -138,7 +139,8 @@ def check_shrinkable(channels: Channels, name: str) -> None:
     """
     if not channels.widths:
         locks = [f"{group.name} keeps its {group.filters} filters: {group.lock}" for group in channels.groups]
-        raise UserError(f"{name} has no channel group that can shrink. {'; '.join(locks) or 'No filters'}.")
+        reasons = "; ".join(locks[:NAMED]) + (f"; and {len(locks) - NAMED} more" if len(locks) > NAMED else "")
+        raise UserError(f"{name} has no channel group that can shrink. {reasons or 'No filters'}.")
 
 
 def targets_of(budgets: Sequence[Budget]) -> tuple[Target, ...]:
@@ -213,11 +215,17 @@ def check_reachable(reaches: Sequence[Reach]) -> None:
     """Sees that the narrowest network is within every budget.
 
     Raises:
-        UserError: it is not; the message names every such budget, and the least that can be reached instead.
+        UserError: it is not; the message names every such budget, the least that can be reached instead, and what the
+            others could reach.
     """
     refusals = [_refusal(reach) for reach in reaches if not reach.possible]
     if refusals:
-        raise UserError("; ".join(refusals))
+        others = [
+            f"budget {reach.budget.text} can be met: {amount_text(reach.least, reach.unit)} is the least"
+            for reach in reaches
+            if reach.possible
+        ]
+        raise UserError("; ".join([*refusals, *others]))
 
 
 def _refusal(reach: Reach) -> str:

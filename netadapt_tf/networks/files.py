@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 
 import tf_keras
+from tf_keras.src.engine.functional import Functional
 
-from netadapt_tf.networks.flattening import laid_flat
+from netadapt_tf.networks.flattening import is_graph, laid_flat
 from netadapt_tf.networks.inspection import find_program
 from netadapt_tf.networks.stored_config import read_config
+from netadapt_tf.networks.training_rules import own_loss
 from netadapt_tf.wording import one_line
 from tflite_bench.errors import UserError
 
@@ -52,7 +54,8 @@ def check_no_program(network: tf_keras.Model, what: str) -> None:
 def checked(network: tf_keras.Model, what: str) -> tf_keras.Model:
     """The network as the search needs it: functional, with one image input.
 
-    A Sequential is turned into a functional model, and nested models are laid flat.
+    A Sequential, or a class of the user's own around a graph of layers, is turned into a functional model, and nested
+    models are laid flat.
 
     Args:
         network: from a file, or handed over from Python.
@@ -69,7 +72,17 @@ def checked(network: tf_keras.Model, what: str) -> tf_keras.Model:
             f"{what} holds a {type(network).__name__} without a graph of layers; a functional model, or a Sequential "
             f"with an input shape, is needed"
         )
-    if isinstance(network, tf_keras.Sequential):
+    if not is_graph(network):
+        raise UserError(
+            f"{what} holds a {type(network).__name__} with a call() of its own, which its graph of layers does not "
+            "show; a functional model is needed"
+        )
+    if adding := own_loss(network):
+        raise UserError(
+            f"{what} adds a loss to itself (add_loss, at {adding}), which narrower copies of it would not have: build "
+            "it without, and give the whole loss as loss="
+        )
+    if type(network) is not Functional:
         network = tf_keras.Model(network.inputs, network.outputs, name=network.name)
     network = laid_flat(network)
     shape = network.input_shape

@@ -8,12 +8,17 @@ import tensorflow as tf
 import tf_keras
 from absl import logging
 from tf_keras.layers import Layer
+from tf_keras.src.engine.functional import Functional
 from tf_keras.src.saving.serialization_lib import SafeModeScope
+
+from tflite_bench.errors import UserError
+
+_CALLS = (Functional.call, tf_keras.Sequential.call)
 
 
 def nested_models(network: tf_keras.Model) -> list[tf_keras.Model]:
     """The models among a functional model's layers whose graphs are known."""
-    return [layer for layer in network.layers if _is_nested(layer)]
+    return [layer for layer in network.layers if is_graph(layer)]
 
 
 def laid_flat(network: tf_keras.Model) -> tf_keras.Model:
@@ -27,6 +32,9 @@ def laid_flat(network: tf_keras.Model) -> tf_keras.Model:
 
     Returns:
         The network itself where no model is nested in it.
+
+    Raises:
+        UserError: weights that are shared in a way that is not seen layer by layer.
     """
     nested = nested_models(network)
     if not nested:
@@ -39,7 +47,18 @@ def laid_flat(network: tf_keras.Model) -> tf_keras.Model:
     copies = _Copies(network)
     outputs = tf.nest.pack_sequence_as(network.output, copies.applied(network, inputs, {}))
     copies.take_weights()
-    return tf_keras.Model(inputs[0] if len(inputs) == 1 else inputs, outputs, name=network.name)
+    flat = tf_keras.Model(inputs[0] if len(inputs) == 1 else inputs, outputs, name=network.name)
+    if flat.count_params() != network.count_params():
+        raise UserError(
+            f"{network.name} has nested models whose layers share weights with a wrapper's (TimeDistributed): build it "
+            "without one of the two"
+        )
+    return flat
+
+
+def is_graph(layer: Layer) -> bool:
+    """Whether a layer is a model that computes what its graph of layers says, and nothing else."""
+    return getattr(layer, "_is_graph_network", False) and type(layer).call in _CALLS
 
 
 class _Copies:
@@ -77,12 +96,14 @@ class _Copies:
     def _called(
         self, layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any], context: Mapping[str, Any]
     ) -> list[Any]:
-        if _is_nested(layer):
-            own = {name: kwargs[name] for name in ("training",) if kwargs.get(name) is not None}
-            return self.applied(layer, layer._flatten_to_reference_inputs(args[0]), {**context, **own})
+        if is_graph(layer):
+            own = _training_of(layer, args, kwargs)
+            inner = context if own is None else {"training": own}
+            return self.applied(layer, layer._flatten_to_reference_inputs(args[0]), inner)
         copy = self._copy(layer)
-        taken = {name: value for name, value in context.items() if copy._expects_training_arg}
-        return tf.nest.flatten(copy(*args, **{**taken, **kwargs}))
+        if copy._expects_training_arg and _training_of(layer, args, kwargs) is None:
+            kwargs = {**kwargs, **context}
+        return tf.nest.flatten(copy(*args, **kwargs))
 
     def _copy(self, layer: Layer) -> Layer:
         if id(layer) not in self._copies:
@@ -92,10 +113,17 @@ class _Copies:
         return self._copies[id(layer)][1]
 
 
+def _training_of(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What a layer was called with as `training`; None where nothing was said."""
+    if not layer._call_spec.arg_was_passed("training", args, kwargs, inputs_in_args=True):
+        return None
+    return layer._call_spec.get_arg_value("training", args, kwargs, inputs_in_args=True)
+
+
 def _unique_names(network: tf_keras.Model) -> dict[int, str]:
     """Names for all layers, by id: the network's own layers keep theirs."""
     names: dict[int, str] = {}
-    taken = {layer.name for layer in network.layers if not _is_nested(layer)}
+    taken = {layer.name for layer in network.layers if not is_graph(layer)}
     for model, layer in _layers_within(network):
         if id(layer) in names:
             continue
@@ -111,10 +139,6 @@ def _unique_names(network: tf_keras.Model) -> dict[int, str]:
 
 def _layers_within(model: tf_keras.Model) -> Iterator[tuple[tf_keras.Model, Layer]]:
     """All layers that are no nested models, each with the model that it stands in, outer ones first."""
-    yield from ((model, layer) for layer in model.layers if not _is_nested(layer))
+    yield from ((model, layer) for layer in model.layers if not is_graph(layer))
     for nested in nested_models(model):
         yield from _layers_within(nested)
-
-
-def _is_nested(layer: Layer) -> bool:
-    return getattr(layer, "_is_graph_network", False)

@@ -32,6 +32,7 @@ _NAMESPACES = (
 _CLASSES = {
     *(name for namespace in _NAMESPACES for name, value in vars(namespace).items() if inspect.isclass(value)),
     *("Model", "Functional", "Sequential"),
+    *("AddLoss", "AddMetric"),  # what add_loss and add_metric make of a functional model
     *("BatchNormalizationV1", "BatchNormalizationV2"),  # as TensorFlow 1.13 called them
 } - _OUTSIDE
 _FUNCTIONS = {

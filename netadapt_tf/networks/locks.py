@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from netadapt_tf.networks.channel_groups import Channels
+from netadapt_tf.wording import some
 from tflite_bench.errors import UserError
 
 
@@ -26,5 +27,5 @@ def locks_of(channels: Channels, pattern: str) -> Mapping[str, str]:
     }
     if not locked:
         writers = [writer for group in channels.groups for writer in group.writers]
-        raise UserError(f"lock={pattern} matches no layer that writes channels; these do: {', '.join(writers)}")
+        raise UserError(f"lock={pattern} matches no layer that writes channels; these do: {some(writers)}")
     return locked

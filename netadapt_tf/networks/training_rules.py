@@ -6,7 +6,10 @@ but the weight; a constraint that rescales weights by their norm may run over ch
 removed channels are zero all the time, so that no norm sees them.
 """
 
-from tf_keras import constraints, regularizers
+import functools
+from collections.abc import Callable
+
+from tf_keras import Model, constraints, regularizers
 from tf_keras.layers import Layer
 
 from netadapt_tf.networks.channel_groups import Role
@@ -21,6 +24,21 @@ def tying_regularizer(layer: Layer) -> str | None:
     found = vars(layer).items()
     names = [name for name, value in found if name.endswith("_regularizer") and value is not None]
     return next((name for name in names if name[0] != "_" and type(getattr(layer, name)) not in _SUMS), None)
+
+
+def own_loss(network: Model) -> str | None:
+    """The name of the layer at which a network adds a loss to itself, regularisers aside, or None."""
+    return next((layer.name for layer in network._flatten_layers() if _adds_loss(layer)), None)
+
+
+def _adds_loss(layer: Layer) -> bool:
+    return type(layer).__name__ == "AddLoss" or not all(map(_is_of_a_regularizer, layer._callable_losses))
+
+
+def _is_of_a_regularizer(loss: Callable) -> bool:
+    """Keras keeps every callable loss as an argument of a function of its own."""
+    (inner,) = loss.args if isinstance(loss, functools.partial) else (loss,)
+    return isinstance(inner, functools.partial) and inner.func.__name__ == "_loss_for_variable"
 
 
 def may_tie(constraint: constraints.Constraint | None, axis: int, role: Role, rank: int) -> bool:

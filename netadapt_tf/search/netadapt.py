@@ -192,8 +192,9 @@ class Search:
             wall_s=self._clock.lap("search_overhead"),
         )
         logging.info(
-            "Iteration %d: %s keeps %d filters; hold-out %s %.4f; %s.",
+            "Iteration %d%s: %s keeps %d filters; hold-out %s %.4f; %s.",
             iterate.iteration,
+            f", for {', '.join(constraint)}" if len(self._goals) > 1 else "",
             proposal.group,
             proposal.filters,
             self._task.metric.name,

@@ -76,13 +76,14 @@ def propose(
     }
     cost = goal.cost_to_cut(costs[goal.name])
     own = _predicted(goal, cost, widths, [(name, filters) for name in widths for filters in candidates[name]])
+    doubt = cost / costs[goal.name].value
     others = [other for other in goals if other is not goal]
 
     def offered(cuts: Sequence[Cut]) -> dict[Cut, dict[str, float]]:
         """What each cut is predicted to cost; without those that break a goal."""
         predicted = {other.name: _predicted(other, costs[other.name].value, widths, cuts) for other in others}
         return {
-            cut: {goal.name: own[cut]} | {name: by_cut[cut] for name, by_cut in predicted.items()}
+            cut: {goal.name: own[cut] / doubt} | {name: by_cut[cut] for name, by_cut in predicted.items()}
             for cut in cuts
             if all(other.allows(costs[other.name], predicted[other.name][cut]) for other in others)
         }

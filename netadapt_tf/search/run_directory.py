@@ -206,7 +206,7 @@ def _looser(before: Sequence[Budget], now: Sequence[Budget]) -> str:
         return f"budgets (there {there}, now {here}: only the same ones, or lower, go on)"
     pairs = [(earlier[budget.name], budget) for budget in now]
     return ", ".join(
-        f"budget (there {old.text}, now {new.text}: only lower ones go on)"
+        f"budget (there {old.text}, now {new.text}: only lower ones, written alike, go on)"
         for old, new in pairs
         if old.relative != new.relative or new.amount > old.amount
     )

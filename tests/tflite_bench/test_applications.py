@@ -9,6 +9,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from benchmarks.applications import APPLICATIONS
 from netadapt_tf.networks.random_weights import randomise
+from netadapt_tf.networks.tracing import find_channels
+from netadapt_tf.resources.deployed import DeployedNetwork
 from tflite_bench.convert import convert
 from tflite_bench.graph import Graph, sized
 from tflite_bench.layer_models import resized_model
@@ -65,10 +67,13 @@ def output_shape(tflite: bytes) -> tuple[int, ...]:
 def test_every_layer_is_found_by_its_name_and_all_can_be_cut(name):
     network = application(name)
     randomise(network)
-    graph = Graph(convert(network))
+    tflite = convert(network)
+    graph = Graph(tflite)
     names = [layer.name for layer in network.layers if has_filters(layer)]
     found = collections.Counter(index for writer in names for index in graph.writers_named(writer))
     assert found == {operator.index: 1 for operator in graph.operators if operator.kind in WRITERS}
+
+    assert not DeployedNetwork(tflite, find_channels(network).groups).locks
 
     narrower = halved(network)
     filters = {writer: width(narrower.get_layer(writer)) for writer in names}

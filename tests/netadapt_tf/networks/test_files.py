@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 from tf_keras import layers
 from tf_keras.src.utils import generic_utils
@@ -102,6 +103,81 @@ def test_networks_of_another_shape_are_refused(network, said):
         checked(network(), "--network")
     assert str(error.value).startswith("--network ")
     assert said in str(error.value)
+
+
+class Halved(tf_keras.Model):
+    """Not what its graph says."""
+
+    def call(self, x, training=None, mask=None):
+        return super().call(x, training, mask) / 2.0
+
+
+class Named(tf_keras.Model):
+    """What its graph says, under a class of the user's own; Keras cannot write down how it is made."""
+
+    def __init__(self, filters: int):
+        images = layers.Input((8, 8, 3))
+        x = layers.GlobalMaxPooling2D()(layers.Conv2D(filters, 1, name="conv")(images))
+        super().__init__(images, layers.Dense(2, name="out")(x))
+
+
+def _ends() -> tuple[list, list]:
+    network = tiny()
+    return network.inputs, network.outputs
+
+
+def test_a_model_that_computes_something_else_than_its_graph_is_refused():
+    with pytest.raises(UserError, match=r"--network holds a Halved with a call\(\) of its own"):
+        checked(Halved(*_ends()), "--network")
+
+
+def test_a_class_of_ones_own_around_a_graph_becomes_that_graph():
+    own = Named(6)
+    network = checked(own, "--network")
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
+    narrower = narrow(network, find_channels(network), {"conv": np.arange(3)})
+    assert narrower.get_layer("conv").filters == 3
+    np.testing.assert_array_equal(network(images), own(images))
+
+
+def with_own_loss() -> tf_keras.Model:
+    network = tf_keras.Model(*_ends())
+    network.add_loss(0.1 * tf.reduce_mean(network.output))
+    return network
+
+
+def with_loss_of_a_layer() -> tf_keras.Model:
+    network = tf_keras.Model(*_ends())
+    layer = network.layers[1]
+    layer.add_loss(lambda: 0.1 * tf.reduce_mean(layer.kernel))
+    return network
+
+
+def in_another(network: tf_keras.Model) -> tf_keras.Model:
+    images = layers.Input(network.input_shape[1:])
+    return tf_keras.Model(images, network(images))
+
+
+@pytest.mark.parametrize("outer", [lambda network: network, in_another])
+@pytest.mark.parametrize("network", [with_own_loss, with_loss_of_a_layer])
+def test_a_loss_that_copies_would_not_have_is_refused(network, outer):
+    with pytest.raises(
+        UserError, match=r"--network adds a loss to itself \(add_loss, at .*give the whole loss as loss="
+    ):
+        checked(outer(network()), "--network")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_so_is_one_in_a_file(tmp_path, suffix):
+    with_own_loss().save(tmp_path / f"network{suffix}")
+    assert "adds a loss to itself" in said_of(tmp_path / f"network{suffix}")
+
+
+def test_regularisers_are_no_losses_of_ones_own():
+    network = tf_keras.Sequential(
+        [layers.Conv2D(4, 1, kernel_regularizer="l2", activity_regularizer="l1", input_shape=(8, 8, 3))]
+    )
+    assert checked(network, "--network").layers[-1].kernel_regularizer is not None
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from netadapt_tf.networks.narrowing import narrow
 from netadapt_tf.networks.tracing import find_channels
 from tests.netadapt_tf.networks.test_narrowing import images_for, masked, random_choice
 from tests.tiny_networks import randomised
+from tflite_bench.errors import UserError
 
 
 def base() -> tf_keras.Model:
@@ -55,6 +56,48 @@ def test_what_a_model_was_called_with_its_layers_are_called_with(training):
     before = batch_norm.moving_mean.numpy()
     flat(images, training=True)
     assert np.array_equal(batch_norm.moving_mean.numpy(), before) == (training is False)
+
+
+def test_so_are_arguments_by_position_and_what_a_layer_is_told_itself_counts_more():
+    images = layers.Input((8, 8, 3))
+    inner = layers.Input((8, 8, 3))
+    told = layers.BatchNormalization(name="told")(layers.BatchNormalization(name="untold")(inner), True)
+    model = tf_keras.Model(inner, told, name="inner")
+    network = tf_keras.Model(images, model(images, False))
+    flat = laid_flat(network)
+    before = {name: flat.get_layer(name).moving_mean.numpy() for name in ("told", "untold")}
+    flat(images_for(network, 16) + 1, training=True)
+    changed = {name: not np.array_equal(flat.get_layer(name).moving_mean, mean) for name, mean in before.items()}
+    assert changed == {"told": True, "untold": False}
+
+
+class Halved(tf_keras.Model):
+    """Not what its graph says."""
+
+    def call(self, x, training=None, mask=None):
+        return super().call(x, training, mask) / 2.0
+
+
+def test_a_nested_model_that_computes_something_else_than_its_graph_stays_one():
+    inner = layers.Input((6, 6, 3))
+    halved = Halved(inner, layers.Conv2D(4, 1, name="hidden")(inner), name="halved")
+    images = layers.Input((8, 8, 3))
+    x = layers.Conv2D(3, 1, name="conv")(base()(images))
+    network = randomised(tf_keras.Model(images, layers.GlobalMaxPooling2D()(halved(x))))
+    flat = laid_flat(network)
+    batch = images_for(network)
+    np.testing.assert_allclose(flat(batch), network(batch), atol=1e-6)
+    assert find_channels(flat).widths == {"base_conv": 6}
+
+
+def test_weights_that_a_wrapper_shares_are_not_untied():
+    dense = layers.Dense(3, name="dense")
+    inner = layers.Input((8, 8, 3))
+    model = tf_keras.Model(inner, layers.Conv2D(3, 1)(layers.TimeDistributed(dense)(inner)), name="inner")
+    images = layers.Input((8, 8, 3))
+    network = tf_keras.Model(images, layers.Add()([model(images), dense(images)]))
+    with pytest.raises(UserError, match="share weights with a wrapper's"):
+        laid_flat(network)
 
 
 def test_a_model_that_is_used_twice_is_shared():

@@ -74,7 +74,9 @@ def test_columns_stay_columns_beside_long_targets(tmp_path):
 def test_a_missed_budget_is_said(tmp_path):
     result = summary(tmp_path, "parameters=900")
     assert not result["budgets"][0]["met"]
-    assert "budget parameters=900: NOT met; at most 900 parameters, measured 1,000 parameters" in closing_table(result, Path("run"))
+    assert "budget parameters=900: NOT met; at most 900 parameters, measured 1,000 parameters" in closing_table(
+        result, Path("run")
+    )
 
 
 def test_the_table_reads_at_a_glance(tmp_path):

@@ -76,6 +76,18 @@ def test_the_measurement_corrects_the_prediction():
     assert [p.filters for p in plain.proposals] != [p.filters for p in corrected.proposals]
 
 
+def test_doubt_makes_cuts_deeper_and_what_is_told_no_worse():
+    """Within the budget, but not surely: the constraint is held against the doubt, and savings are told without it."""
+    start = float(cost(START))
+    goal = Goal("macs", RESOURCE, start)
+    doubtful = {"macs": Measurement(start, start, 0.05 * start)}
+    offered = propose(START, START, [goal], goal, doubtful, 0.95 * start, filter_multiple=2)
+    for proposal in offered.proposals:
+        truth = cost(START | {proposal.group: proposal.filters})
+        assert proposal.predicted["macs"] == pytest.approx(truth)
+        assert 1.05 * truth <= 0.95 * start
+
+
 def beside(watched: Resource, limit: float, now: Measurement) -> Round:
     """Proposals for 80 % of the cost, with an eye on another goal."""
     start = float(cost(START))

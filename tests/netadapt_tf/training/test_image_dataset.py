@@ -26,17 +26,17 @@ def test_parts_do_not_overlap():
     assert (len(data.train), len(data.holdout), len(data.full_train), len(data.test)) == (700, 300, 1000, 2000)
     assert not set(data.train.indices) & set(data.holdout.indices)
     assert list(np.bincount(data.holdout.own_labels)) == [30] * 10
+    assert list(np.bincount(data.train.own_labels)) == [70] * 10
+    image, label = next(iter(data.test.examples()))
+    assert image.shape == (32, 32, 1)
+    assert image.dtype == tf.uint8
+    assert 0 <= int(label) < data.classes == 10
 
 
 @pytest.mark.parametrize(("train_images", "kept_back"), [(500, 100), (None, 2000)])
 def test_unless_it_is_said_a_fifth_is_kept_back_and_2000_at_most(train_images, kept_back):
     data = load_image_dataset("fashion_mnist_12k", 32, holdout_images=None, train_images=train_images, seed=0)
     assert len(data.holdout) == kept_back
-    assert list(np.bincount(data.train.own_labels)) == [70] * 10
-    image, label = next(iter(data.test.examples()))
-    assert image.shape == (32, 32, 1)
-    assert image.dtype == tf.uint8
-    assert 0 <= int(label) < data.classes == 10
 
 
 @pytest.mark.parametrize(
