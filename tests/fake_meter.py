@@ -4,9 +4,10 @@ import copy
 import dataclasses
 
 from tflite_bench.errors import MeasurementError
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.operator_profile import ProfiledNode
 from tflite_bench.reference import almost_empty_model, reference_network
+from tflite_bench.sizing import sized
 from tflite_bench.timing import Comparison, Job, Pair, Procedure, Reading
 
 CALL_MS = 0.01

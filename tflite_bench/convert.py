@@ -5,30 +5,48 @@ The only module here that imports TensorFlow.
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tflite_bench.binary import quiet_native_code
 from tflite_bench.errors import UserError
+from tflite_bench.precision import check_calibration
 
 
-def convert(network: Any) -> bytes:
-    """Converts a network to a float32 `.tflite`.
+def convert(network: Any, precision: str = "float32", calibration: np.ndarray | None = None) -> bytes:
+    """Converts a network.
 
     Args:
         network: a `tf_keras` functional model with one input of static height, width and channels.
+        precision: one of `precision.PRECISIONS`.
+        calibration: images float32 [N, H, W, C] that tell int8 the range of every activation; None for a network
+            that was trained quantisation-aware, which holds them.
 
     Returns:
-        The bytes of the file; its input is float32 [1, H, W, C]. Its signature tells several outputs apart, which stand
-        in the file in another order: output_0 is the network's first.
+        The bytes of the file; its input is float32, or int8, [1, H, W, C]. Its signature tells several outputs apart,
+        which stand in the file in another order: output_0 is the network's first.
 
     Raises:
-        UserError: the converter refuses the network.
+        UserError: the converter refuses the network, or the images cannot calibrate it.
     """
     shape = [1, *network.inputs[0].shape[1:]]  # [1, H, W, C]
     function = tf.function(lambda images: tf.nest.flatten(network(images, training=False)))
     concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], network)
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        if calibration is not None:
+            check_calibration(calibration)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.representative_dataset = lambda: ([image[np.newaxis]] for image in calibration)
     try:
         with quiet_native_code():
-            return tf.lite.TFLiteConverter.from_concrete_functions([concrete], network).convert()
+            return converter.convert()
     except Exception as error:  # the converter raises whatever its passes raise
-        raise UserError(f"TensorFlow Lite's converter refuses {network.name}: {error}") from error
+        raise UserError(
+            f"TensorFlow Lite's converter refuses {network.name} in precision {precision}: {error}"
+        ) from error

@@ -1,22 +1,16 @@
-"""A `.tflite` as a list of layers whose channel counts can be changed on paper.
-
-`sized` walks the operators once, front to back, and says which shapes every layer has when some
-of them have other numbers of filters. Nothing is built: it is cheap enough to be asked thousands
-of times. `shape_rules` knows what each operator does with shapes; `layer_models` turns the answer into files.
-"""
+"""A `.tflite` as a list of layers, read and never changed; `sizing` says what they would be at other widths."""
 
 import functools
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tflite_bench.errors import InvalidModelError, UnsupportedLayerError
-from tflite_bench.shape_rules import WRITERS, Resizing, Shape, resized
+from tflite_bench.errors import InvalidModelError
+from tflite_bench.shape_rules import WRITERS, Shape
 
-__all__ = ["Graph", "Operator", "Shape", "SizedOperator", "sized"]
+__all__ = ["Graph", "Operator", "Shape"]
 
 _IDENTIFIER = b"TFL3"
 
@@ -28,7 +22,7 @@ def _names(enumeration: type) -> dict[int, str]:
 OPERATOR_NAMES = _names(schema.BuiltinOperator)
 TYPE_NAMES = {value: name.lower() for value, name in _names(schema.TensorType).items()}
 
-_MAC_KINDS = (*WRITERS, "DEPTHWISE_CONV_2D")
+_LEAST_QUANTIZED = 1024  # numbers
 
 
 @dataclass(frozen=True)
@@ -61,29 +55,11 @@ class Operator:
         )
 
 
-@dataclass(frozen=True)
-class SizedOperator:
-    """An operator with the shapes it has at some choice of filters; shapes are of `operator.inputs` and `.outputs`."""
-
-    operator: Operator
-    input_shapes: tuple[Shape, ...]
-    output_shapes: tuple[Shape, ...]
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulate operations of one run."""
-        if self.operator.kind not in _MAC_KINDS:
-            return 0
-        weights = self.input_shapes[1]
-        if self.operator.kind == "TRANSPOSE_CONV":  # every number that it reads meets all weights of its channel
-            return math.prod(self.input_shapes[2]) * math.prod(weights[:-1])
-        if self.operator.kind == "DEPTHWISE_CONV_2D":  # [1, kh, kw, channels]
-            return math.prod(self.output_shapes[0]) * weights[1] * weights[2]
-        return math.prod(self.output_shapes[0]) * math.prod(weights[1:])  # [filters, (kh, kw,) channels]
-
-
 class Graph:
     """A parsed `.tflite`; read only.
+
+    A constant may be stored in fewer bits than its layer reads: a DEQUANTIZE then stands between the two, which
+    runtimes run once, when they load the model. Here that is part of the layer, whose input is the constant as stored.
 
     Attributes:
         model: the flatbuffer's object form, as `ai_edge_litert.schema_py_generated` gives it.
@@ -104,7 +80,13 @@ class Graph:
         try:
             self.model = schema.ModelT.InitFromPackedBuf(tflite, 0)
             self._subgraph = self.model.subgraphs[0]
-            self.operators = tuple(self._operator(index) for index in range(len(self._subgraph.operators)))
+            self._dequantizers = self._find_dequantizers()
+            self.operators = tuple(
+                self._operator(index, raw)
+                for index, raw in enumerate(self._subgraph.operators)
+                if int(raw.outputs[0]) not in self._dequantizers
+            )
+            self._by_index = {operator.index: operator for operator in self.operators}
             self._writers_named: dict[str, frozenset[int]] = {}
         except Exception as error:  # a damaged file fails anywhere in the generated reader
             raise InvalidModelError(f"this TensorFlow Lite model is damaged: {error}") from error
@@ -127,6 +109,10 @@ class Graph:
         buffers = {self._subgraph.tensors[i].buffer for op in self.operators for i in op.inputs if i >= 0}
         return sum(len(self.model.buffers[b].data) for b in buffers if self.model.buffers[b].data is not None)
 
+    def operator(self, index: int) -> Operator:
+        """The operator at a position of the file's order."""
+        return self._by_index[index]
+
     def tensor(self, index: int) -> schema.TensorT:
         """The flatbuffer's tensor, by index."""
         return self._subgraph.tensors[index]
@@ -144,9 +130,28 @@ class Graph:
         """A tensor's number type, for example `float32`."""
         return TYPE_NAMES[self.tensor(index).type]
 
+    def is_scaled(self, index: int) -> bool:
+        """Whether a tensor's integers stand for other numbers."""
+        quantization = self.tensor(index).quantization
+        return quantization is not None and quantization.scale is not None and len(quantization.scale) > 0
+
     def bytes_of(self, index: int, shape: Shape) -> int:
         """Bytes that a tensor takes at another shape."""
         return math.prod(shape) * np.dtype(self.type_name(index)).itemsize
+
+    def dequantizer(self, operator: Operator, position: int) -> schema.OperatorT | None:
+        """What turns a stored constant into what the layer reads, or None where it reads what is stored."""
+        return self._dequantizers.get(int(self.schema_operator(operator).inputs[position]))
+
+    def stored_type(self, operator: Operator, position: int, shape: Shape) -> str:
+        """The number type of a constant at another shape.
+
+        Of a network of dynamic range, whose activations are float32, the converter leaves weights of fewer than 1024
+        numbers as they are (`minimum_elements_for_weights` in TensorFlow's `quantize_weights`).
+        """
+        own = self.type_name(operator.inputs[position])
+        is_dynamic = own == "int8" and self.type_name(operator.outputs[0]) == "float32"
+        return "float32" if is_dynamic and math.prod(shape) < _LEAST_QUANTIZED else own
 
     def is_constant(self, index: int) -> bool:
         """Whether a tensor is a constant; without a look at its values."""
@@ -159,19 +164,36 @@ class Graph:
             return None
         return np.frombuffer(bytes(data), np.dtype(self.type_name(index))).reshape(self.shape(index))
 
-    def _operator(self, index: int) -> Operator:
-        raw = self._subgraph.operators[index]
+    def _kind(self, raw: schema.OperatorT) -> str:
         code = self.model.operatorCodes[raw.opcodeIndex]
-        inputs = tuple(int(i) for i in raw.inputs)
+        return OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+    def _find_dequantizers(self) -> dict[int, schema.OperatorT]:
+        """By the tensor that they write, the operators that only unpack a constant."""
+        return {
+            int(raw.outputs[0]): raw
+            for raw in self._subgraph.operators
+            if self._kind(raw) == "DEQUANTIZE" and self.is_constant(int(raw.inputs[0]))
+        }
+
+    def _operator(self, index: int, raw: schema.OperatorT) -> Operator:
+        read = tuple(int(i) for i in raw.inputs)
+        inputs = tuple(int(self._dequantizers[i].inputs[0]) if i in self._dequantizers else i for i in read)
         outputs = tuple(int(i) for i in raw.outputs)
+        constants = [
+            name
+            for stored, unpacked in zip(inputs[1:], read[1:], strict=True)
+            if stored >= 0 and self.is_constant(stored)
+            for name in (stored, unpacked)
+        ]
         return Operator(
             index=index,
-            kind=OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)],
+            kind=self._kind(raw),
             inputs=inputs,
             outputs=outputs,
             paths=frozenset(
                 tuple(path.split("/"))
-                for i in (*(i for i in inputs[1:] if i >= 0 and self.is_constant(i)), *outputs)
+                for i in (*constants, *outputs)
                 for path in self.tensor(i).name.decode(errors="replace").split(";")
                 if "/" in path  # the rest are names that the converter gives
             ),
@@ -203,7 +225,7 @@ class Graph:
             if (found := [d for path in operator.paths for d in _distances(path, name.split("/"))])
         }
         nearest = {index for index, distance in distances.items() if distance == min(distances.values())}
-        weights = {self.operators[index].inputs[1] for index in nearest}
+        weights = {self._by_index[index].inputs[1] for index in nearest}
         return frozenset(
             operator.index
             for operator in writers
@@ -220,63 +242,3 @@ def _distances(path: tuple[str, ...], name: list[str]) -> list[tuple[int, int]]:
         for begin in range(1, len(path) - size)
         if list(path[begin : begin + size]) == name
     ]
-
-
-def sized(graph: Graph, filters: Mapping[str, int]) -> list[SizedOperator]:
-    """Shapes of every layer when the layers named in `filters` have that many filters.
-
-    Args:
-        graph: the network at its own widths.
-        filters: number of filters by the Keras name of a convolution (of any kind but depthwise) or fully connected
-            layer; a layer that is not named keeps its own. Layers whose results are added up need the same number.
-
-    Raises:
-        UnsupportedLayerError: a name that no layer bears, or a layer that cannot take the new shape.
-    """
-    wanted = _filters_by_operator(graph, filters)
-    shapes = {index: graph.shape(index) for index in graph.inputs}
-    result = []
-    for operator in graph.operators:
-        own_inputs = tuple(graph.shape(i) if i >= 0 else () for i in operator.inputs)
-        inputs = tuple(shapes.get(i, own) for i, own in zip(operator.inputs, own_inputs, strict=True))
-        outputs = tuple(graph.shape(i) for i in operator.outputs)
-        own_filters = own_inputs[1][0] if operator.index in wanted else None
-        if inputs != own_inputs or wanted.get(operator.index) != own_filters:
-            inputs, output = resized(_resizing(graph, operator, inputs, wanted.get(operator.index)))
-            outputs = (output,)
-        shapes.update(zip(operator.outputs, outputs, strict=True))
-        result.append(SizedOperator(operator, inputs, outputs))
-    return result
-
-
-def _filters_by_operator(graph: Graph, filters: Mapping[str, int]) -> dict[int, int]:
-    unknown = sorted(name for name in filters if not graph.writers_named(name))
-    if unknown:
-        raise UnsupportedLayerError(f"the .tflite has no layer named {', '.join(unknown)}")
-    wanted: dict[int, int] = {}
-    for name, count in filters.items():
-        for index in graph.writers_named(name):
-            if wanted.setdefault(index, count) != count:
-                raise UnsupportedLayerError(
-                    f"{_described(graph, graph.operators[index])} would have both {wanted[index]} and {count} filters"
-                )
-    return wanted
-
-
-def _resizing(graph: Graph, operator: Operator, inputs: tuple[Shape, ...], filters: int | None) -> Resizing:
-    return Resizing(
-        name=_described(graph, operator),
-        kind=operator.kind,
-        own_inputs=tuple(graph.shape(i) if i >= 0 else () for i in operator.inputs),
-        inputs=inputs,
-        own_output=graph.shape(operator.outputs[0]),
-        filters=filters,
-        options=graph.schema_operator(operator).builtinOptions,
-        is_constant=tuple(i >= 0 and graph.is_constant(i) for i in operator.inputs),
-        constant=lambda position: graph.constant(operator.inputs[position]),
-    )
-
-
-def _described(graph: Graph, operator: Operator) -> str:
-    paths = graph.tensor(operator.outputs[0]).name.decode(errors="replace").split(";")
-    return f"layer {operator.index} ({operator.kind}, {paths[0]})"

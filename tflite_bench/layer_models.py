@@ -11,8 +11,9 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tflite_bench.graph import Graph, Shape, SizedOperator
+from tflite_bench.graph import Graph, Shape
 from tflite_bench.shape_rules import SHAPE_OPERANDS
+from tflite_bench.sizing import SizedOperator
 
 _SCHEMA_VERSION = 3
 _DATA_ALIGNMENT = 16  # schema.fbs: Buffer.data is force_align: 16
@@ -40,7 +41,7 @@ def resized_model(graph: Graph, layers: Sequence[SizedOperator]) -> bytes:
 
     Args:
         graph: the network at its own widths.
-        layers: all its layers, as `graph.sized` gives them.
+        layers: all its layers, as `sizing.sized` gives them.
     """
     builder = _ModelBuilder(graph)
     for index in graph.inputs:
@@ -76,7 +77,7 @@ class _ModelBuilder:
         self._buffers = [_AlignedBuffer()]  # by convention the first is empty
         self._codes: list[schema.OperatorCodeT] = []
         self._computed: dict[int, int] = {}  # tensor of the graph -> tensor here
-        self._constants: dict[tuple[int, Shape], int] = {}  # tensor of the graph at a shape -> tensor here
+        self._constants: dict[tuple[int, Shape, str, bool], int] = {}  # what is made of a tensor -> tensor here
 
     def add_input(self, index: int, shape: Shape) -> int:
         """An input of the new model."""
@@ -94,14 +95,17 @@ class _ModelBuilder:
         operator = copy.copy(original)
         operator.opcodeIndex = self._code(self._graph.model.operatorCodes[original.opcodeIndex])
         operator.inputs = [
-            self._operand(index, shape) if index >= 0 else -1
-            for index, shape in zip(layer.operator.inputs, layer.input_shapes, strict=True)
+            self._operand(layer, position) if index >= 0 else -1 for position, index in enumerate(layer.operator.inputs)
         ]
         operator.outputs = []
         operator.intermediates = None
         for index, shape in zip(layer.operator.outputs, layer.output_shapes, strict=True):
             self._computed[index] = self._add_tensor(index, shape, None)
             operator.outputs.append(self._computed[index])
+        if layer.operator.kind == "FULLY_CONNECTED" and operator.builtinOptions.asymmetricQuantizeInputs:
+            operator.builtinOptions = copy.copy(operator.builtinOptions)
+            stored_type = self._graph.stored_type(layer.operator, 1, layer.input_shapes[1])
+            operator.builtinOptions.asymmetricQuantizeInputs = stored_type == "int8"
         if layer.operator.kind == "RESHAPE":
             operator.builtinOptions = None  # the new shape stands in the second operand
             operator.builtinOptionsType = schema.BuiltinOptions.NONE
@@ -129,22 +133,40 @@ class _ModelBuilder:
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
-    def _operand(self, index: int, shape: Shape) -> int:
+    def _operand(self, layer: SizedOperator, position: int) -> int:
+        index, shape = layer.operator.inputs[position], layer.input_shapes[position]
         if index in self._computed:
             return self._computed[index]
         constant = self._graph.constant(index)
         if constant is None:
             return self.add_input(index, shape)
-        if (index, shape) not in self._constants:
-            self._constants[index, shape] = self._add_tensor(index, shape, constant)
-        return self._constants[index, shape]
+        stored_type = self._graph.stored_type(layer.operator, position, shape)
+        dequantizer = self._graph.dequantizer(layer.operator, position)
+        key = index, shape, stored_type, dequantizer is None
+        if key not in self._constants:
+            stored = self._add_tensor(index, shape, constant.astype(stored_type))
+            if dequantizer is not None and stored_type == self._graph.type_name(index):
+                stored = self._add_dequantizer(dequantizer, stored, shape)
+            self._constants[key] = stored
+        return self._constants[key]
+
+    def _add_dequantizer(self, original: schema.OperatorT, stored: int, shape: Shape) -> int:
+        """Appends what unpacks a constant; returns what it unpacks it to."""
+        operator = copy.copy(original)
+        operator.opcodeIndex = self._code(self._graph.model.operatorCodes[original.opcodeIndex])
+        operator.inputs, operator.outputs = [stored], [self._add_tensor(int(original.outputs[0]), shape, None)]
+        self._subgraph.operators.append(operator)
+        return operator.outputs[0]
 
     def _add_tensor(self, index: int, shape: Shape, constant: np.ndarray | None) -> int:
         tensor = copy.copy(self._graph.tensor(index))
         tensor.shape = list(shape)
         tensor.shapeSignature = None
         tensor.buffer = 0
+        tensor.quantization = _resized_scales(tensor.quantization, self._graph.shape(index), shape)
         if constant is not None:
+            if constant.dtype == np.float32:  # perhaps not as the graph stores it
+                tensor.type, tensor.quantization = schema.TensorType.FLOAT32, None
             tensor.buffer = len(self._buffers)
             self._buffers.append(_AlignedBuffer(data=_resized(constant, shape).tobytes()))
         self._subgraph.tensors.append(tensor)
@@ -164,3 +186,18 @@ def _resized(constant: np.ndarray, shape: Shape) -> np.ndarray:
     if constant.shape == tuple(shape):
         return constant
     return constant[np.ix_(*(np.arange(new) % old for new, old in zip(shape, constant.shape, strict=True)))]
+
+
+def _resized_scales(
+    quantization: schema.QuantizationParametersT | None, own: Shape, new: Shape
+) -> schema.QuantizationParametersT | None:
+    """Scales and zero points of a tensor at another shape: where each channel has its own, they follow its channels."""
+    if quantization is None or quantization.scale is None or len(quantization.scale) <= 1:
+        return quantization
+    channels = np.arange(new[quantization.quantizedDimension]) % own[quantization.quantizedDimension]
+    result = copy.copy(quantization)
+    for name in ("scale", "zeroPoint", "min", "max"):
+        values = getattr(quantization, name)
+        if values is not None and len(values) > 1:
+            setattr(result, name, np.asarray(values)[channels])
+    return result

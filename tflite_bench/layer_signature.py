@@ -14,8 +14,9 @@ from collections.abc import Iterator
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tflite_bench.graph import Graph, Shape, SizedOperator
+from tflite_bench.graph import Graph, Shape
 from tflite_bench.shape_rules import SHAPE_OPERANDS
+from tflite_bench.sizing import SizedOperator
 
 _ENUMERATIONS = {"padding": schema.Padding, "fused_activation_function": schema.ActivationFunctionType}
 _INTEGERS = (schema.TensorType.INT32, schema.TensorType.INT64)
@@ -36,12 +37,14 @@ def layer_signature(graph: Graph, layer: SizedOperator) -> str:
 
 
 def _operand(graph: Graph, layer: SizedOperator, position: int) -> str:
-    index, shape = layer.operator.inputs[position], layer.input_shapes[position]
+    operator, shape = layer.operator, layer.input_shapes[position]
+    index = operator.inputs[position]
     if not graph.is_constant(index):
         return f"{graph.type_name(index)}{_text(shape)}"
-    if graph.tensor(index).type in _INTEGERS and math.prod(graph.shape(index)) <= _MAX_VALUES:
+    is_integer = graph.tensor(index).type in _INTEGERS and not graph.is_scaled(index)
+    if is_integer and math.prod(graph.shape(index)) <= _MAX_VALUES:
         return f"{graph.type_name(index)}*{_text(graph.shape(index))}{_values(graph, layer, position)}"
-    return f"{graph.type_name(index)}*{_text(shape)}"
+    return f"{graph.stored_type(operator, position, shape)}*{_text(shape)}"
 
 
 def _values(graph: Graph, layer: SizedOperator, position: int) -> str:
@@ -66,6 +69,11 @@ def _options(graph: Graph, layer: SizedOperator) -> Iterator[str]:
         if name in _ENUMERATIONS:
             value = next(text for text, number in vars(_ENUMERATIONS[name]).items() if number == value)
         if (name.startswith("dilation") and value == 1) or value in (0, None, False, "NONE"):
+            continue
+        if (
+            name == "asymmetric_quantize_inputs"
+            and graph.stored_type(layer.operator, 1, layer.input_shapes[1]) != "int8"
+        ):
             continue
         yield f"{name}={value}"
 

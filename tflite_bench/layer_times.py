@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from tflite_bench.errors import UserError
-from tflite_bench.graph import Graph, SizedOperator
+from tflite_bench.graph import Graph
 from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.profile_filling import PROFILE_STATISTIC, PROFILED, fill_from_profiles
+from tflite_bench.sizing import SizedOperator
 from tflite_bench.table_filling import Caches, fill, statistic
 from tflite_bench.target import Target
 from tflite_bench.timing import Meter

@@ -10,11 +10,12 @@ from pathlib import Path
 from absl import logging
 
 from tflite_bench.errors import MeasurementError, UserError
-from tflite_bench.graph import Graph, SizedOperator, sized
+from tflite_bench.graph import Graph
 from tflite_bench.latency_table import LatencyTable
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.layer_times import LayerTimes
 from tflite_bench.operator_profile import layer_latencies_ms
+from tflite_bench.sizing import SizedOperator, sized
 from tflite_bench.table_filling import CALL, PASSES
 from tflite_bench.target import Target
 from tflite_bench.timing import Job, Meter, Reading

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tflite_bench.errors import MeasurementError
-from tflite_bench.graph import Operator, SizedOperator
+from tflite_bench.graph import Operator
+from tflite_bench.sizing import SizedOperator
 from tflite_bench.tool_protobufs import parsed
 
 _CSV_COLUMNS = 8

@@ -11,12 +11,13 @@ from absl import logging
 
 from tflite_bench.drift import References, fill_steadily
 from tflite_bench.errors import MeasurementError
-from tflite_bench.graph import Graph, SizedOperator
+from tflite_bench.graph import Graph
 from tflite_bench.latency_table import Entry, LatencyTable
 from tflite_bench.layer_models import resized_model
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.operator_profile import ProfiledNode, layer_latencies_ms
 from tflite_bench.progress import progress
+from tflite_bench.sizing import SizedOperator
 from tflite_bench.table_filling import PASSES, add_call
 from tflite_bench.timing import Job, Reading
 from tflite_bench.tool_meter import ToolMeter

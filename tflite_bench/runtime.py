@@ -1,6 +1,7 @@
 """Running a `.tflite` with LiteRT's interpreter, in this process, for its answers rather than its speed."""
 
 import re
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -29,7 +30,7 @@ def outputs(tflite: bytes, images: np.ndarray, threads: int = 1) -> np.ndarray:
     """The first output for every image.
 
     Args:
-        tflite: a model whose first input is float32 [1, H, W, C].
+        tflite: a model whose first input is [1, H, W, C], of float32 or with a scale.
         images: float32 [N, H, W, C].
         threads: threads of the interpreter.
 
@@ -46,7 +47,7 @@ def all_outputs(tflite: bytes, images: np.ndarray, threads: int = 1) -> list[np.
     without one, such as a cut network, keeps its own order.
 
     Args:
-        tflite: a model whose first input is float32 [1, H, W, C].
+        tflite: a model whose first input is [1, H, W, C], of float32 or with a scale.
         images: float32 [N, H, W, C].
         threads: threads of the interpreter.
 
@@ -56,22 +57,37 @@ def all_outputs(tflite: bytes, images: np.ndarray, threads: int = 1) -> list[np.
     """
     with quiet_native_code():
         runner = interpreter(tflite, threads)
-    source = runner.get_input_details()[0]["index"]
+    source = runner.get_input_details()[0]
     results = _outputs_in_order(runner)
     rows: list[list[np.ndarray]] = [[] for _ in results]
     for image in images:
-        runner.set_tensor(source, image[np.newaxis])
+        runner.set_tensor(source["index"], _stored(image[np.newaxis], source))
         runner.invoke()
         for row, result in zip(rows, results, strict=True):
-            row.append(runner.get_tensor(result)[0])
+            row.append(_meant(runner.get_tensor(result["index"])[0], result))
     return [np.stack(row) for row in rows]
 
 
-def _outputs_in_order(runner: Interpreter) -> list[int]:
-    """Tensor indices; a signature names its outputs `output_0`, `output_1` ... or by the dictionary's keys."""
+def _stored(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+    """Numbers as a tensor holds them: float32 as it is, or rounded to its steps."""
+    scale, zero_point = tensor["quantization"]
+    if not scale:
+        return values
+    limits = np.iinfo(tensor["dtype"])
+    return np.clip(np.round(values / scale + zero_point), limits.min, limits.max).astype(tensor["dtype"])
+
+
+def _meant(stored: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+    """The numbers that a tensor holds."""
+    scale, zero_point = tensor["quantization"]
+    return np.float32(scale) * (stored.astype(np.float32) - zero_point) if scale else stored
+
+
+def _outputs_in_order(runner: Interpreter) -> list[dict[str, Any]]:
+    """Tensors; a signature names its outputs `output_0`, `output_1` ... or by the dictionary's keys."""
     if not runner.get_signature_list():
-        return [detail["index"] for detail in runner.get_output_details()]
+        return runner.get_output_details()
     details = runner.get_signature_runner().get_output_details()
     counted = {name: _COUNTED.fullmatch(name) for name in details}
     names = sorted(details, key=lambda name: (int(found[1]) if (found := counted[name]) else 0, name))
-    return [details[name]["index"] for name in names]
+    return [details[name] for name in names]

@@ -7,11 +7,12 @@ from absl import logging
 
 from tflite_bench.drift import References, fill_steadily, reference_job
 from tflite_bench.errors import UserError
-from tflite_bench.graph import Graph, SizedOperator
+from tflite_bench.graph import Graph
 from tflite_bench.latency_table import Entry, LatencyTable
 from tflite_bench.layer_models import one_layer_model
 from tflite_bench.progress import progress
 from tflite_bench.reference import almost_empty_model
+from tflite_bench.sizing import SizedOperator
 from tflite_bench.timing import Job, Meter, Procedure, Reading, share
 from tflite_bench.unfinished import SingleReading, Unfinished
 

@@ -8,8 +8,9 @@ from ai_edge_litert import profiling_info_pb2
 
 from tests.emulated_android.executor import Executor
 from tests.emulated_android.tool_log import Statistics, number
-from tflite_bench.graph import Graph, SizedOperator, sized
+from tflite_bench.graph import Graph
 from tflite_bench.layer_models import one_layer_model
+from tflite_bench.sizing import SizedOperator, sized
 
 _SAMPLES = 30  # of an operator; where the network was run more often, they come round again
 _WARM_UP = 3

@@ -7,8 +7,9 @@ import pytest
 
 from tests.emulated_android import AdbServer, EmulatedDevice, fake_elf
 from tests.tflite_bench.phones import phones
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.layer_models import one_layer_model
+from tflite_bench.sizing import sized
 
 
 @pytest.fixture(scope="session")

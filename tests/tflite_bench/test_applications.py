@@ -12,10 +12,11 @@ from netadapt_tf.networks.random_weights import randomise
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
 from tflite_bench.convert import convert
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.layer_models import resized_model
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.shape_rules import WRITERS
+from tflite_bench.sizing import sized
 
 layers = tf_keras.layers
 

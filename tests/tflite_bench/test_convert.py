@@ -5,8 +5,9 @@ import tf_keras
 from netadapt_tf.networks.random_weights import randomise
 from tflite_bench import runtime
 from tflite_bench.convert import convert
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.layer_models import resized_model
+from tflite_bench.sizing import sized
 
 IMAGES = np.random.default_rng(0).uniform(size=(3, 6, 6, 3)).astype(np.float32)
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from tests.tflite_bench.slowed_worker import SLOW_LAYERS
-from tflite_bench.graph import Graph, SizedOperator, sized
+from tflite_bench.graph import Graph
 from tflite_bench.host import HostMeter
 from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.reference import almost_empty_model, reference_network
+from tflite_bench.sizing import SizedOperator, sized
 from tflite_bench.table_filling import Caches, fill
 from tflite_bench.target import parse_target
 from tflite_bench.timing import Job, Reading

@@ -5,12 +5,13 @@ import pytest
 from tests.emulated_android import EmulatedDevice, ToolFault
 from tests.tflite_bench.phones import CPU, QUICK, meters, phones, sha256
 from tflite_bench.errors import UserError
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.layer_models import one_layer_model
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.profile_filling import PROFILE_STATISTIC, PROFILED, fill_from_profiles
 from tflite_bench.reference import reference_network
+from tflite_bench.sizing import sized
 from tflite_bench.table_filling import CALL, Caches, fill, statistic
 from tflite_bench.target import parse_target
 from tflite_bench.tool_meter import ToolMeter

@@ -1,7 +1,8 @@
 import pytest
 
 from tflite_bench.errors import InvalidModelError, UnsupportedLayerError
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
+from tflite_bench.sizing import sized
 
 
 def test_operators_and_macs_of_mobilenet(mobilenet_tflite):

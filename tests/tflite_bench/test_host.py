@@ -1,10 +1,11 @@
 import pytest
 
 from tflite_bench.errors import MeasurementError, UserError
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.host import HostMeter
 from tflite_bench.layer_models import one_layer_model, resized_model
 from tflite_bench.reference import almost_empty_model, reference_network
+from tflite_bench.sizing import sized
 from tflite_bench.target import Target, parse_target
 from tflite_bench.timing import Job, Pair
 

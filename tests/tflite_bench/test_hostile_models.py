@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tflite_bench.errors import MeasurementError
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.host import HostMeter
 from tflite_bench.layer_models import one_layer_model
 from tflite_bench.reference import reference_network
+from tflite_bench.sizing import sized
 from tflite_bench.target import parse_target
 from tflite_bench.timing import Job, Pair, Reading
 

@@ -5,9 +5,10 @@ from ai_edge_litert.interpreter import Interpreter
 from netadapt_tf.networks.narrowing import narrow
 from netadapt_tf.networks.tracing import find_channels
 from tflite_bench.convert import convert
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.layer_models import one_layer_model, resized_model
 from tflite_bench.layer_signature import layer_signature
+from tflite_bench.sizing import sized
 
 
 def run(tflite: bytes, values: np.ndarray) -> np.ndarray:

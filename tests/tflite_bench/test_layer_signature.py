@@ -1,6 +1,7 @@
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.layer_models import one_layer_model
 from tflite_bench.layer_signature import layer_signature
+from tflite_bench.sizing import sized
 
 
 def signatures(graph: Graph, **filters: int) -> list[str]:

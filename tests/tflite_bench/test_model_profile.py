@@ -3,10 +3,11 @@ import logging as standard_logging
 import pytest
 
 from tests.fake_meter import FakeMeter, FakeProfiler
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.latency_table import stored_kinds
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.model_profile import profile_model
+from tflite_bench.sizing import sized
 from tflite_bench.target import parse_target
 
 

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from tests.tflite_bench.tool_logs import FOLDER, read_log
 from tflite_bench.errors import MeasurementError
-from tflite_bench.graph import Graph, Operator, SizedOperator, sized
+from tflite_bench.graph import Graph, Operator
 from tflite_bench.operator_profile import ProfiledNode, layer_latencies_ms, read_profile
+from tflite_bench.sizing import SizedOperator, sized
 
 PROTOBUF = (FOLDER / "10_opprof_mode_proto.pb").read_bytes()
 NODES = read_profile(PROTOBUF, "")

@@ -2,11 +2,12 @@ import pytest
 
 from tests.fake_meter import CALL_MS, FakeProfiler
 from tflite_bench.errors import MeasurementError
-from tflite_bench.graph import Graph, SizedOperator, sized
+from tflite_bench.graph import Graph
 from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.layer_models import resized_model
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.profile_filling import PROFILE_STATISTIC, PROFILED, fill_from_profiles
+from tflite_bench.sizing import SizedOperator, sized
 from tflite_bench.table_filling import CALL
 from tflite_bench.timing import Job
 

@@ -1,8 +1,9 @@
 import numpy as np
 
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.reference import almost_empty_model, reference_network
 from tflite_bench.runtime import outputs
+from tflite_bench.sizing import sized
 
 
 def test_reference_network_runs_and_is_always_the_same():

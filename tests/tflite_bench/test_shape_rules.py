@@ -10,10 +10,11 @@ from netadapt_tf.networks.random_weights import randomise
 from tests.tflite_bench.networks_by_widths import BY_WIDTHS, called_again, gates, refusing, upwards
 from tflite_bench.convert import convert
 from tflite_bench.errors import UnsupportedLayerError
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.layer_models import one_layer_model, resized_model
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.shape_rules import Resizing, resized
+from tflite_bench.sizing import sized
 
 FAST = (gates, upwards)
 """With what most networks hold; each network takes seconds to convert."""

@@ -2,10 +2,11 @@ import pytest
 
 from tests.fake_meter import CALL_MS, FakeMeter
 from tflite_bench.errors import MeasurementError, UserError
-from tflite_bench.graph import Graph, SizedOperator, sized
+from tflite_bench.graph import Graph
 from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.reference import almost_empty_model, reference_network
+from tflite_bench.sizing import SizedOperator, sized
 from tflite_bench.table_filling import CALL, Caches, fill
 from tflite_bench.timing import Job, Reading
 
