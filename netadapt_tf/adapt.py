@@ -31,6 +31,7 @@ from netadapt_tf.search.selection import PICKS
 from netadapt_tf.settings import FINALS, Settings
 from netadapt_tf.training.data_names import AUGMENTATIONS, DATASETS, HOLDOUT_IMAGES
 from tflite_bench.binary import quiet_native_code, run
+from tflite_bench.precision import MIN_CALIBRATION_IMAGES, PRECISIONS
 
 _DEFAULTS = Settings()
 _DEFAULT_PRETRAIN_EPOCHS = 10
@@ -151,6 +152,28 @@ _LONG_TERM_LEARNING_RATE = flags.DEFINE_float(
     "Of pre-training and the last stage, at their first step; falls along a cosine. ImageNet: 0.01 to 0.05.",
     lower_bound=0.0,
 )
+_PRECISION = flags.DEFINE_enum(
+    "precision",
+    _DEFAULTS.precision,
+    PRECISIONS,
+    "Of the .tflite that is measured and delivered: float16 and dynamic store smaller weights, int8 computes in "
+    "integers, input and output included. GPUs: float32 or float16.",
+)
+_CALIBRATION_IMAGES = flags.DEFINE_integer(
+    "calibration_images",
+    _DEFAULTS.calibration_images,
+    "Training images that tell int8 the range of every activation.",
+    lower_bound=MIN_CALIBRATION_IMAGES,
+    upper_bound=_LARGEST,
+)
+_QUANTIZATION_AWARE_EPOCHS = flags.DEFINE_integer(
+    "quantization_aware_epochs",
+    _DEFAULTS.quantization_aware_epochs,
+    "Of int8: epochs of training that knows of the rounding, after the last stage, with the short-term learning rate "
+    "at its first step. ImageNet: 1 to 5.",
+    lower_bound=0,
+    upper_bound=_LARGEST,
+)
 _FINAL = flags.DEFINE_enum(
     "final",
     _DEFAULTS.final,
@@ -226,9 +249,10 @@ _FLAG_GROUPS = {
     "The data": (_DATASET, _PREPROCESSING, _AUGMENTATION, _TRAIN_IMAGES, _HOLDOUT_IMAGES),
     "The search": (_INITIAL_REDUCTION, _REDUCTION_DECAY, _FILTERS, _FILTER_MULTIPLE, _PICK),
     "Training": (
-        *(_PRETRAIN_EPOCHS, _SHORT_TERM_STEPS, _LONG_TERM_EPOCHS, _FINAL, _BATCH_SIZE),
+        *(_PRETRAIN_EPOCHS, _SHORT_TERM_STEPS, _LONG_TERM_EPOCHS, _FINAL, _QUANTIZATION_AWARE_EPOCHS, _BATCH_SIZE),
         *(_SHORT_TERM_LEARNING_RATE, _LONG_TERM_LEARNING_RATE),
     ),
+    "Precision": (_PRECISION, _CALIBRATION_IMAGES),
     "Measuring": (_TABLE, _TABLE_ONLY, _BENCHMARK_MODELS),
     "So that a run can be repeated": (_SEED, _THREADS),
 }
@@ -283,6 +307,9 @@ def _request() -> Request:
             long_term_epochs=_LONG_TERM_EPOCHS.value,
             long_term_learning_rate=_LONG_TERM_LEARNING_RATE.value,
             final=_FINAL.value,
+            precision=_PRECISION.value,
+            calibration_images=_CALIBRATION_IMAGES.value,
+            quantization_aware_epochs=_QUANTIZATION_AWARE_EPOCHS.value,
             pick=_PICK.value,
             filters=_FILTERS.value,
             lock=_LOCK.value,

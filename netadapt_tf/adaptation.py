@@ -29,7 +29,6 @@ from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.stages import evaluate, train
 from netadapt_tf.training.task import ACCURACY, Loss, Metric
 from netadapt_tf.work import Work
-from tflite_bench.convert import convert
 from tflite_bench.errors import InvalidModelError, UserError
 
 
@@ -144,7 +143,7 @@ def _as_given(work: Work) -> Start:
             raise UserError(f"{kept} is damaged ({error}); name another run directory") from error
     logging.info("Converting the starting network.")
     with work.clock("convert"):
-        return start_of(problem.network, problem.channels, convert(problem.network), problem.settings.filters)
+        return start_of(problem.network, problem.channels, problem.convert(problem.network), problem.settings.filters)
 
 
 def _trained(work: Work, start: Start) -> Start:
@@ -170,7 +169,7 @@ def _trained(work: Work, start: Start) -> Start:
     tflite = start.tflite
     if to_train:
         with work.clock("convert"):
-            tflite = convert(start.network)
+            tflite = work.problem.convert(start.network)
     run.write_bytes("start.tflite", tflite)
     return start_of(start.network, start.channels, tflite)
 

@@ -10,6 +10,7 @@ from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.resource import LatencyResource
 from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.start import Costs, Start
+from netadapt_tf.training.quantization_aware import trained_quantization_aware
 from netadapt_tf.training.stages import evaluate_tflite
 from netadapt_tf.work import Work
 from tflite_bench.convert import convert
@@ -47,9 +48,8 @@ def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf
     """
     tflite = start.tflite
     if found.iteration:
-        logging.info("Converting and measuring the adapted network.")
-        with work.clock("convert"):
-            tflite = convert(adapted)
+        tflite = _converted(work, found, adapted)
+        logging.info("Measuring the adapted network.")
     work.run.reopen()
     work.run.write_bytes("adapted.tflite", tflite)
     widths = found.channels.widths
@@ -75,17 +75,45 @@ def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf
     return Delivery(found, adapted, tflite, before, after)
 
 
+def _converted(work: Work, found: Iterate, adapted: tf_keras.Model) -> bytes:
+    """The adapted network as it ships; quantisation-aware training, where that is asked for, is not done twice."""
+    run, settings = work.run, work.problem.settings
+    logging.info("Converting the adapted network.")
+    if not settings.quantization_aware_epochs:
+        with work.clock("convert"):
+            return work.problem.convert(adapted)
+    if any(record["iteration"] == found.iteration for record in run.journal.events("quantization_aware")):
+        return run.file("adapted.tflite").read_bytes()
+    logging.info("Quantisation-aware training: %d epochs.", settings.quantization_aware_epochs)
+    with work.clock("quantization_aware"):
+        rounding = trained_quantization_aware(
+            adapted,
+            work.problem.task,
+            work.problem.datasets.long_term,
+            settings.seed + 2,
+            settings.quantization_aware_epochs,
+            settings.short_term_learning_rate,
+        )
+    with work.clock("convert"):
+        tflite = convert(rounding, "int8")
+    run.reopen()
+    run.write_bytes("adapted.tflite", tflite)
+    run.journal.append("quantization_aware", iteration=found.iteration, wall_s=work.clock.lap("other"))
+    return tflite
+
+
 def summarised(work: Work, command: str, start: Start, costs: Costs, result: Delivery) -> dict[str, Any]:
     """Tests what is delivered on the test set, and writes the summary."""
     run, budgets = work.run, work.problem.budgets
     found_tflite = start.tflite
     if result.found.iteration:
         with work.clock("convert"):
-            found_tflite = convert(run.load_iteration(result.found.iteration))
+            found_tflite = work.problem.convert(run.load_iteration(result.found.iteration))
+    unrounded = _unrounded(work, start, result)
     with work.clock("evaluate"):
         tested = {
             tflite: evaluate_tflite(tflite, work.problem.task.metric, work.problem.datasets.test, start.network.output)
-            for tflite in {start.tflite, found_tflite, result.tflite}
+            for tflite in {start.tflite, found_tflite, result.tflite, *unrounded.values()}
         }
     predicted_ms = _predicted_ms(work, start, costs, result)
     run.journal.append("finished", budget=", ".join(budget.text for budget in budgets), wall_s=work.clock.lap("other"))
@@ -102,6 +130,7 @@ def summarised(work: Work, command: str, start: Start, costs: Costs, result: Del
             "after_search": tested[found_tflite],
             "after": tested[result.tflite],
         },
+        float32_accuracy={when: tested[tflite] for when, tflite in unrounded.items()},
         predicted_ms=predicted_ms,
         iterations=result.found.iteration,
         fingerprints={target: latency.fingerprint for target, latency in costs.latency.items()},
@@ -109,6 +138,15 @@ def summarised(work: Work, command: str, start: Start, costs: Costs, result: Del
     )
     run.write_json("summary.json", summary)
     return summary
+
+
+def _unrounded(work: Work, start: Start, result: Delivery) -> dict[str, bytes]:
+    """Both networks in float32, where that is not how they ship: what rounding costs."""
+    if work.problem.settings.precision == "float32":
+        return {}
+    with work.clock("convert"):
+        before = convert(start.network)
+        return {"before": before, "after": convert(result.network) if result.found.iteration else before}
 
 
 def _predicted_ms(work: Work, start: Start, costs: Costs, result: Delivery) -> dict[Target, float]:

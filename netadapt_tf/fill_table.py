@@ -23,6 +23,7 @@ from tflite_bench.binary import quiet_native_code, run
 from tflite_bench.errors import UserError
 from tflite_bench.latency_table import default_table
 from tflite_bench.meters import Meters
+from tflite_bench.precision import PRECISIONS
 from tflite_bench.target import GRAMMAR, Target, parse_target
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ _TABLE = flags.DEFINE_string("table", None, "File of the latency table; by defau
 _FILTER_MULTIPLE = flags.DEFINE_integer(
     "filter_multiple", Settings().filter_multiple, "As in netadapt_tf.adapt, which should use the same.", lower_bound=1
 )
+_PRECISION = flags.DEFINE_enum(
+    "precision", Settings().precision, PRECISIONS, "As in netadapt_tf.adapt: a table of one does not tell of another."
+)
 _AGAIN_FLAGGED = flags.DEFINE_bool(
     "again_flagged", False, "Measure again the entries that were measured while the device drifted (! in show_table)."
 )
@@ -56,7 +60,7 @@ _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Only say how much there is to me
 
 _FLAG_GROUPS = {
     "What is asked": (_TARGET, _DRY_RUN, _AGAIN_FLAGGED),
-    "The network": (_NETWORK, _ALPHA, _RESOLUTION, _CLASSES, _FILTER_MULTIPLE),
+    "The network": (_NETWORK, _ALPHA, _RESOLUTION, _CLASSES, _FILTER_MULTIPLE, _PRECISION),
     "Measuring": (_TABLE, _BENCHMARK_MODELS),
 }
 
@@ -76,7 +80,7 @@ def main(_: Sequence[str]) -> None:
         else:
             _check_no_size()
             network = load_network(Path(_NETWORK.value))
-        filling = Filling(network, target, meter, table, _FILTER_MULTIPLE.value, _AGAIN_FLAGGED.value)
+        filling = Filling(network, target, meter, table, _FILTER_MULTIPLE.value, _PRECISION.value, _AGAIN_FLAGGED.value)
         plan = filling.plan()
         print(_text(plan, target, _AGAIN_FLAGGED.value), flush=True)
         if _DRY_RUN.value:

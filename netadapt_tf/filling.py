@@ -15,9 +15,11 @@ from netadapt_tf.resources.grid import GridLayer, layer_grid
 from netadapt_tf.resources.latency import Latency
 from netadapt_tf.search.filter_counts import candidate_filters
 from netadapt_tf.start import Start, start_of
+from netadapt_tf.training.calibration import noise
 from tflite_bench.convert import convert
 from tflite_bench.drift import reference_reading
 from tflite_bench.errors import MeasurementError, UserError
+from tflite_bench.precision import check_runs
 from tflite_bench.table_filling import PASSES
 from tflite_bench.target import Target
 from tflite_bench.timing import Job, Meter
@@ -53,6 +55,7 @@ class Filling:
         meter: Meter,
         table: Path,
         filter_multiple: int,
+        precision: str = "float32",
         again_flagged: bool = False,
     ) -> None:
         """Converts the network and opens the table.
@@ -63,13 +66,15 @@ class Filling:
             meter: the way to measure.
             table: file of the latency table.
             filter_multiple: see `search.filter_counts.candidate_filters`; a search should use the same, or a multiple.
+            precision: of the networks that will be searched with the table; see `tflite_bench.precision`.
             again_flagged: measure again what was measured while the device drifted.
 
         Raises:
             UserError: nothing of the network can shrink, or it cannot be converted.
         """
+        check_runs(precision, [target])
         randomise(network)
-        self._start = start_of(network, find_channels(network), convert(network))
+        self._start = start_of(network, find_channels(network), convert(network, precision, noise(network)))
         self._candidates = _candidates(self._start, filter_multiple)
         self._meter = meter
         self._target = target

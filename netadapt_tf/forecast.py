@@ -24,7 +24,6 @@ from netadapt_tf.start import Costs, Reach, Start, costs_of, measured_reaches, s
 from netadapt_tf.training.datasets import Datasets, batch_spec, endless, steps_per_epoch
 from netadapt_tf.training.task import Loss, Metric
 from netadapt_tf.training.trainer import Trainer, constant
-from tflite_bench.convert import convert
 from tflite_bench.target import Target
 
 _TIMED_STEPS = 5
@@ -148,7 +147,7 @@ def dry_run(
 def _forecast(problem: Problem) -> Forecast:
     budgets, settings = problem.budgets, problem.settings
     with opened_meters(problem) as meters:
-        start = start_of(problem.network, problem.channels, convert(problem.network), problem.settings.filters)
+        start = start_of(problem.network, problem.channels, problem.convert(problem.network), settings.filters)
         costs = costs_of(start, budgets, meters, problem.table, problem.resources)
         begin = time.monotonic()
         reaches = measured_reaches(costs, budgets, start.narrowest(settings.filter_multiple))

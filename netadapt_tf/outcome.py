@@ -37,7 +37,7 @@ class AdaptedNetwork:
     Attributes:
         network: the adapted network, float32 [N, H, W, C] -> outputs [N, ...] as the starting one.
         keras_path: the same as a file.
-        tflite_path: the same for TensorFlow Lite; its input is float32 [1, H, W, C].
+        tflite_path: the same for TensorFlow Lite; its input is [1, H, W, C], float32 or int8.
         widths: number of filters by channel group.
         budgets: each budget and whether it is met.
         metric: the metric on the test set, of the `.tflite` files: `before`, `after_search` (before the last stage)

@@ -18,11 +18,15 @@ from netadapt_tf.resources.budget import Budget
 from netadapt_tf.resources.own import OwnResource
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import check_shrinkable, targets_of
+from netadapt_tf.training.calibration import calibration_images
 from netadapt_tf.training.datasets import Datasets
+from netadapt_tf.training.quantization_aware import check_quantizable
 from netadapt_tf.training.task import Loss, Metric, Task, classification
+from tflite_bench.convert import convert
 from tflite_bench.errors import UserError
 from tflite_bench.latency_table import default_table, prepare_file
 from tflite_bench.meters import Meters
+from tflite_bench.precision import check_runs
 from tflite_bench.target import Target
 from tflite_bench.timing import Meter
 
@@ -55,6 +59,18 @@ class Problem:
     table_only: bool = False
     resources: Mapping[str, OwnResource] = field(default_factory=dict)
 
+    def convert(self, network: tf_keras.Model) -> bytes:
+        """A network as it ships.
+
+        Raises:
+            UserError: the converter refuses it, or the training images cannot calibrate it.
+        """
+        precision = self.settings.precision
+        images = (
+            calibration_images(self.datasets.train, self.settings.calibration_images) if precision == "int8" else None
+        )
+        return convert(network, precision, images)
+
 
 def problem_of(
     network: tf_keras.Model,
@@ -75,6 +91,7 @@ def problem_of(
     """
     datasets.check(network)
     settings = settings or Settings()
+    check_runs(settings.precision, targets_of(budgets))
     channels = find_channels(network)
     channels = find_channels(network, locks_of(channels, settings.lock))
     check_shrinkable(channels, network.name)
@@ -86,6 +103,8 @@ def problem_of(
             f"{network.name} has {len(network.outputs)} outputs; a loss and a metric of its own are needed, which are "
             "given all of them"
         )
+    if settings.quantization_aware_epochs:
+        check_quantizable(network)
     default = classification(network)
     path = Path(table) if table else default_table()
     prepare_file(path)

@@ -11,6 +11,7 @@ from netadapt_tf.search.filter_choice import CRITERIA
 from netadapt_tf.search.schedule import Schedule
 from netadapt_tf.search.selection import PICKS
 from tflite_bench.errors import UserError
+from tflite_bench.precision import MIN_CALIBRATION_IMAGES, PRECISIONS
 
 FINALS = ("fine_tune", "retrain")
 
@@ -37,10 +38,14 @@ _NUMBERS = {
     "short_term_learning_rate": _LEARNING_RATE,
     "long_term_epochs": _COUNT,
     "long_term_learning_rate": _LEARNING_RATE,
+    "calibration_images": _Range(
+        int, MIN_CALIBRATION_IMAGES, _LARGEST, f"an integer of {MIN_CALIBRATION_IMAGES} or more"
+    ),
+    "quantization_aware_epochs": _COUNT,
     "filter_multiple": _Range(int, 1, _LARGEST, f"an integer from 1 to {_LARGEST}"),
     "seed": _COUNT,
 }
-_CHOICES = {"final": FINALS, "filters": CRITERIA, "pick": tuple(PICKS)}
+_CHOICES = {"final": FINALS, "filters": CRITERIA, "pick": tuple(PICKS), "precision": PRECISIONS}
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,10 @@ class Settings:
         final: the last stage: `fine_tune` what the search found, or `retrain` its shape from fresh weights, for
             as many epochs as pre-training and long-term fine-tune together; `long_term_epochs` alone where there is no
             pre-training, which should then be what training from scratch takes.
+        precision: of the `.tflite` that is measured and delivered; see `tflite_bench.precision`.
+        calibration_images: training images that tell int8 the range of every activation.
+        quantization_aware_epochs: of int8, epochs of training that knows of the rounding, after the last stage; at the
+            short-term learning rate, which falls along a cosine.
         pick: which proposal wins, `highest_accuracy` (the paper) or `best_ratio` (least lost per cost saved).
         filters: which filters stay: those of the largest `l2` norm (the paper), of the largest scale in the batch norm
             behind them (`bn_scale`), those that the loss would miss most to first order (`taylor`), or `random` ones.
@@ -74,6 +83,9 @@ class Settings:
     long_term_epochs: int = 8
     long_term_learning_rate: float = 0.05
     final: str = "fine_tune"
+    precision: str = "float32"
+    calibration_images: int = 256
+    quantization_aware_epochs: int = 0
     pick: str = "highest_accuracy"
     filters: str = "l2"
     lock: str = ""
@@ -98,6 +110,8 @@ class Settings:
             if not is_kind or not least <= value <= most:
                 raise UserError(f"{name} is {value!r}; it should be {said}")
             object.__setattr__(self, name, kind(value))
+        if self.quantization_aware_epochs and self.precision != "int8":
+            raise UserError(f"quantization_aware_epochs is for precision int8; the precision is {self.precision}")
 
     @property
     def schedule(self) -> Schedule:

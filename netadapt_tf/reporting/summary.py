@@ -55,6 +55,7 @@ def summarise(
     iterations: int,
     fingerprints: Mapping[Target, Mapping[str, str | int]],
     table_only: bool = False,
+    float32_accuracy: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """The contents of `summary.json`.
 
@@ -72,6 +73,8 @@ def summarise(
         iterations: how many the search took.
         fingerprints: of the devices, by target.
         table_only: whether latencies are the table's alone.
+        float32_accuracy: of the networks before they were rounded, `before` and `after`; None where they ship in
+            float32.
     """
     seconds: Counter[str] = Counter()
     for record in journal.events():
@@ -87,7 +90,9 @@ def summarise(
         "target": {str(target): dict(fingerprint) for target, fingerprint in fingerprints.items()},
         "budgets": [_budget_row(budget, start, adapted) for budget in budgets],
         "metric": {"name": metric.name, "larger_is_better": metric.larger_is_better},
+        "precision": settings.precision,
         "accuracy": dict(accuracy),
+        **({"float32_accuracy": dict(float32_accuracy)} if float32_accuracy else {}),
         "latency_is_from": "table" if table_only else "measurement",
         "latency_ms": {
             str(target): {
@@ -119,7 +124,9 @@ def _budget_row(budget: Budget, start: Delivered, adapted: Delivered) -> dict[st
 def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
     """What a run ends with: before and after, side by side, and where the files are."""
     rows = [("", "before", "after", "after / before")]
-    rows.append(_metric_row(summary["metric"]["name"], summary["accuracy"]))
+    rows.append(_metric_row(f"{summary['metric']['name']} (test)", summary, "accuracy"))
+    if "float32_accuracy" in summary:
+        rows.append(_metric_row("  before rounding, float32", summary, "float32_accuracy"))
     for target, latency in summary["latency_ms"].items():
         rows.append(_row(f"latency, ms ({target})", latency["before"], latency["after"], ".4f"))
         rows.append(_row("  predicted", latency["before"], latency["predicted_after"], ".4f"))
@@ -143,11 +150,11 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
     return "\n".join(lines)
 
 
-def _metric_row(name: str, values: Mapping[str, float]) -> tuple[str, str, str, str]:
-    before, after = values["before"], values["after"]
-    if name == ACCURACY.name:
-        return f"{name} (test)", f"{before:.2%}", f"{after:.2%}", f"{100 * (after - before):+.2f} points"
-    return f"{name} (test)", f"{before:.4g}", f"{after:.4g}", f"{after - before:+.4g}"
+def _metric_row(title: str, summary: Mapping[str, Any], key: str) -> tuple[str, str, str, str]:
+    before, after = summary[key]["before"], summary[key]["after"]
+    if summary["metric"]["name"] == ACCURACY.name:
+        return title, f"{before:.2%}", f"{after:.2%}", f"{100 * (after - before):+.2f} points"
+    return title, f"{before:.4g}", f"{after:.4g}", f"{after - before:+.4g}"
 
 
 def _row(title: str, before: float, after: float, form: str) -> tuple[str, str, str, str]:

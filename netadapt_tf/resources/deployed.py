@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from netadapt_tf.networks.channel_groups import ChannelGroup, Widths
 from tflite_bench.errors import UnsupportedLayerError
-from tflite_bench.graph import Graph, SizedOperator, sized
+from tflite_bench.graph import Graph
 from tflite_bench.layer_models import resized_model
 from tflite_bench.layer_signature import layer_signature
+from tflite_bench.sizing import SizedOperator, sized
 
 
 class DeployedNetwork:

@@ -10,9 +10,9 @@ from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.resources.covering import covering
 from netadapt_tf.resources.deployed import DeployedNetwork
 from tflite_bench.errors import UserError
-from tflite_bench.graph import SizedOperator
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.progress import progress
+from tflite_bench.sizing import SizedOperator
 
 _MOST_COMBINATIONS = 1_000_000  # of one layer; two groups of 1000 filters each, in steps of one
 

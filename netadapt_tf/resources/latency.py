@@ -12,9 +12,9 @@ from netadapt_tf.resources.grid import groups_of_layers
 from netadapt_tf.resources.layer_sum import LayerSum
 from netadapt_tf.resources.resource import Measurement
 from tflite_bench.errors import MeasurementError, UserError
-from tflite_bench.graph import SizedOperator
 from tflite_bench.latency_table import LatencyTable
 from tflite_bench.layer_times import LayerTimes
+from tflite_bench.sizing import SizedOperator
 from tflite_bench.table_filling import CALL
 from tflite_bench.target import Target
 from tflite_bench.timing import Meter, Pair

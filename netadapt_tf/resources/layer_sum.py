@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.resources.deployed import DeployedNetwork
-from tflite_bench.graph import SizedOperator
 from tflite_bench.latency_table import LatencyTable
+from tflite_bench.sizing import SizedOperator
 from tflite_bench.table_filling import CALL
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from netadapt_tf.networks.channel_groups import Widths
-from tflite_bench.graph import SizedOperator
+from tflite_bench.sizing import SizedOperator
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.layer_sum import LayerSum
 from netadapt_tf.resources.resource import Measurement
 from tflite_bench.errors import UserError
-from tflite_bench.graph import SizedOperator
 from tflite_bench.latency_table import Context, LatencyTable, stored_contexts, stored_kinds
 from tflite_bench.layer_times import LayerTimes
+from tflite_bench.sizing import SizedOperator
 from tflite_bench.table_filling import CALL
 from tflite_bench.target import Target
 

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 from netadapt_tf.reporting.summary import Delivered, closing_table, summarise
@@ -69,6 +70,14 @@ def test_columns_stay_columns_beside_long_targets(tmp_path):
     lines = closing_table(summary(tmp_path, "macs=50%"), Path("run")).splitlines()[:9]
     assert len({len(line) for line in lines}) == 1
     assert f"latency, ms ({PHONE})  " in "\n".join(lines)
+
+
+def test_what_rounding_costs_is_said_where_something_is_rounded(tmp_path):
+    result = summary(tmp_path, "latency@host/cpu:1=60%")
+    assert "float32_accuracy" not in result
+    assert "rounding" not in closing_table(result, Path("run"))
+    text = closing_table(result | {"float32_accuracy": {"before": 0.92, "after": 0.915}}, Path("run"))
+    assert re.search(r"accuracy \(test\) +90.00% +89.00% .*\n +before rounding, float32 +92.00% +91.50%", text)
 
 
 def test_a_missed_budget_is_said(tmp_path):

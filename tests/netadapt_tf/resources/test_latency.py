@@ -9,7 +9,8 @@ from netadapt_tf.resources.latency import Latency
 from tests.fake_meter import CALL_MS, FakeMeter
 from tests.tiny_networks import tiny_cnn
 from tflite_bench.errors import MeasurementError
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
+from tflite_bench.sizing import sized
 from tflite_bench.target import parse_target
 from tflite_bench.timing import Job, Reading
 

@@ -12,8 +12,9 @@ from netadapt_tf.resources.resource import Measurement, Resource
 from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.proposals import Round, proposal_seed, propose
 from tests.fake_meter import FakeMeter
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.layer_signature import layer_signature
+from tflite_bench.sizing import sized
 from tflite_bench.table_filling import CALL
 from tflite_bench.target import parse_target
 from tflite_bench.timing import Job, Reading
