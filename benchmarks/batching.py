@@ -16,11 +16,12 @@ import numpy as np
 from benchmarks.rows import RowFile
 from tests.emulated_android import AdbServer, EmulatedDevice, fake_elf
 from tflite_bench.errors import MeasurementError, UserError
-from tflite_bench.graph import Graph, sized
+from tflite_bench.graph import Graph
 from tflite_bench.layer_models import one_layer_model
 from tflite_bench.meters import Meters
 from tflite_bench.progress import progress
 from tflite_bench.reference import reference_network
+from tflite_bench.sizing import sized
 from tflite_bench.target import parse_target
 from tflite_bench.timing import Job, Meter
 

@@ -5,15 +5,16 @@ from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.random_weights import randomise
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
+from netadapt_tf.training.calibration import noise
 from tflite_bench.binary import quiet_native_code
 from tflite_bench.convert import convert
 
 _CLASSES = 1000
 
 
-def converted(named: NamedNetwork, widths: Widths, resolution: int) -> DeployedNetwork:
+def converted(named: NamedNetwork, widths: Widths, resolution: int, precision: str = "float32") -> DeployedNetwork:
     """A network by name with random weights and 1000 classes, converted."""
     with quiet_native_code():
         network = named.build(widths, resolution, _CLASSES)
     randomise(network)
-    return DeployedNetwork(convert(network), find_channels(network).groups)
+    return DeployedNetwork(convert(network, precision, noise(network)), find_channels(network).groups)

@@ -18,8 +18,8 @@ network's sum is off (corrected, start); and of the cut network's sum corrected 
 before the cut is off (corrected, step), which is how a search corrects.
 
 Finished rows are kept in table_accuracy.csv in the output folder; the same command does the rest. One file may hold
-the rows of several networks; only those of --network are printed, and drawn (table_accuracy.png for mobilenet_v1, else
-table_accuracy_NETWORK.png).
+the rows of several networks and precisions; only those of --network and --precision are printed, and drawn
+(table_accuracy.png for mobilenet_v1 in float32, table_accuracy_NETWORK_PRECISION.png for others).
 """
 
 from collections.abc import Sequence
@@ -27,14 +27,16 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks.configuration import UNNAMED, Configuration
+from benchmarks.configuration import PLAIN, UNNAMED, Configuration
 from netadapt_tf.networks.by_name import NETWORKS
 from tflite_bench.binary import quiet_native_code, run
 from tflite_bench.errors import UserError
+from tflite_bench.precision import PRECISIONS
 
 _NETWORK = flags.DEFINE_enum("network", UNNAMED, list(NETWORKS), "Which network.")
 _ALPHAS = flags.DEFINE_list("alphas", ["0.25", "0.5", "1.0"], "Its width multipliers.")
 _RESOLUTIONS = flags.DEFINE_list("resolutions", ["64", "128", "224"], "Heights and widths of the input, in pixels.")
+_PRECISION = flags.DEFINE_enum("precision", PLAIN, PRECISIONS, "Of the numbers that it is converted to.")
 _WIDTHS = flags.DEFINE_integer("widths", 20, "How many random widths of each network.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the random widths.", lower_bound=0)
 _TARGET = flags.DEFINE_string("target", "host/cpu:1", "Where to measure.")
@@ -49,7 +51,7 @@ def main(_: Sequence[str]) -> None:
     """Reads the flags, measures what is missing, prints the errors and draws them."""
     network = _NETWORK.value
     configurations = [
-        Configuration(network, alpha, size)
+        Configuration(network, alpha, size, _PRECISION.value)
         for alpha in _numbers(_ALPHAS, float)
         for size in _numbers(_RESOLUTIONS, int)
     ]
@@ -63,12 +65,13 @@ def main(_: Sequence[str]) -> None:
 
     folder = Path(_OUTPUT.value)
     target = parse_target(_TARGET.value)
-    trials = TrialFile(folder / "table_accuracy.csv", str(target), _SEED.value, network)
+    trials = TrialFile(folder / "table_accuracy.csv", str(target), _SEED.value, network, _PRECISION.value)
     table = Path(_TABLE.value) if _TABLE.value else default_table()
     with HostMeter(target) as meter:
         measure_trials(trials, configurations, _WIDTHS.value, _SECONDS.value, meter, target, table)
     print(errors_table(trials.trials))
-    suffix = "" if network == UNNAMED else f"_{network}"
+    parts = (network, UNNAMED), (_PRECISION.value, PLAIN)
+    suffix = "".join(f"_{part}" for part, usual in parts if part != usual)
     draw_accuracy(trials.trials, folder / f"table_accuracy{suffix}.png")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy import Trial
-from benchmarks.configuration import UNNAMED, Configuration, network_of
+from benchmarks.configuration import PLAIN, UNNAMED, Configuration, network_of, precision_of
 from benchmarks.networks import converted
 from benchmarks.rows import RowFile
 from netadapt_tf.networks.channel_groups import Widths
@@ -70,9 +70,9 @@ class WholeNetworks:
 
 
 class TrialFile:
-    """The finished trials of one target, seed and network, in a CSV file that may hold others'."""
+    """The finished trials of one target, seed, network and precision, in a CSV file that may hold others'."""
 
-    def __init__(self, path: Path, target: str, seed: int, network: str = UNNAMED) -> None:
+    def __init__(self, path: Path, target: str, seed: int, network: str = UNNAMED, precision: str = PLAIN) -> None:
         """Opens the file, or makes it.
 
         Raises:
@@ -82,6 +82,7 @@ class TrialFile:
         self.target = target
         self.seed = seed
         self.network = network
+        self.precision = precision
 
     @property
     def trials(self) -> list[Trial]:
@@ -89,8 +90,9 @@ class TrialFile:
         return [
             Trial(row["configuration"], **{name: float(row[name]) for name in _MEASURED})
             for row in self._file.rows
-            if (row["target"], row["seed"], network_of(row["configuration"]))
-            == (self.target, str(self.seed), self.network)
+            if (row["target"], row["seed"]) == (self.target, str(self.seed))
+            and network_of(row["configuration"]) == self.network
+            and precision_of(row["configuration"]) == self.precision
         ]
 
     def __contains__(self, key: tuple[str, int]) -> bool:
@@ -134,7 +136,7 @@ def trial_network(
     start = configuration.named.widths(configuration.alpha)
     generators = (_generator(seed, configuration, number) for number in range(number_of_widths))
     widths: list[Widths] = [start, *(random_widths(start, generator) for generator in generators)]
-    return converted(configuration.named, start, configuration.resolution), start, widths
+    return _converted(configuration), start, widths
 
 
 def measure_trials(
@@ -169,7 +171,7 @@ def measure_trials(
     with progress("measuring networks", len(missing)) as bar:
         for configuration in dict.fromkeys(configuration for configuration, _ in missing):
             start = configuration.named.widths(configuration.alpha)
-            network = converted(configuration.named, start, configuration.resolution)
+            network = _converted(configuration)
             latency = Latency(network, start, target, meter, table)
             whole_networks = WholeNetworks(meter, network, start, seconds)
             for number in (number for which, number in missing if which == configuration):
@@ -185,6 +187,11 @@ def measure_trials(
                 trial = Trial(str(configuration), whole.first_ms, whole.ratio, cut.ratio, *sums_ms)
                 file.add(number, widths, group, filters, trial)
                 bar.update(1)
+
+
+def _converted(configuration: Configuration) -> DeployedNetwork:
+    start = configuration.named.widths(configuration.alpha)
+    return converted(configuration.named, start, configuration.resolution, configuration.precision)
 
 
 def _generator(seed: int, configuration: Configuration, number: int) -> np.random.Generator:

@@ -21,7 +21,7 @@ from tflite_bench.timing import Comparison, Pair
 def converted(monkeypatch, mobilenet, mobilenet_tflite):
     """The conversion is made once, of a network whose widths are those of alpha 0.25."""
     network = DeployedNetwork(mobilenet_tflite, find_channels(mobilenet).groups)
-    monkeypatch.setattr(trials, "converted", lambda named, widths, resolution: network)
+    monkeypatch.setattr(trials, "converted", lambda named, widths, resolution, precision: network)
 
 
 TARGET = parse_target("host/cpu:1")
