@@ -3,6 +3,7 @@
 The only module here that imports TensorFlow.
 """
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ import tensorflow as tf
 
 from tflite_bench.binary import quiet_native_code
 from tflite_bench.errors import UserError
-from tflite_bench.precision import check_calibration
+from tflite_bench.graph import Graph
+from tflite_bench.precision import check_calibration, check_integer
+
+_COMPILER_ERROR = re.compile(r"error: (.+)")
 
 
 def convert(network: Any, precision: str = "float32", calibration: np.ndarray | None = None) -> bytes:
@@ -27,7 +31,7 @@ def convert(network: Any, precision: str = "float32", calibration: np.ndarray | 
         which stand in the file in another order: output_0 is the network's first.
 
     Raises:
-        UserError: the converter refuses the network, or the images cannot calibrate it.
+        UserError: the converter refuses the network, the images cannot calibrate it, or int8 lacks an operator of it.
     """
     shape = [1, *network.inputs[0].shape[1:]]  # [1, H, W, C]
     function = tf.function(lambda images: tf.nest.flatten(network(images, training=False)))
@@ -45,8 +49,18 @@ def convert(network: Any, precision: str = "float32", calibration: np.ndarray | 
             converter.representative_dataset = lambda: ([image[np.newaxis]] for image in calibration)
     try:
         with quiet_native_code():
-            return converter.convert()
+            tflite = converter.convert()
     except Exception as error:  # the converter raises whatever its passes raise
         raise UserError(
-            f"TensorFlow Lite's converter refuses {network.name} in precision {precision}: {error}"
+            f"TensorFlow Lite's converter refuses {network.name} in precision {precision}: {_reason(error)}"
         ) from error
+    if precision == "int8":
+        check_integer(Graph(tflite), network.name)
+    return tflite
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, out of pages of compiler's notes."""
+    text = str(error)
+    found = _COMPILER_ERROR.search(text)
+    return found[1] if found else text.strip().partition("\n")[0]

@@ -113,6 +113,10 @@ class Graph:
         """The operator at a position of the file's order."""
         return self._by_index[index]
 
+    def name(self, operator: Operator) -> str:
+        """What the converter calls an operator, mostly after its Keras layer."""
+        return self.tensor(operator.outputs[0]).name.decode(errors="replace").split(";")[0]
+
     def tensor(self, index: int) -> schema.TensorT:
         """The flatbuffer's tensor, by index."""
         return self._subgraph.tensors[index]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tflite_bench.errors import UserError
+from tflite_bench.graph import Graph
 from tflite_bench.target import Target
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
@@ -33,6 +34,20 @@ def check_runs(precision: str, targets: Sequence[Target]) -> None:
         if precision not in known:
             raise UserError(
                 f"target {target} does not run networks of precision {precision}: its delegate takes {', '.join(known)}"
+            )
+
+
+def check_integer(graph: Graph, name: str) -> None:
+    """Sees that all of a network is computed in integers; what int8 lacks the converter leaves in float32.
+
+    Raises:
+        UserError: some operator is computed in float32.
+    """
+    for operator in graph.operators:
+        if operator.kind != "DEQUANTIZE" and "float32" in map(graph.type_name, operator.outputs):
+            raise UserError(
+                f"{name} cannot be computed in int8: {operator.kind} ({graph.name(operator)}) has no integer form in "
+                "TensorFlow Lite; replace that layer, or take another precision"
             )
 
 

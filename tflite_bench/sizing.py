@@ -92,5 +92,4 @@ def _resizing(graph: Graph, operator: Operator, inputs: tuple[Shape, ...], filte
 
 
 def _described(graph: Graph, operator: Operator) -> str:
-    paths = graph.tensor(operator.outputs[0]).name.decode(errors="replace").split(";")
-    return f"layer {operator.index} ({operator.kind}, {paths[0]})"
+    return f"layer {operator.index} ({operator.kind}, {graph.name(operator)})"

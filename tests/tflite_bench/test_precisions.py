@@ -1,7 +1,10 @@
 """Networks of every precision: what the converter makes of them, cut into layers and given other widths."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 from netadapt_tf.networks.mobilenet_v2 import mobilenet_v2, mobilenet_v2_widths
@@ -11,6 +14,7 @@ from netadapt_tf.resources.deployed import DeployedNetwork
 from tests.tiny_networks import randomised, tiny_cnn
 from tflite_bench import runtime
 from tflite_bench.convert import convert
+from tflite_bench.errors import UserError
 from tflite_bench.graph import Graph
 from tflite_bench.layer_models import one_layer_model
 from tflite_bench.layer_signature import layer_signature
@@ -176,10 +180,32 @@ def test_few_weights_of_dynamic_range_stay_float32():
     assert "float32*[8,3,3,8]" in small
 
 
-def test_what_int8_cannot_compute_is_said_in_a_sentence():
+def ending_in(operator: Callable) -> tf_keras.Model:
     layers = tf_keras.layers
     images = layers.Input((8, 8, 3))
-    x = layers.Conv2D(8, 1, name="first")(images)
-    network = tf_keras.Model(images, layers.Lambda(lambda x: __import__("tensorflow").math.igamma(x, x))(x))
-    with pytest.raises(Exception, match="precision int8"):
+    x = operator(layers.Conv2D(8, 1, name="first")(images))
+    return tf_keras.Model(images, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)), name="odd")
+
+
+def test_what_int8_cannot_compute_is_named_and_not_left_in_float32():
+    network = ending_in(tf.math.sin)
+    with pytest.raises(UserError, match=r"^odd cannot be computed in int8: SIN \(odd/.*sin.*\) has no integer form.*"):
         convert(network, "int8", images_of(network))
+    convert(network, "float16")
+
+
+def test_what_cannot_be_converted_at_all_is_said_in_one_line():
+    network = ending_in(lambda x: tf.math.igamma(x, x))
+    with pytest.raises(UserError) as error:
+        convert(network, "int8", images_of(network))
+    text = str(error.value)
+    assert text.startswith("TensorFlow Lite's converter refuses odd in precision int8: ")
+    assert "tf.Igamma" in text
+    assert "\n" not in text
+    assert len(text) < 200
+
+
+@pytest.mark.parametrize("count", [0, 15])
+def test_too_few_images_do_not_calibrate(count, network):
+    with pytest.raises(UserError, match=f"there are {count}"):
+        convert(network, "int8", images_of(network)[:count])
