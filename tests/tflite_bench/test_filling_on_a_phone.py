@@ -1,9 +1,12 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from tests.emulated_android import EmulatedDevice, ToolFault
 from tests.tflite_bench.phones import CPU, QUICK, meters, phones, sha256
+from tests.tiny_networks import tiny_cnn
+from tflite_bench.convert import convert
 from tflite_bench.errors import UserError
 from tflite_bench.graph import Graph
 from tflite_bench.latency_table import Context, LatencyTable
@@ -130,3 +133,18 @@ def test_two_phones_take_turns_at_every_layer(adb_server, binary, graph, layers,
         model = sha256(one_layer_model(graph, layer))
         assert sorted(of_phone[model] for of_phone in runs) == [1, 2]
     assert all(of_phone[sha256(reference_network())] >= 2 * 3 for of_phone in runs)
+
+
+def test_layers_of_an_int8_network_are_measured_as_such(phone, binary, tmp_path, monkeypatch):
+    monkeypatch.setattr("tflite_bench.tool_meter._MAX_DRIFT", 1000.0)  # this machine may be busy
+    images = np.random.default_rng(0).uniform(-1, 1, (16, 8, 8, 3)).astype(np.float32)
+    graph = Graph(convert(tiny_cnn(), "int8", images))
+    layers = {layer_signature(graph, layer): layer for layer in sized(graph, {"first": 4})}
+    with meters(binary) as ways:
+        meter = ways.of(parse_target(CPU))
+        table = open_table(tmp_path / "table", meter)
+        assert fill(table, meter, graph, layers, CACHES) == set()
+    assert all(signature in table for signature in layers)
+    assert sum("int8*[" in signature for signature in layers) == 4
+    runs = finished_runs(phone)
+    assert all(runs[sha256(one_layer_model(graph, layer))] == 3 for layer in layers.values())
