@@ -14,7 +14,6 @@ from tf_keras import layers
 from netadapt_tf import Datasets, Settings, adapt_network
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.tracing import find_channels
-from netadapt_tf.search.journal import Journal
 from tests.netadapt_tf.test_adaptation import four_corners
 from tests.tiny_networks import randomised
 from tflite_bench import runtime
@@ -49,9 +48,6 @@ def test_mobilenet_v2_meets_latency_and_size_together(tmp_path):
     start, adapted = ((run_dir / f"{name}.tflite").read_bytes() for name in ("start", "adapted"))
     assert measured_ratio(start, adapted) <= 0.75
     assert len(adapted) <= 0.6 * len(start)
-    iterations = Journal(run_dir / "journal.jsonl").events("iteration")
-    worked_for = {name for record in iterations if record["iteration"] for name in record["constraint"]}
-    assert worked_for == {"latency@host/cpu:1", "tflite_bytes"}
     network = load_network(run_dir / "adapted.keras")
     shrunk = find_channels(network).widths
     before = json.loads((run_dir / "iterations" / "000" / "widths.json").read_text())
