@@ -151,11 +151,9 @@ class Comparison:
             name = row["row"]
             other = name.removesuffix(_DOUBLED) if name.endswith(_DOUBLED) else _COMPARED_WITH
             difference = paired_difference(self._right(name), self._right(other), self._settings.seed)
-            verdict = "" if difference.resolved else ", not resolvable"
-            points = f"{difference.points:+.2f} ({difference.low:+.2f} to {difference.high:+.2f}{verdict})"
             ratio, spread = ratios[name]
             steps = int(row["steps"]) + int(row["steps_before"])
-            against = ("", "") if name == other else (other, points)
+            against = ("", "") if name == other else (other, str(difference))
             accuracy = float(row["accuracy"])
             lines.append(
                 f"| {name} | {ratio:.1%} ({spread:.1%}) | {accuracy:.2%} | {against[0]} | {against[1]} | {steps:,} |"

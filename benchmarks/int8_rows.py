@@ -124,11 +124,7 @@ class Int8Rows:
             for kind in ("int8", "int8_aware"):
                 own, other = (self._right(int(seed), row, kind) for row in (_BY_INT8, _BY_FLOAT32))
                 difference = paired_difference(own, other, int(seed))
-                verdict = "" if difference.resolved else ", not resolvable"
-                lines.append(
-                    f"\nSeed {seed}, {kind}: {_BY_INT8} less {_BY_FLOAT32} {difference.points:+.2f} points "
-                    f"({difference.low:+.2f} to {difference.high:+.2f}{verdict})"
-                )
+                lines.append(f"\nSeed {seed}, {kind}: {_BY_INT8} less {_BY_FLOAT32}, points: {difference}")
         return "\n".join(lines)
 
     def _tflite_of_shape(self, widths: Widths) -> bytes:
@@ -163,22 +159,27 @@ class Int8Rows:
     def _as_fast(
         self, seed: int, widths: Widths, start: tf_keras.Model, datasets: Datasets, settings: Settings
     ) -> tf_keras.Model:
-        """The first network of a float32 search that is no slower in int8 than one of these widths."""
+        """The first network of a float32 search that is no slower in int8 than one of these widths.
+
+        Raises:
+            UserError: there is none.
+        """
         tflite = self._path(seed, _START, "tflite").read_bytes()
         deployed = DeployedNetwork(tflite, find_channels(start).groups)
         limit = deployed.resized(widths)
         iterations = self._run_dir(seed, "float32") / "iterations"
-        percent, tried = self._problem.percent, 0
-        with HostMeter(parse_target(self._problem.target)) as meter:
-            while True:
-                result = self._searched(seed, "float32", percent, start, datasets, settings)
-                for number in range(tried, result.summary["iterations"] + 1):
+        tried = 0
+        for percent in range(self._problem.percent, 0, -_PERCENT_STEP):
+            last = self._searched(seed, "float32", percent, start, datasets, settings).summary["iterations"]
+            with HostMeter(parse_target(self._problem.target)) as meter:
+                for number in range(tried, last + 1):
                     found = json.loads((iterations / f"{number:03d}" / "widths.json").read_text())
                     ratio = meter.compare(Pair(limit, deployed.resized(found))).ratio
                     logging.info("Iteration %d of the float32 search: %.3f of the int8 search's.", number, ratio)
                     if ratio <= 1:
                         return load_network(iterations / f"{number:03d}" / "network.keras")
-                tried, percent = result.summary["iterations"] + 1, percent - _PERCENT_STEP
+            tried = last + 1
+        raise UserError("no network of the float32 search is as fast in int8 as that of the int8 search")
 
     def _add(self, seed: int, row: str, network: tf_keras.Model, datasets: Datasets, settings: Settings) -> None:
         """Rounds and tests a row's network, unless it is finished."""

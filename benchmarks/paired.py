@@ -21,6 +21,10 @@ class Difference:
         """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
+    def __str__(self) -> str:
+        verdict = "" if self.resolved else ", not resolvable"
+        return f"{self.points:+.2f} ({self.low:+.2f} to {self.high:+.2f}{verdict})"
+
 
 def paired_difference(right: np.ndarray, other_right: np.ndarray, seed: int = 0) -> Difference:
     """Accuracy of one network less another's, by a paired bootstrap over the test images (Efron & Tibshirani, 1993).

@@ -153,7 +153,7 @@ def followed_momentum(stage_steps: int) -> float:
 
 def reseed(network: tf_keras.Model, seed: int) -> None:
     """Sets the seed of dropout and other random layers, which else depends on all layers that Keras made before."""
-    for layer in network.submodules:
+    for layer in network._flatten_layers():
         generator = getattr(getattr(layer, "_random_generator", None), "_generator", None)
         if generator is not None:
             generator.reset_from_seed(seed)
@@ -199,8 +199,8 @@ def _masks(network: tf_keras.Model, channels: Channels) -> tuple[_Mask, ...]:
 @contextmanager
 def _batch_norm_momentum(network: tf_keras.Model, at_most: float) -> Iterator[None]:
     """While the step is traced, batch norms have this momentum at most; the network's own configuration stays."""
-    batch_norms = [layer for layer in network.submodules if isinstance(layer, tf_keras.layers.BatchNormalization)]
-    own = {layer: layer.momentum for layer in batch_norms}
+    layers = network._flatten_layers()  # those inside of wrappers, too
+    own = {layer: layer.momentum for layer in layers if isinstance(layer, tf_keras.layers.BatchNormalization)}
     for layer, momentum in own.items():
         layer.momentum = min(momentum, at_most)
     try:
