@@ -1,6 +1,6 @@
 r"""Adapts a trained Keras network to one budget or several.
 
-Example, in about seven minutes on two cores:
+Example, in about eight minutes on two cores:
 
   python -m netadapt_tf.adapt --network=mobilenet_v1 --alpha=0.25 --resolution=64 \
       --dataset=fashion_mnist_12k --budget=latency@host/cpu:1=60% --run_dir=runs/demo
