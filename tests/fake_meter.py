@@ -90,4 +90,6 @@ class FakeProfiler(FakeMeter):
 
     def profile(self, job: Job) -> list[ProfiledNode]:
         layers = sized(Graph(job.tflite), {})
-        return [ProfiledNode(layer.operator.kind, "", layer.macs / 1e6) for layer in layers]
+        return [
+            ProfiledNode(layer.operator.kind, f"[tensors]:{layer.operator.index}", layer.macs / 1e6) for layer in layers
+        ]

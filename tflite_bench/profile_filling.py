@@ -17,7 +17,7 @@ from tflite_bench.layer_models import resized_model
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.operator_profile import ProfiledNode, layer_latencies_ms
 from tflite_bench.progress import progress
-from tflite_bench.sizing import SizedOperator
+from tflite_bench.sizing import SizedOperator, sized
 from tflite_bench.table_filling import PASSES, add_call
 from tflite_bench.timing import Job, Reading
 from tflite_bench.tool_meter import ToolMeter
@@ -75,7 +75,8 @@ def fill_from_profiles(
 def _network(graph: Graph, layers: Sequence[SizedOperator]) -> _Network:
     tflite = resized_model(graph, layers)
     signatures = [layer_signature(graph, layer) for layer in layers]
-    return _Network(tflite, hashlib.sha256(tflite).hexdigest(), layers, signatures)
+    as_numbered_there = sized(Graph(tflite), {})  # unpacking operators stand elsewhere than in the graph's own file
+    return _Network(tflite, hashlib.sha256(tflite).hexdigest(), as_numbered_there, signatures)
 
 
 def _profiled_once(

@@ -1,6 +1,8 @@
 import pytest
 
 from tests.fake_meter import CALL_MS, FakeProfiler
+from tests.tiny_networks import tiny_cnn
+from tflite_bench.convert import convert
 from tflite_bench.errors import MeasurementError
 from tflite_bench.graph import Graph
 from tflite_bench.latency_table import Context, LatencyTable
@@ -119,3 +121,13 @@ def test_every_network_is_profiled_in_several_places(table, graph, networks, lay
         tflite = resized_model(graph, network)
         assert sorted(job.place for job in meter.profiled if job.tflite == tflite) == [0, 1, 2]
     assert {job.place for job in meter.reference_jobs} == {0, 1, 2}
+
+
+def test_layers_of_a_float16_network_are_found_by_where_its_file_has_them(table):
+    """The operators that unpack its weights come first in the converter's file, and before their layers in ours."""
+    graph = Graph(convert(tiny_cnn(), "float16"))
+    networks = [sized(graph, {"first": filters}) for filters in (4, 5)]
+    layers = {layer_signature(graph, layer): layer for network in networks for layer in network}
+    assert fill(table, FakeProfiler(), graph, networks, layers) == set()
+    for signature, layer in layers.items():
+        assert table.latency_ms(signature) == pytest.approx(layer.macs / 1e6)
