@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulated_android import AdbServer, fake_elf
+from tests.emulated_android import AdbServer, fake_elf, write_tool_for_this_machine
 from tests.tflite_bench.phones import phones
 from tests.tiny_networks import two_convolutions
+from tflite_bench.graph import Graph
 
 QUICK = "min_secs=0.02,warmup_min_secs=0.01,warmup_runs=1"
 CPU, GPU = f"android/cpu:1,{QUICK}", f"android/gpu,{QUICK}"
@@ -82,6 +83,39 @@ def test_two_budgets_on_one_phone_are_met_by_its_measurement(server, folder):
         call("tflite_bench.show_table", f"--target={CPU}", "--table=table.sqlite", folder=folder, server=server)
     )
     assert "soc: SDM845" in shown
+
+
+def number_type(tflite: Path) -> str:
+    graph = Graph(tflite.read_bytes())
+    return graph.type_name(graph.inputs[0])
+
+
+INT8 = ["--precision=int8", "--calibration_images=32", "--quantization_aware_epochs=1"]
+
+
+@pytest.mark.slow
+def test_an_int8_network_is_adapted_by_its_latency_on_a_phone(server, folder):
+    flags = [*SEARCH, *INT8, f"--budget=latency@{CPU}=60%", "--run_dir=run"]
+    with phones(server, {}):
+        table = succeeded(call("netadapt_tf.adapt", *flags, folder=folder, server=server))
+    summary = json.loads((folder / "run" / "summary.json").read_text())
+    assert summary["budgets"][0]["met"], table
+    assert summary["latency_is_from"] == "measurement"
+    assert number_type(folder / "run" / "adapted.tflite") == "int8"
+    shown = succeeded(
+        call("tflite_bench.show_table", f"--target={CPU}", "--table=table.sqlite", folder=folder, server=server)
+    )
+    assert "int8*[" in shown
+
+
+@pytest.mark.slow
+def test_an_int8_network_is_adapted_by_the_tool_on_this_machine(server, folder):
+    write_tool_for_this_machine(folder / "benchmark_model")
+    budget = f"--budget=latency@benchmark_model/cpu:1,{QUICK}=60%"
+    table = succeeded(call("netadapt_tf.adapt", *SEARCH, *INT8, budget, "--run_dir=run", folder=folder, server=server))
+    summary = json.loads((folder / "run" / "summary.json").read_text())
+    assert summary["budgets"][0]["met"], table
+    assert number_type(folder / "run" / "adapted.tflite") == "int8"
 
 
 @pytest.mark.slow

@@ -1,11 +1,10 @@
 """The tool on this machine: a script that answers like it, and once the stand-in that really runs the model."""
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.emulated_android import write_tool_for_this_machine
 from tests.processes import has_ended
 from tests.tflite_bench.phones import meters
 from tests.tflite_bench.tool_logs import read_log
@@ -102,15 +101,7 @@ def test_the_cores_are_those_of_the_mask(script):
 
 def test_a_stand_in_that_runs_the_model_is_timed_and_profiled(tmp_path):
     path = tmp_path / "tool"
-    root = Path(__file__).parents[2]
-    path.write_text(
-        f"#!/bin/sh\nPYTHONPATH={root} exec {sys.executable} -c '\n"
-        "import sys\nfrom tests.emulated_android import benchmark_model, tool_log\n"
-        'setup = tool_log.ToolSetup(root="/nowhere", fault=None, time_factor=1.0, gpu=False, gpu_partial=False, '
-        "gpu_fixed_ms=0.0)\n"
-        'sys.exit(benchmark_model.main(sys.argv, setup))\' "$@"\n'
-    )
-    path.chmod(0o755)
+    write_tool_for_this_machine(path)
     target = parse_target("benchmark_model/cpu:1,min_secs=0.01,warmup_min_secs=0.01")
     with meters(str(path)) as ways:
         meter = ways.of(target)
