@@ -156,6 +156,18 @@ def test_well_known_networks_can_be_trained_so(name):
     check_quantizable(getattr(tf_keras.applications, name)(weights=None, input_shape=(64, 64, 3), classes=10))
 
 
+@pytest.mark.slow
+def test_resnet50_is_trained_so_to_the_end():
+    network = tf_keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), classes=4)
+    images = np.random.default_rng(0).uniform(-1, 1, (16, 32, 32, 3)).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((images, np.arange(16) % 4)).batch(8)
+    aware = trained_quantization_aware(network, classification(network), dataset, 0, 1, 0.001)
+    rounded = convert(aware, "int8")
+    assert types_within(rounded) == {"int8"}
+    answers = runtime.outputs(rounded, images).ravel(), aware(images).numpy().ravel()
+    assert np.corrcoef(*answers)[0, 1] > 0.7, "so many layers of fresh weights make much of the last bit"
+
+
 @pytest.mark.parametrize(
     ("settings", "budget", "said"),
     [
