@@ -22,6 +22,7 @@ from netadapt_tf.search.iterate import relative_to
 from netadapt_tf.search.proposals import propose
 from netadapt_tf.settings import Settings
 from tflite_bench.convert import convert
+from tflite_bench.errors import UserError
 from tflite_bench.host import HostMeter
 from tflite_bench.target import parse_target
 
@@ -86,6 +87,9 @@ def asked_for(network: tf_keras.Model, percent: int, seed: int) -> Asked:
         network: the starting network.
         percent: of its latency, the budget.
         seed: of the picks.
+
+    Raises:
+        UserError: the budget is out of reach.
     """
     settings, generator = Settings(), np.random.default_rng(seed)
     widths = start = dict(find_channels(network).widths)
@@ -99,6 +103,8 @@ def asked_for(network: tf_keras.Model, percent: int, seed: int) -> Asked:
             iteration += 1
             constraint = settings.schedule.constraint(iteration, cost.start, cost.value, goal.limit)
             proposed = propose(widths, start, [goal], goal, {goal.name: cost}, constraint, settings.filter_multiple)
+            if not proposed.proposals:
+                raise UserError(f"{percent} % is out of reach; the search ends at {cost.value / whole:.0%}")
             picked = proposed.proposals[generator.integers(len(proposed.proposals))]
             widths = {**widths, picked.group: picked.filters}
             before = time.monotonic()
