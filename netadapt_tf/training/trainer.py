@@ -116,7 +116,10 @@ class Trainer:
             loss += tf.add_n(self.network.losses) if self.network.losses else 0.0
         variables = self.network.trainable_variables
         gradients = self._masked(variables, tape.gradient(loss, variables))
-        self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        # Adding gradients up over replicas registers a gradient for ever, and with it the whole graph of this step.
+        self._optimizer.apply_gradients(
+            zip(gradients, variables, strict=True), skip_gradients_aggregation=not tf.distribute.has_strategy()
+        )
         self._hold_masked()
         return loss
 

@@ -1,6 +1,9 @@
+import gc
+
 import numpy as np
 import pytest
 import tf_keras
+from tensorflow.__internal__ import FuncGraph
 from tf_keras import layers
 
 from netadapt_tf.networks.tracing import find_channels
@@ -49,6 +52,20 @@ def test_restart_forgets_weights_masks_and_momentum(cnn, batch):
     fine_tune({"second": np.array([3])})
     for a, b in zip(first, fine_tune({"first": np.array([0, 1])}), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_trainer_that_is_gone_leaves_no_graph_behind(cnn, batch):
+    def graphs() -> int:
+        gc.collect()
+        return sum(isinstance(one, FuncGraph) for one in gc.get_objects())
+
+    before = graphs()
+    trainer = classifier_trainer(cnn)
+    trainer.fit([batch], 1, constant(0.1))
+    trainer.evaluate([batch])
+    assert graphs() > before
+    del trainer
+    assert graphs() == before
 
 
 def test_dropout_depends_on_the_seed_and_not_on_what_was_trained_before(batch):
