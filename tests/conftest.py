@@ -3,6 +3,7 @@
 TensorFlow takes seconds to start, so only what needs it imports it.
 """
 
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -36,9 +37,14 @@ def interruptible():
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache_folder(tmp_path_factory):
-    """No test, and no fixture of a module, reads or writes the user's latency table or waits for the user's lock."""
+    """No test, and no fixture of a module, reads or writes the user's latency table or waits for the user's lock.
+
+    Workers of pytest-xdist share theirs: a layer is measured once, and never two at a time.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
         yield
 
 

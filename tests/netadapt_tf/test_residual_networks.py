@@ -22,9 +22,9 @@ from tflite_bench.target import parse_target
 from tflite_bench.timing import Pair
 
 V2 = (
-    "--network=mobilenet_v2 --alpha=0.35 --resolution=64 --dataset=fashion_mnist_12k --train_images=1500 "
-    "--holdout_images=300 --pretrain_epochs=1 --batch_size=64 --initial_reduction=0.15 --short_term_steps=2 "
-    "--filter_multiple=16 --long_term_epochs=1"
+    "--network=mobilenet_v2 --alpha=0.35 --resolution=64 --dataset=fashion_mnist_12k --train_images=600 "
+    "--holdout_images=100 --pretrain_epochs=1 --batch_size=64 --initial_reduction=0.2 --short_term_steps=1 "
+    "--filter_multiple=32 --long_term_epochs=1"
 )
 
 
