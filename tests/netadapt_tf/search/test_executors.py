@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import signal
 from functools import partial
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from netadapt_tf.search import contest
 from netadapt_tf.search.executors.executor import Bench, Executor
 from netadapt_tf.search.executors.place import Place
 from netadapt_tf.search.executors.processes import Processes
@@ -15,9 +17,11 @@ from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.task import Task, classification
 from tests.processes import has_ended
 from tests.tiny_networks import tiny_cnn
-from tests.tiny_search import SETTINGS, corner_datasets, search
+from tests.tiny_search import SETTINGS as UNSCREENED
+from tests.tiny_search import corner_datasets, search
 from tflite_bench.errors import UserError
 
+SETTINGS = dataclasses.replace(UNSCREENED, short_term_steps=4, screen=True)
 TWO_OF = {"processes": Place("processes", workers=2), "ray": Place("ray", workers=2)}
 BOTH = pytest.mark.parametrize("name", TWO_OF)
 
@@ -41,9 +45,21 @@ def network():
     return tiny_cnn(dropout=0.2)
 
 
+def searched(path: Path, executor: Executor | None = None):
+    """With screening, so that trainings that are under way are handed on."""
+    return search(path, corner_datasets(), settings=SETTINGS, network=network(), executor=executor)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_survives():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contest, "survivors", lambda proposals: 1)
+        yield
+
+
 @pytest.fixture(scope="module")
-def serial(tmp_path_factory):
-    found, run = search(tmp_path_factory.mktemp("serial") / "run", corner_datasets(), network=network())
+def serial(tmp_path_factory, one_survives):
+    found, run = searched(tmp_path_factory.mktemp("serial") / "run")
     assert found.iteration > 2, "too few iterations to tell"
     return found, run
 
@@ -81,7 +97,7 @@ def deadly(marker: Path | None) -> Datasets:
 def test_a_worker_killed_in_the_middle_of_a_proposal_changes_nothing(tmp_path, serial, name):
     marker = tmp_path / "killed"
     with executor_of(name, partial(deadly, marker)) as executor:
-        found, run = search(tmp_path / "run", corner_datasets(), network=network(), executor=executor)
+        found, run = searched(tmp_path / "run", executor)
     assert marker.exists(), "nothing was killed"
     assert has_ended(int(marker.read_text()))
     assert_same(found, run, serial)
@@ -94,4 +110,4 @@ def test_a_proposal_that_kills_each_worker_is_named(tmp_path, name):
         executor_of(name, partial(deadly, None)) as executor,
         pytest.raises(UserError, match=r"the proposal of (first|second) lost its worker 3 times"),
     ):
-        search(tmp_path / "run", corner_datasets(), network=network(), executor=executor)
+        searched(tmp_path / "run", executor)
