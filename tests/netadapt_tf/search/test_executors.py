@@ -1,6 +1,10 @@
 import dataclasses
 import os
+import re
 import signal
+import subprocess
+import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +14,15 @@ import tensorflow as tf
 
 from netadapt_tf.search import contest
 from netadapt_tf.search.executors.executor import Bench, Executor
+from netadapt_tf.search.executors.opening import opened
 from netadapt_tf.search.executors.place import Place
 from netadapt_tf.search.executors.processes import Processes
+from netadapt_tf.search.executors.retries import Queue
 from netadapt_tf.search.run_directory import RunDirectory
+from netadapt_tf.search.short_term import Portion
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.task import Task, classification
+from tests.endless_search import WORKERS
 from tests.processes import has_ended
 from tests.tiny_networks import tiny_cnn
 from tests.tiny_search import SETTINGS as UNSCREENED
@@ -22,8 +30,8 @@ from tests.tiny_search import corner_datasets, search
 from tflite_bench.errors import UserError
 
 SETTINGS = dataclasses.replace(UNSCREENED, short_term_steps=4, screen=True)
+PATIENCE_S = 100.0
 TWO_OF = {"processes": Place("processes", workers=2), "ray": Place("ray", workers=2)}
-BOTH = pytest.mark.parametrize("name", TWO_OF)
 
 
 def records(run: RunDirectory) -> list[dict]:
@@ -93,7 +101,7 @@ def deadly(marker: Path | None) -> Datasets:
 
 
 @pytest.mark.slow
-@BOTH
+@pytest.mark.parametrize("name", TWO_OF)
 def test_a_worker_killed_in_the_middle_of_a_proposal_changes_nothing(tmp_path, serial, name):
     marker = tmp_path / "killed"
     with executor_of(name, partial(deadly, marker)) as executor:
@@ -104,10 +112,84 @@ def test_a_worker_killed_in_the_middle_of_a_proposal_changes_nothing(tmp_path, s
 
 
 @pytest.mark.slow
-@BOTH
-def test_a_proposal_that_kills_each_worker_is_named(tmp_path, name):
+def test_a_proposal_that_kills_each_worker_is_named(tmp_path):
     with (
-        executor_of(name, partial(deadly, None)) as executor,
+        executor_of("processes", partial(deadly, None)) as executor,
         pytest.raises(UserError, match=r"the proposal of (first|second) lost its worker 3 times"),
     ):
         searched(tmp_path / "run", executor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("processes", signal.SIGINT),
+        ("processes", signal.SIGKILL),
+        ("ray", signal.SIGINT),
+    ],
+)
+def test_a_search_that_ends_in_the_middle_leaves_no_worker_behind(tmp_path, name, end):
+    command = [sys.executable, "-m", "tests.endless_search", name, str(tmp_path)]
+    with open(tmp_path / "log", "w") as log, subprocess.Popen(command, stderr=log) as searching:
+        deadline = time.monotonic() + PATIENCE_S
+        while len(workers := [int(file.name) for file in tmp_path.iterdir() if file.name.isdigit()]) < WORKERS:
+            assert searching.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline, "the workers do not begin"
+            time.sleep(0.1)
+        searching.send_signal(end)
+    assert all(has_ended(worker) for worker in workers)
+
+
+@pytest.mark.parametrize("name", ["datasets", "loss", "metric"])
+def test_what_cannot_be_sent_is_named(name):
+    task = classification(network())
+    datasets, loss, make = corner_datasets, task.loss, task.metric.make
+    if name == "datasets":
+        datasets = lambda: corner_datasets()  # noqa: E731
+    elif name == "loss":
+        loss = lambda targets, outputs: task.loss(targets, outputs)  # noqa: E731
+    else:
+        make = lambda: task.metric.make()  # noqa: E731
+    with pytest.raises(UserError, match=f"the {name} cannot be sent to other processes"):
+        executor_of("processes", datasets, Task(loss, dataclasses.replace(task.metric, make=make)))
+
+
+def test_data_sets_that_cannot_be_made_elsewhere_are_for_the_serial_executor():
+    data = corner_datasets()
+    with pytest.raises(UserError, match="the executor processes sends the data set to other processes"):
+        opened(Place("processes"), data, None, classification(network()), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"executor": "threads"}, "executor is 'threads'; it should be serial or processes or ray"),
+        ({"executor": "ray", "workers": -1}, "workers is -1; it should be a number of at least 0"),
+        ({"executor": "ray", "cpus_per_proposal": 0.5}, "cpus_per_proposal is 0.5; it should be"),
+        ({"executor": "ray", "gpus_per_proposal": float("nan")}, "gpus_per_proposal is nan; it should be"),
+        ({"workers": 2}, "workers is 2, which means nothing to the executor serial"),
+        ({"executor": "processes", "ray_address": "a:1"}, "ray_address is 'a:1', which means nothing to the executor"),
+    ],
+)
+def test_a_place_that_makes_no_sense_is_refused(choice, said):
+    with pytest.raises(UserError, match=re.escape(said)):
+        Place(**choice)
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "netadapt_tf.search.executors.ray_cluster", raising=False)
+    with pytest.raises(UserError, match=re.escape("pip install 'netadapt_tf[ray]'")):
+        executor_of("ray", corner_datasets)
+
+
+def test_a_lost_worker_s_proposal_comes_first_again_and_not_for_ever():
+    queue = Queue([Portion("a", 1), Portion("b", 1)])
+    for _ in range(2):
+        lost = queue.take()
+        assert lost.group == "a"
+        queue.put_back(lost, "killed")
+    with pytest.raises(UserError, match=re.escape("the proposal of a lost its worker 3 times (killed)")):
+        queue.put_back(queue.take(), "killed")
+    assert queue.take().group == "b"
