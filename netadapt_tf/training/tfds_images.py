@@ -222,8 +222,8 @@ def _images(builder: Any, split: str, form: _RecordForm, label: str, resolution:
     records = _records(builder, split, form, label)
     if not np.all((records.labels >= 0) & (records.labels < form.classes)):
         raise UserError(f"the split {split} of {label} holds images without a label of its {form.classes} classes")
-    places = (tf.constant(part) for part in (records.files, records.file, records.offset))
-    numbered = _Numbered(*places, form, f"the split {split} of {label}")
+    files, file, offset = (tf.constant(part) for part in (records.files, records.file, records.offset))
+    numbered = _Numbered(files, file, offset, form, f"the split {split} of {label}")
     originals = EncodedImages(
         records.labels, form.classes, numbered.record, numbered.encoded, numbered.name, form.channels
     )
