@@ -4,7 +4,8 @@ Ray is an extra of this package, and this module is loaded only where it is aske
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from absl import logging
@@ -46,16 +47,19 @@ class RayCluster(Executor):
                 cannot be sent.
         """
         self._threads = threads_here()
-        cpus = place.cpus_per_proposal or self._threads or 1
+        self._place = replace(place, cpus_per_proposal=place.cpus_per_proposal or self._threads or 1)
         self._begun_here = not ray.is_initialized()
-        self._idle: list[Any] = []
+        self._actors: list[Any] = []
         if self._begun_here:
-            _join(place, cpus)
+            _join(self._place)
         try:
             self._actor = ray.remote(_Actor).options(
-                num_cpus=cpus, num_gpus=place.gpus_per_proposal, max_restarts=0, max_task_retries=0
+                num_cpus=self._place.cpus_per_proposal,
+                num_gpus=place.gpus_per_proposal,
+                max_restarts=0,
+                max_task_retries=0,
             )
-            self._count = _room(place, cpus)
+            self._count = _room(self._place)
             self._bench = _stored(bench)
         except BaseException:
             self.__exit__()
@@ -69,6 +73,7 @@ class RayCluster(Executor):
         self._stage = ray.put(Parcel.of(stage))
         self._stages += 1
         self._clock = clock
+        self._count = _room(self._place)
 
     def results(self, portions: Sequence[Portion]) -> Iterator[tuple[str, Result]]:
         """See `Executor`; as they are finished."""
@@ -77,8 +82,7 @@ class RayCluster(Executor):
         while queue or at_work:
             with self._clock("short_term"):
                 while queue and len(at_work) < self._count:
-                    actor = self._idle.pop() if self._idle else self._actor.remote(self._threads)
-                    portion = queue.take()
+                    portion, actor = queue.take(), self._idle_actor(at_work.values())
                     answer = actor.fine_tune.remote((self._bench, self._stage), self._stages, portion)
                     at_work[answer] = actor, portion
                 (answer,), _ = ray.wait(list(at_work), num_returns=1)
@@ -88,15 +92,31 @@ class RayCluster(Executor):
             except RayTaskError as error:
                 raise error.cause from error
             except RayError as error:
-                ray.kill(actor)
+                self._forget_all_but({actor for actor, _ in at_work.values()})
                 queue.put_back(portion, type(error).__name__)
                 continue
-            self._idle.append(actor)
             yield portion.group, result
 
+    def _idle_actor(self, at_work: Collection[tuple[Any, Portion]]) -> Any:
+        busy = {actor for actor, _ in at_work}
+        for actor in self._actors:
+            if actor not in busy:
+                return actor
+        self._actors.append(self._actor.remote(self._threads))
+        return self._actors[-1]
+
+    def _forget_all_but(self, at_work: Collection[Any]) -> None:
+        """One was lost, perhaps with its node: idle ones may be lost, too, and there may be less room."""
+        for actor in set(self._actors) - set(at_work):
+            ray.kill(actor)
+        self._actors = list(at_work)
+        self._count = _room(self._place)
+
     def __exit__(self, *_: object) -> None:
-        """Leaves the cluster, which ends the actors; a cluster that was started here ends, too."""
-        self._idle = []
+        """Ends the actors, and leaves the cluster; one that was started here ends, too."""
+        for actor in self._actors:
+            ray.kill(actor)
+        self._actors = []
         if self._begun_here:
             ray.shutdown()
 
@@ -126,13 +146,13 @@ class _Actor:
         return self._worker.fine_tune(portion)
 
 
-def _join(place: Place, cpus: int) -> None:
+def _join(place: Place) -> None:
     """Connects this process with a cluster, and says where its dashboard is."""
     here: dict[str, Any] = {}
     if not place.ray_address:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to Ray's makers unasked
         cores = len(os.sched_getaffinity(0))
-        here = {"num_cpus": max(cores, cpus * max(1, place.workers))}
+        here = {"num_cpus": max(cores, place.cpus_per_proposal * max(1, place.workers))}
     try:
         cluster = ray.init(address=place.ray_address or "local", log_to_driver=False, configure_logging=False, **here)
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
@@ -142,9 +162,9 @@ def _join(place: Place, cpus: int) -> None:
         logging.info("Ray's dashboard: http://%s", url)
 
 
-def _room(place: Place, cpus: int) -> int:
-    """How many proposals are fine-tuned at the same time."""
-    has = ray.cluster_resources()
+def _room(place: Place) -> int:
+    """How many proposals are fine-tuned at the same time, as the cluster is now."""
+    has, cpus = ray.cluster_resources(), place.cpus_per_proposal
     room = int(has.get("CPU", 0) // cpus)
     if place.gpus_per_proposal:
         room = min(room, int(has.get("GPU", 0) / place.gpus_per_proposal))
@@ -153,8 +173,6 @@ def _room(place: Place, cpus: int) -> int:
             f"the Ray cluster has {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs; a proposal asks for "
             f"{cpus} and {place.gpus_per_proposal:g}: lower cpus_per_proposal, gpus_per_proposal or threads"
         )
-    if place.workers > room:
-        logging.info("The Ray cluster has room for %d workers.", room)
     return min(place.workers or room, room)
 
 

@@ -83,6 +83,7 @@ class Worker:
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)  # else the first worker takes all of it
         make_repeatable(threads)
+        tf.get_logger().setLevel("ERROR")  # it warns of a step that is traced anew, as each iteration's is
         self._bench = bench
         self._datasets = bench.datasets()
         self._short_term: ShortTerm

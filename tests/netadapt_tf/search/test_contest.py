@@ -135,6 +135,8 @@ def test_a_full_disk_stops_the_search_which_goes_on_once_there_is_room(tmp_path,
         with pytest.raises(OSError, match="No space left"):
             search(tmp_path / "parts", data, limit=ONE_ITERATION)
     assert_same(search(tmp_path / "parts", data, limit=ONE_ITERATION), whole)
+    lines = Journal(tmp_path / "parts" / "journal.jsonl").events()
+    assert [line["event"] for line in lines] == [line["event"] for line in whole[1].journal.events()]
 
 
 @pytest.fixture
