@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from netadapt_tf.training import image_folder, images
+from netadapt_tf.training.data_names import AUGMENTATIONS
 from netadapt_tf.training.image_dataset import load_image_dataset
 from tests.tiny_images import assert_can_be_sent
 from tflite_bench.errors import UserError
@@ -55,8 +56,9 @@ def test_whole_images_load(photos):
 
 
 @pytest.mark.usefixtures("either_way")
-def test_other_processes_see_the_same_batches(photos):
-    assert_can_be_sent(load(photos))
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+def test_other_processes_see_the_same_batches(photos, augmentation):
+    assert_can_be_sent(load_image_dataset(f"folder:{photos}", 8, 2, None, 0, augmentation))
 
 
 @pytest.mark.parametrize(
