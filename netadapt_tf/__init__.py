@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from netadapt_tf.logs import log_progress
     from netadapt_tf.outcome import AdaptedNetwork, BudgetOutcome
     from netadapt_tf.resources.own import OwnResource
+    from netadapt_tf.search.executors.place import Place
     from netadapt_tf.settings import Settings
     from netadapt_tf.training.datasets import Datasets
     from netadapt_tf.training.repeatable import make_repeatable
@@ -31,6 +32,7 @@ __all__ = [
     "Forecast",
     "Metric",
     "OwnResource",
+    "Place",
     "Settings",
     "UserError",
     "adapt_network",
@@ -46,6 +48,7 @@ _HOMES = {
     "Forecast": "netadapt_tf.forecast",
     "Metric": "netadapt_tf.training.task",
     "OwnResource": "netadapt_tf.resources.own",
+    "Place": "netadapt_tf.search.executors.place",
     "Settings": "netadapt_tf.settings",
     "UserError": "tflite_bench.errors",
     "adapt_network": "netadapt_tf.adaptation",

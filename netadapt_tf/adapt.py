@@ -26,6 +26,7 @@ from absl import flags
 from netadapt_tf.networks.by_name import NAMES, NETWORKS
 from netadapt_tf.request import Request
 from netadapt_tf.resources.budget import parse_budgets
+from netadapt_tf.search.executors.place import EXECUTORS, Place
 from netadapt_tf.search.filter_choice import CRITERIA
 from netadapt_tf.search.selection import PICKS
 from netadapt_tf.settings import FINALS, Settings
@@ -34,6 +35,7 @@ from tflite_bench.binary import quiet_native_code, run
 from tflite_bench.precision import MIN_CALIBRATION_IMAGES, PRECISIONS
 
 _DEFAULTS = Settings()
+_HERE = Place()
 _DEFAULT_PRETRAIN_EPOCHS = 10
 _LARGEST = 2**31 - 1
 
@@ -198,6 +200,11 @@ _FILTERS = flags.DEFINE_enum(
 _LOCK = flags.DEFINE_string(
     "lock", _DEFAULTS.lock, "Regular expression: layers whose whole name it matches keep their filters."
 )
+_SCREEN = flags.DEFINE_bool(
+    "screen",
+    _DEFAULTS.screen,
+    "Give all proposals of an iteration a quarter of their steps, and only the best quarter, or three, the rest.",
+)
 _FILTER_MULTIPLE = flags.DEFINE_integer(
     "filter_multiple",
     _DEFAULTS.filter_multiple,
@@ -230,6 +237,31 @@ _THREADS = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=1024,
 )
+_EXECUTOR = flags.DEFINE_enum(
+    "executor",
+    _HERE.executor,
+    EXECUTORS,
+    "Where proposals are fine-tuned: in this process, one after the other; in several processes of this machine; or on "
+    "a Ray cluster (the extra netadapt_tf[ray]). The result is the same.",
+)
+_WORKERS = flags.DEFINE_integer(
+    "workers",
+    _HERE.workers,
+    "How many proposals are fine-tuned at the same time; 0: as many as there is room for, each with --threads cores.",
+    lower_bound=0,
+)
+_RAY_ADDRESS = flags.DEFINE_string(
+    "ray_address", _HERE.ray_address, "Of the Ray cluster, for example ray-head:6379; by default one of this machine."
+)
+_CPUS_PER_PROPOSAL = flags.DEFINE_integer(
+    "cpus_per_proposal", _HERE.cpus_per_proposal, "That Ray sets aside for each; 0: --threads.", lower_bound=0
+)
+_GPUS_PER_PROPOSAL = flags.DEFINE_float(
+    "gpus_per_proposal",
+    _HERE.gpus_per_proposal,
+    "That Ray sets aside for each; 0.5 lets two share one.",
+    lower_bound=0.0,
+)
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run",
     False,
@@ -247,13 +279,14 @@ _FLAG_GROUPS = {
     "What is asked": (_BUDGETS, _RUN_DIR, _DRY_RUN),
     "The network": (_NETWORK, _ALPHA, _RESOLUTION, _WEIGHTS, _LOCK, _ALLOW_LAMBDA, _TRUST_SAVED_MODEL),
     "The data": (_DATASET, _PREPROCESSING, _AUGMENTATION, _TRAIN_IMAGES, _HOLDOUT_IMAGES),
-    "The search": (_INITIAL_REDUCTION, _REDUCTION_DECAY, _FILTERS, _FILTER_MULTIPLE, _PICK),
+    "The search": (_INITIAL_REDUCTION, _REDUCTION_DECAY, _FILTERS, _FILTER_MULTIPLE, _PICK, _SCREEN),
     "Training": (
         *(_PRETRAIN_EPOCHS, _SHORT_TERM_STEPS, _LONG_TERM_EPOCHS, _FINAL, _QUANTIZATION_AWARE_EPOCHS, _BATCH_SIZE),
         *(_SHORT_TERM_LEARNING_RATE, _LONG_TERM_LEARNING_RATE),
     ),
     "Precision": (_PRECISION, _CALIBRATION_IMAGES),
     "Measuring": (_TABLE, _TABLE_ONLY, _BENCHMARK_MODELS),
+    "Where the search runs": (_EXECUTOR, _WORKERS, _RAY_ADDRESS, _CPUS_PER_PROPOSAL, _GPUS_PER_PROPOSAL),
     "So that a run can be repeated": (_SEED, _THREADS),
 }
 
@@ -313,8 +346,16 @@ def _request() -> Request:
             pick=_PICK.value,
             filters=_FILTERS.value,
             lock=_LOCK.value,
+            screen=_SCREEN.value,
             filter_multiple=_FILTER_MULTIPLE.value,
             seed=_SEED.value,
+        ),
+        place=Place(
+            executor=_EXECUTOR.value,
+            workers=_WORKERS.value,
+            ray_address=_RAY_ADDRESS.value,
+            cpus_per_proposal=_CPUS_PER_PROPOSAL.value,
+            gpus_per_proposal=_GPUS_PER_PROPOSAL.value,
         ),
     )
 

@@ -1,6 +1,6 @@
 """One adaptation from start to end: a trained network in, a smaller one within budget out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
 from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.resources.own import OwnResource, check_own
 from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.search.executors.opening import opened
+from netadapt_tf.search.executors.place import Place
 from netadapt_tf.search.goals import Goal, corrected_by_delivery
 from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.search.netadapt import Search
@@ -34,7 +36,7 @@ from tflite_bench.errors import InvalidModelError, UserError
 
 def adapt_network(
     network: tf_keras.Model,
-    datasets: Datasets,
+    datasets: Datasets | Callable[[], Datasets],
     budgets: Sequence[str],
     run_dir: str | Path,
     *,
@@ -47,6 +49,7 @@ def adapt_network(
     resources: Mapping[str, OwnResource] | None = None,
     identity: Mapping[str, Any] | None = None,
     allow_lambda: bool = False,
+    place: Place | None = None,
     command: str = "",
 ) -> AdaptedNetwork:
     """Shrinks a network until it is within every budget by measurement; goes on with what an interrupted call finished.
@@ -54,7 +57,8 @@ def adapt_network(
     Args:
         network: a `tf_keras` functional model of one input, float32 [N, H, W, C] of fixed H, W and C, and one output
             [N, ...] or several. It is left as it is; `settings.pretrain_epochs` trains a copy.
-        datasets: what to learn from and to be judged by.
+        datasets: what to learn from and to be judged by; or a function that returns that, which executors other than
+            `serial` send to their workers.
         budgets: what is allowed at the end, `RESOURCE[@TARGET]=AMOUNT`; one or several.
         run_dir: where everything of this adaptation is kept.
         loss: (targets [B, ...], outputs [B, ...]) -> a number; by default cross-entropy of class numbers [B]. Several
@@ -71,6 +75,8 @@ def adapt_network(
         identity: JSON values that say what is being adapted, data included; a run directory goes on only for the same
             ones. By default a digest of the network.
         allow_lambda: the network holds Python code of its own (Lambda or custom layers), which reading it back runs.
+        place: where proposals are fine-tuned; it does not change the result. By default in this process, one after the
+            other.
         command: how this was asked for, for the summary.
 
     Returns:
@@ -97,7 +103,7 @@ def adapt_network(
         if run.has_iteration(0):
             network = run.load_iteration(0)
         problem = problem_of(
-            network, datasets, parsed, loss, metric, settings, table, benchmark_models, table_only, resources
+            network, datasets, parsed, loss, metric, settings, table, benchmark_models, table_only, resources, place
         )
         return _adapt(problem, run, command)
 
@@ -199,16 +205,7 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
     if all(goal.is_met(beginning.costs[goal.name]) for goal in goals):
         logging.info("The starting network is within budget already.")
     while True:
-        search = Search(
-            goals,
-            costs.counted,
-            work.problem.datasets,
-            work.problem.task,
-            work.run,
-            work.problem.settings,
-            work.clock,
-        )
-        found = search.run(beginning)
+        found = _searched(work, costs, goals, beginning)
         adapted = _last_stage(work, found)
         result = delivery(work, start, costs, found, adapted)
         asked = {budget.name: budget.limit(result.before.amount(budget)) for budget in budgets}
@@ -225,6 +222,23 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
                     asked[goal.name],
                 )
         goals = corrected
+
+
+def _searched(work: Work, costs: Costs, goals: Sequence[Goal], beginning: Iterate) -> Iterate:
+    """What the search ends with; its workers end with it."""
+    problem = work.problem
+    with opened(problem.place, problem.datasets, problem.source, problem.task, problem.settings) as executor:
+        search = Search(
+            goals,
+            costs.counted,
+            problem.datasets,
+            problem.task,
+            work.run,
+            problem.settings,
+            work.clock,
+            executor,
+        )
+        return search.run(beginning)
 
 
 def _measured_start(work: Work, start: Start, costs: Costs) -> Iterate:

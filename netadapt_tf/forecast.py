@@ -103,7 +103,7 @@ class Forecast:
 
 def dry_run(
     network: tf_keras.Model,
-    datasets: Datasets,
+    datasets: Datasets | Callable[[], Datasets],
     budgets: Sequence[str],
     *,
     loss: Loss | None = None,

@@ -1,5 +1,7 @@
 """The main job as the command line asks for it: network and data by name, then `adapt_network`."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import tf_keras
@@ -41,6 +43,7 @@ def adapt(request: Request, command: str) -> AdaptedNetwork:
         table_only=request.table_only,
         identity=request.identity(),
         allow_lambda=request.allow_lambda,
+        place=request.place,
         command=command,
     )
 
@@ -73,7 +76,7 @@ def _run_directory(request: Request) -> RunDirectory:
     )
 
 
-def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Datasets]:
+def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Callable[[], Datasets]]:
     """The starting network as it was kept, as it was given, or still to be pre-trained; and the data."""
     network = _kept_or_given(request, run)
     if network is not None:
@@ -91,7 +94,7 @@ def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Datasets
         request.settings.seed,
         request.augmentation,
     )
-    return network, images.datasets(request.batch_size, request.preprocessing)
+    return network, partial(images.datasets, request.batch_size, request.preprocessing)
 
 
 def _kept_or_given(request: Request, run: RunDirectory) -> tf_keras.Model | None:

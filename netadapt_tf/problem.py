@@ -1,6 +1,6 @@
 """What is to be adapted, and to what: everything a caller hands over, checked before any work."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from netadapt_tf.networks.narrowing import narrow
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import Budget
 from netadapt_tf.resources.own import OwnResource
+from netadapt_tf.search.executors.place import Place
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import check_shrinkable, targets_of
 from netadapt_tf.training.calibration import calibration_images
@@ -46,6 +47,8 @@ class Problem:
         benchmark_models: see `tflite_bench.meters.Meters`.
         table_only: whether latencies are the table's alone, and nothing is measured.
         resources: that the caller brings, by name.
+        source: makes the data sets in other processes; None where the caller gave them as they are.
+        place: where proposals are fine-tuned.
     """
 
     network: tf_keras.Model
@@ -58,6 +61,8 @@ class Problem:
     benchmark_models: tuple[str, ...] = ()
     table_only: bool = False
     resources: Mapping[str, OwnResource] = field(default_factory=dict)
+    source: Callable[[], Datasets] | None = None
+    place: Place = field(default_factory=Place)
 
     def convert(self, network: tf_keras.Model) -> bytes:
         """A network as it ships.
@@ -74,7 +79,7 @@ class Problem:
 
 def problem_of(
     network: tf_keras.Model,
-    datasets: Datasets,
+    datasets: Datasets | Callable[[], Datasets],
     budgets: tuple[Budget, ...],
     loss: Loss | None,
     metric: Metric | None,
@@ -83,12 +88,15 @@ def problem_of(
     benchmark_models: Sequence[str],
     table_only: bool,
     resources: Mapping[str, OwnResource],
+    place: Place | None = None,
 ) -> Problem:
     """Checks what a caller hands over; see `netadapt_tf.adapt_network` for each. The network is as `checked` gives it.
 
     Raises:
         UserError: something that does not fit.
     """
+    source = None if isinstance(datasets, Datasets) else datasets
+    datasets = datasets if isinstance(datasets, Datasets) else datasets()
     datasets.check(network)
     settings = settings or Settings()
     check_runs(settings.precision, targets_of(budgets))
@@ -119,6 +127,8 @@ def problem_of(
         benchmark_models=tuple(benchmark_models),
         table_only=table_only,
         resources=resources,
+        source=source,
+        place=place or Place(),
     )
 
 

@@ -1,12 +1,13 @@
 """Everything that the flags of `netadapt_tf.adapt` ask for."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from netadapt_tf.networks.by_name import NETWORKS
 from netadapt_tf.resources.budget import Budget
+from netadapt_tf.search.executors.place import Place
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.data_names import HOLDOUT_IMAGES
 
@@ -34,6 +35,7 @@ class Request:
     allow_lambda: bool
     trust_saved_model: bool
     settings: Settings
+    place: Place = field(default_factory=Place)
 
     @property
     def is_from_file(self) -> bool:

@@ -71,6 +71,7 @@ class Settings:
         filters: which filters stay: those of the largest `l2` norm (the paper), of the largest scale in the batch norm
             behind them (`bn_scale`), those that the loss would miss most to first order (`taylor`), or `random` ones.
         lock: a regular expression; channel groups that a layer writes whose whole name it matches keep their filters.
+        screen: whether all proposals get a part of their steps, and only the best few of them the rest.
         filter_multiple: numbers of filters are multiples of this, of half of it in groups of under four times it.
         seed: of weights, shuffling and proposals.
     """
@@ -89,6 +90,7 @@ class Settings:
     pick: str = "highest_accuracy"
     filters: str = "l2"
     lock: str = ""
+    screen: bool = False
     filter_multiple: int = 8
     seed: int = 0
 
@@ -100,6 +102,8 @@ class Settings:
                 raise UserError(f"{name} is {value!r}; it should be {' or '.join(known)}")
         if not isinstance(self.lock, str):
             raise UserError(f"lock is {self.lock!r}; it should be a text")
+        if not isinstance(self.screen, bool):
+            raise UserError(f"screen is {self.screen!r}; it should be True or False")
         try:
             re.compile(self.lock)
         except (re.error, OverflowError, RecursionError) as error:

@@ -161,7 +161,7 @@ def test_metadata_are_what_an_index_takes(wheel, distributions):
     assert (metadata.name, str(metadata.version)) == (PROJECT["name"], PROJECT["version"])
     assert metadata.license_expression == "Apache-2.0"
     assert metadata.description_content_type == "text/markdown"
-    assert metadata.provides_extra == ["tfds"]
+    assert metadata.provides_extra == ["ray", "tfds"]
     required = {requirement.name for requirement in metadata.requires_dist or [] if requirement.marker is None}
     assert required == {Requirement(text).name for text in PROJECT["dependencies"]}
     assert (distributions / f"netadapt_tf-{PROJECT['version']}.tar.gz").is_file()

@@ -7,6 +7,7 @@ included; 1 a defect of ours, with its traceback; 130 interrupted.
 """
 
 import difflib
+import errno
 import inspect
 import os
 import sys
@@ -26,6 +27,7 @@ from tflite_bench.log_lines import tell_own, tell_sentences
 
 _EXIT_USER_ERROR = 2
 _EXIT_INTERRUPTED = 130
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _ABSL_ON_MISSING = "must have a value other than None"
 
 
@@ -52,6 +54,9 @@ def run(
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
+        if error.errno in _DISK_FULL:
+            _say(f"Error: the disk is full ({error}); make room; the same command goes on")
+            sys.exit(_EXIT_USER_ERROR)
         if not isinstance(error.filename, str | bytes | os.PathLike):
             raise
         _say(f"Error: {os.fsdecode(error.filename)}: {error.strerror or error}")

@@ -11,6 +11,8 @@ from tflite_bench.errors import UserError
 _KEYS = {
     "iteration": {"iteration", "accuracy", "predicted", "measured", "spread"},
     "proposal": {"iteration", "group", "filters", "accuracy"},
+    "screened": {"iteration", "group", "filters", "accuracy"},
+    "failed": {"iteration", "group", "filters", "reason"},
     "discarded": {"iteration", "group", "filters"},
     "long_term": {"iteration"},
     "devices": {"fingerprints"},

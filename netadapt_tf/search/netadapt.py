@@ -9,27 +9,25 @@ With one budget this is the paper's; with several each iteration works for one o
 (Long-term fine-tuning comes after; see `netadapt_tf.adaptation`.)
 """
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from absl import logging
 
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.search.contest import Contest
+from netadapt_tf.search.executors.executor import Executor
 from netadapt_tf.search.goals import Goal, unmet
 from netadapt_tf.search.iterate import Iterate, relative_to
-from netadapt_tf.search.proposals import Cut, Proposal, Round, propose
+from netadapt_tf.search.proposals import Proposal, Round, propose
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.search.selection import PICKS, Outcome, Standing, best_ratio
-from netadapt_tf.search.short_term import FineTuned, ShortTerm
+from netadapt_tf.search.short_term import staged
 from netadapt_tf.settings import Settings
 from netadapt_tf.stopwatch import Stopwatch, duration
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.task import Task
-from tflite_bench.errors import UserError
-from tflite_bench.progress import progress
 
 
 class Search:
@@ -44,6 +42,7 @@ class Search:
         run: RunDirectory,
         settings: Settings,
         clock: Stopwatch,
+        executor: Executor,
     ) -> None:
         """Takes what the search needs to know.
 
@@ -55,6 +54,7 @@ class Search:
             run: where everything finished is kept.
             settings: how to search.
             clock: adds up where the time goes; each iteration takes a lap.
+            executor: where proposals are fine-tuned.
         """
         self._goals = goals
         self._counted = counted
@@ -63,6 +63,7 @@ class Search:
         self._run = run
         self._settings = settings
         self._clock = clock
+        self._executor = executor
 
     def run(self, start: Iterate) -> Iterate:
         """Iterates until every goal is met by measurement, beyond the measurement's spread.
@@ -114,7 +115,7 @@ class Search:
     def _work_for(self, goal: Goal, constraint: float, proposed: Round, current: Iterate) -> Iterate | None:
         """Fine-tunes the proposals, picks, narrows, measures; None when each breaks a goal that is met."""
         iteration = current.iteration + 1
-        short_term = ShortTerm(
+        stage = staged(
             iteration,
             current.network,
             current.channels,
@@ -122,30 +123,38 @@ class Search:
             self._datasets,
             self._task,
             self._settings,
-            self._clock,
         )
-        outcomes, fine_tuned = self._outcomes(short_term, iteration, current, goal, proposed)
-        left = [outcome for outcome in outcomes if outcome.score > -math.inf]
-        if outcomes and not left:
-            raise UserError(
-                f"no proposal of iteration {iteration} has a {self._task.metric.name} that is a number: the short-term "
-                "fine-tune diverges; lower short_term_learning_rate"
-            )
-        while left:
-            picked = self._pick(left, current, goal, proposed)
-            widths = {**current.channels.widths, picked.group: picked.filters}
-            costs = self._measured(widths, current)
-            if broken := [each for each in self._goals if each.is_broken(current.costs[each.name], costs[each.name])]:
-                self._discard(iteration, picked, costs, broken)
-                left.remove(picked)
-                continue
-            network = short_term.narrowed(picked.group, fine_tuned.get(picked.group))
-            accuracy = self._task.metric.score(picked.score)
-            following = Iterate(iteration, network, current.channels.at(widths), accuracy, costs)
-            self._run.save_iteration(iteration, network, widths)
-            proposal = next(p for p in proposed.proposals if p.group == picked.group)
-            self._record(following, proposal, {goal.name: constraint}, widths)
-            return following
+        self._executor.begin(stage, self._clock)
+
+        def choice(outcomes: Sequence[Outcome]) -> Outcome:
+            return self._pick(outcomes, current, goal, proposed)
+
+        contest = Contest(
+            stage,
+            proposed.proposals,
+            goal.name,
+            choice,
+            self._executor,
+            self._run.journal,
+            self._task.metric,
+            self._settings,
+        )
+        for left in contest.heats():
+            while left:
+                picked = choice(left)
+                widths = {**current.channels.widths, picked.group: picked.filters}
+                costs = self._measured(widths, current)
+                if broken := [g for g in self._goals if g.is_broken(current.costs[g.name], costs[g.name])]:
+                    self._discard(iteration, picked, costs, broken)
+                    left.remove(picked)
+                    continue
+                network = stage.narrowed(picked.group, contest.weights(picked.group))
+                accuracy = self._task.metric.score(picked.score)
+                following = Iterate(iteration, network, current.channels.at(widths), accuracy, costs)
+                self._run.save_iteration(iteration, network, widths)
+                proposal = next(p for p in proposed.proposals if p.group == picked.group)
+                self._record(following, proposal, {goal.name: constraint}, widths)
+                return following
         return None
 
     def _measured(self, widths: Widths, current: Iterate) -> Mapping[str, Measurement]:
@@ -205,46 +214,6 @@ class Search:
                 for goal in self._goals
             ),
         )
-
-    def _outcomes(
-        self, short_term: ShortTerm, iteration: int, current: Iterate, goal: Goal, proposed: Round
-    ) -> tuple[list[Outcome], Mapping[str, FineTuned]]:
-        """What every proposal is worth, and the best one fine-tuned, unless an earlier process did that."""
-        finished = {cut: record["accuracy"] for cut, record in self._recorded("proposal", iteration)}
-        discarded = {cut for cut, _ in self._recorded("discarded", iteration)}
-        outcomes: list[Outcome] = []
-        best: Mapping[str, FineTuned] = {}
-        proposals = [p for p in proposed.proposals if (p.group, p.filters) not in discarded]
-        with progress(f"iteration {iteration}, proposals", len(proposals)) as bar:
-            for proposal in proposals:
-                cut = proposal.group, proposal.filters
-                fine_tuned: Mapping[str, FineTuned] = {}
-                if cut not in finished:
-                    begin = time.monotonic()
-                    fine_tuned = {proposal.group: short_term.fine_tune(proposal.group)}
-                    finished[cut] = fine_tuned[proposal.group].accuracy
-                    self._run.journal.append(
-                        "proposal",
-                        iteration=iteration,
-                        group=proposal.group,
-                        filters=proposal.filters,
-                        accuracy=finished[cut],
-                        predicted=proposal.predicted,
-                        wall_s=round(time.monotonic() - begin, 2),
-                    )
-                cost, score = proposal.predicted[goal.name], self._task.metric.score(finished[cut])
-                outcome = Outcome(proposal.group, proposal.filters, cost, score)
-                outcomes.append(outcome)
-                if self._pick(outcomes, current, goal, proposed) is outcome:
-                    best = fine_tuned
-                bar.update()
-        return outcomes, best
-
-    def _recorded(self, event: str, iteration: int) -> Iterator[tuple[Cut, Mapping[str, Any]]]:
-        """An iteration's records of one kind, by the cut that they are about."""
-        for record in self._run.journal.events(event):
-            if record["iteration"] == iteration:
-                yield (record["group"], record["filters"]), record
 
     def _pick(self, outcomes: Sequence[Outcome], current: Iterate, goal: Goal, proposed: Round) -> Outcome:
         pick = PICKS[self._settings.pick] if proposed.meets_constraint else best_ratio

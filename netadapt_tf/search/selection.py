@@ -60,3 +60,18 @@ def best_ratio(outcomes: Sequence[Outcome], standing: Standing) -> Outcome:
 
 
 PICKS: dict[str, Pick] = {"highest_accuracy": highest_accuracy, "best_ratio": best_ratio}
+
+
+def ranked(best: Callable[[Sequence[Outcome]], Outcome], outcomes: Sequence[Outcome], count: int = -1) -> list[Outcome]:
+    """The best outcome, the best of the others, and so on.
+
+    Args:
+        best: the best of some, the first of equals.
+        outcomes: in the order of the groups.
+        count: how many are wanted; negative for all.
+    """
+    left, order = list(outcomes), list[Outcome]()
+    while left and len(order) != count:
+        order.append(best(left))
+        left.remove(order[-1])
+    return order

@@ -1,9 +1,12 @@
 """The short-term fine-tunes of one iteration: every proposal from the same weights, all on one traced step."""
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 import tf_keras
 
 from netadapt_tf.networks.channel_groups import Channels, Kept
@@ -15,97 +18,167 @@ from netadapt_tf.settings import Settings
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets, batch_spec, endless
 from netadapt_tf.training.task import Task
-from netadapt_tf.training.trainer import Trainer, constant
+from netadapt_tf.training.trainer import Trainer, TrainingState, constant
+from netadapt_tf.wording import one_line
+
+_MAY_STRIKE_ONE = (tf.errors.OpError, ArithmeticError, MemoryError)
+"""What may go wrong in one proposal and not in another; anything else is a defect, and ends the search."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the proposals of one iteration have in common.
+
+    Attributes:
+        iteration: its number.
+        network: that it starts from; it stays as it is, except while it is worked on.
+        channels: of the network.
+        kept: by channel group that proposes something, the filters that stay.
+    """
+
+    iteration: int
+    network: tf_keras.Model
+    channels: Channels
+    kept: Kept
+
+    def narrowed(self, group: str, weights: Sequence[np.ndarray]) -> tf_keras.Model:
+        """The narrower network of a group's proposal, from the weights of its fine-tune."""
+        before = self.network.get_weights()
+        self.network.set_weights(weights)
+        network = narrow(self.network, self.channels, {group: self.kept[group]})
+        self.network.set_weights(before)
+        return network
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Some steps of a proposal's fine-tune: all of them, or those up to or from where proposals are screened.
+
+    Attributes:
+        group: the channel group that the proposal shrinks.
+        end: the step that it ends before.
+        begin: the step that it begins with.
+        state: what the steps before `begin` led to; None where there are none.
+    """
+
+    group: str
+    end: int
+    begin: int = 0
+    state: TrainingState | None = None
 
 
 @dataclass(frozen=True)
 class FineTuned:
-    """A proposal after its short-term fine-tune.
+    """A proposal after a portion of its short-term fine-tune.
 
     Attributes:
-        weights: of the network that the iteration starts from, those of the removed channels included.
         accuracy: the task's metric on the hold-out set.
+        state: where its training stands; the weights are those of the network that the iteration starts from, removed
+            channels included.
+        wall_s: how long it took.
     """
 
-    weights: Sequence[np.ndarray]
     accuracy: float
+    state: TrainingState
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A proposal that could not be fine-tuned or judged, and why."""
+
+    reason: str
+    wall_s: float
+
+
+Result = FineTuned | Failed
+
+
+def staged(
+    iteration: int,
+    network: tf_keras.Model,
+    channels: Channels,
+    proposals: Sequence[Proposal],
+    datasets: Datasets,
+    task: Task,
+    settings: Settings,
+) -> Stage:
+    """Chooses which filters every proposal of an iteration keeps.
+
+    Args:
+        iteration: its number.
+        network: that it starts from.
+        channels: of the network.
+        proposals: one for a channel group at most.
+        datasets: for criteria that look at examples.
+        task: the same.
+        settings: by which criterion filters are kept.
+    """
+
+    def seed(group: str) -> int:
+        return proposal_seed(settings.seed, iteration, group)
+
+    score = scores(settings.filters, network, channels, endless(datasets.train, seed("")), task.loss, seed)
+    groups = {group.name: group for group in channels.groups}
+    return Stage(
+        iteration, network, channels, {p.group: strongest(score(groups[p.group]), p.filters) for p in proposals}
+    )
 
 
 class ShortTerm:
-    """Fine-tunes the proposals of one iteration; the network is left as it was."""
+    """Fine-tunes the proposals of one iteration, here and one after the other."""
 
-    def __init__(
-        self,
-        iteration: int,
-        network: tf_keras.Model,
-        channels: Channels,
-        proposals: Sequence[Proposal],
-        datasets: Datasets,
-        task: Task,
-        settings: Settings,
-        clock: Stopwatch,
-    ) -> None:
-        """Chooses which filters every proposal keeps.
+    def __init__(self, stage: Stage, datasets: Datasets, task: Task, settings: Settings, clock: Stopwatch) -> None:
+        """Prepares the step, which is traced once.
 
         Args:
-            iteration: its number.
-            network: that it starts from.
-            channels: of the network.
-            proposals: one for a channel group at most.
+            stage: what the proposals start from.
             datasets: to fine-tune on, and to judge by.
             task: the loss and the metric.
-            settings: how long, how fast, and by which criterion filters are kept.
+            settings: how long, and how fast.
             clock: adds up where the time goes.
         """
-        self._iteration = iteration
-        self._network = network
-        self._channels = channels
+        self._stage = stage
         self._datasets = datasets
+        self._metric = task.metric
         self._settings = settings
         self._clock = clock
-        self._weights = network.get_weights()
-        self._trainer = Trainer(network, task, batch_spec(datasets.holdout), channels, settings.short_term_steps)
-        self._kept = self._chosen_filters(proposals, task)
-
-    def fine_tune(self, group: str) -> FineTuned:
-        """A group's proposal, trained a little and judged; the same whenever it is done."""
-        seed = self._seed(group)
-        with self._clock("short_term"):
-            self._trainer.restart(self._weights, {group: self._kept[group]}, seed)
-            self._trainer.fit(
-                endless(self._datasets.train, seed),
-                self._settings.short_term_steps,
-                constant(self._settings.short_term_learning_rate),
-            )
-        with self._clock("evaluate"):
-            accuracy = self._trainer.evaluate(self._datasets.holdout)
-        fine_tuned = FineTuned(self._network.get_weights(), accuracy)
-        self._network.set_weights(self._weights)
-        return fine_tuned
-
-    def narrowed(self, group: str, fine_tuned: FineTuned | None) -> tf_keras.Model:
-        """The narrower network of a group's proposal.
-
-        Args:
-            group: the channel group.
-            fine_tuned: its proposal; None fine-tunes it again, as after an interruption.
-        """
-        self._network.set_weights((fine_tuned or self.fine_tune(group)).weights)
-        network = narrow(self._network, self._channels, {group: self._kept[group]})
-        self._network.set_weights(self._weights)
-        return network
-
-    def _chosen_filters(self, proposals: Sequence[Proposal], task: Task) -> Kept:
-        score = scores(
-            self._settings.filters,
-            self._network,
-            self._channels,
-            endless(self._datasets.train, self._seed("")),
-            task.loss,
-            self._seed,
+        self._weights = stage.network.get_weights()
+        self._trainer = Trainer(
+            stage.network, task, batch_spec(datasets.holdout), stage.channels, settings.short_term_steps
         )
-        groups = {group.name: group for group in self._channels.groups}
-        return {p.group: strongest(score(groups[p.group]), p.filters) for p in proposals}
 
-    def _seed(self, group: str) -> int:
-        return proposal_seed(self._settings.seed, self._iteration, group)
+    def fine_tune(self, portion: Portion) -> Result:
+        """A proposal, trained a little and judged; the same wherever, whenever and in how many portions it is done."""
+        start = time.monotonic()
+        try:
+            with self._clock("short_term"):
+                loss = self._train(portion)
+            with self._clock("evaluate"):
+                accuracy = self._trainer.evaluate(self._datasets.holdout)
+            state = self._trainer.state()
+        except _MAY_STRIKE_ONE as error:
+            words = one_line(getattr(error, "message", error)) or "no reason given"
+            return Failed(f"{type(error).__name__}: {words}", time.monotonic() - start)
+        finally:
+            self._stage.network.set_weights(self._weights)
+        wall_s = time.monotonic() - start
+        if portion.end > portion.begin and not math.isfinite(loss):
+            return Failed(f"the loss is {loss}", wall_s)
+        if math.isnan(accuracy):
+            return Failed(f"its {self._metric.name} is not a number", wall_s)
+        return FineTuned(accuracy, state, wall_s)
+
+    def _train(self, portion: Portion) -> float:
+        seed = proposal_seed(self._settings.seed, self._stage.iteration, portion.group)
+        kept = {portion.group: self._stage.kept[portion.group]}
+        if portion.state is None:
+            self._trainer.restart(self._weights, kept, seed)
+        else:
+            self._trainer.resume(portion.state, kept)
+        batches = endless(self._datasets.train, seed)
+        return self._trainer.fit(
+            batches.skip(portion.begin) if portion.begin else batches,
+            portion.end - portion.begin,
+            constant(self._settings.short_term_learning_rate),
+        )

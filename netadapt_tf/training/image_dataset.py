@@ -45,6 +45,8 @@ class ImageDataset:
     def datasets(self, batch_size: int, preprocessing: str) -> Datasets:
         """The parts as batches (float32 [B, R, R, 3], int64 [B]).
 
+        Bound to its arguments (`functools.partial`) it can be sent to other processes, the images with it.
+
         Args:
             batch_size: images of a training batch.
             preprocessing: range of the network's input, see `images.network_input`.

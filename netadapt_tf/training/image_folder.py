@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,7 @@ def _images(classes: Sequence[Path], resolution: int, least: int) -> ImageSet:
         labels += [label] * len(found)
     names = tf.constant([os.fsencode(path) for path in paths])
     originals = EncodedImages(
-        np.array(labels, np.int64), len(classes), lambda index: names[index], tf.io.read_file, paths.__getitem__
+        np.array(labels, np.int64), len(classes), partial(tf.gather, names), tf.io.read_file, paths.__getitem__
     )
     return ImageSet(originals, np.arange(len(paths)), View(resolution))
 

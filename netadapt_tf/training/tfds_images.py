@@ -71,6 +71,47 @@ class _Records:
     labels: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Numbered:
+    """A split's records by number; it can be sent to other processes.
+
+    Attributes:
+        files: names of its files, string [F].
+        file: by record, index into `files`, int64 [N].
+        offset: by record, in bytes, int64 [N].
+        form: how they are to be read.
+        what: the split, for messages.
+    """
+
+    files: tf.Tensor
+    file: tf.Tensor
+    offset: tf.Tensor
+    form: _RecordForm
+    what: str
+
+    def record(self, index: tf.Tensor) -> tf.Tensor:
+        """The record of this number (int64 []), string []."""
+        from_there = tf.raw_ops.TFRecordDatasetV2(
+            filenames=self.files[self.file[index]][None],
+            compression_type="",
+            buffer_size=0,
+            byte_offsets=self.offset[index][None],
+            metadata="",
+        )
+        strings = {"output_types": [tf.string], "output_shapes": [[]]}
+        one = tf.raw_ops.TakeDataset(input_dataset=from_there, count=1, **strings)
+        (record,) = tf.raw_ops.DatasetToSingleElement(dataset=one, **strings)
+        return record
+
+    def encoded(self, record: tf.Tensor) -> tf.Tensor:
+        """Its image, string []."""
+        return self.form.parsed(record)[0]
+
+    def name(self, index: int) -> str:
+        """Which image it is, for messages."""
+        return f"image {index} of {self.what}"
+
+
 def find(name: str) -> Source:
     """A data set, which TFDS prepares first where that has not been done.
 
@@ -182,27 +223,9 @@ def _images(builder: Any, split: str, form: _RecordForm, label: str, resolution:
     if not np.all((records.labels >= 0) & (records.labels < form.classes)):
         raise UserError(f"the split {split} of {label} holds images without a label of its {form.classes} classes")
     files, file, offset = (tf.constant(part) for part in (records.files, records.file, records.offset))
-
-    def record_of(index: tf.Tensor) -> tf.Tensor:
-        from_there = tf.raw_ops.TFRecordDatasetV2(
-            filenames=files[file[index]][None],
-            compression_type="",
-            buffer_size=0,
-            byte_offsets=offset[index][None],
-            metadata="",
-        )
-        strings = {"output_types": [tf.string], "output_shapes": [[]]}
-        one = tf.raw_ops.TakeDataset(input_dataset=from_there, count=1, **strings)
-        (record,) = tf.raw_ops.DatasetToSingleElement(dataset=one, **strings)
-        return record
-
+    numbered = _Numbered(files, file, offset, form, f"the split {split} of {label}")
     originals = EncodedImages(
-        records.labels,
-        form.classes,
-        record_of,
-        lambda record: form.parsed(record)[0],
-        lambda index: f"image {index} of the split {split} of {label}",
-        form.channels,
+        records.labels, form.classes, numbered.record, numbered.encoded, numbered.name, form.channels
     )
     return ImageSet(originals, np.arange(len(records.labels)), View(resolution))
 

@@ -27,6 +27,21 @@ LearningRates = Callable[[int], float]
 """The learning rate of a step, counted from 0."""
 
 
+@dataclass(frozen=True)
+class TrainingState:
+    """Where a training stands: all that its next step depends on besides the masks and the batches.
+
+    Attributes:
+        weights: of the network.
+        momentums: of the optimizer, one for each trainable weight.
+        draws: states of the generators of dropout and other random layers.
+    """
+
+    weights: Sequence[np.ndarray]
+    momentums: Sequence[np.ndarray]
+    draws: Sequence[np.ndarray]
+
+
 class Trainer:
     """Trains a network in place, and evaluates it."""
 
@@ -81,6 +96,23 @@ class Trainer:
         reseed(self.network, seed)
         for momentum in self._optimizer.momentums:
             momentum.assign(tf.zeros_like(momentum))
+        self.set_masks(kept)
+
+    def state(self) -> TrainingState:
+        """Where the training stands now, for `resume` here or in another process."""
+        return TrainingState(
+            weights=self.network.get_weights(),
+            momentums=[momentum.numpy() for momentum in self._optimizer.momentums],
+            draws=[generator.state.numpy() for generator in _generators(self.network)],
+        )
+
+    def resume(self, state: TrainingState, kept: Kept) -> None:
+        """Goes back to where a training of the same network stood; see `set_masks`."""
+        self.network.set_weights(state.weights)
+        for momentum, value in zip(self._optimizer.momentums, state.momentums, strict=True):
+            momentum.assign(value)
+        for generator, draw in zip(_generators(self.network), state.draws, strict=True):
+            generator.reset(draw)
         self.set_masks(kept)
 
     def fit(self, batches: Iterable, steps: int, learning_rates: LearningRates, what: str = "") -> float:
@@ -156,10 +188,16 @@ def followed_momentum(stage_steps: int) -> float:
 
 def reseed(network: tf_keras.Model, seed: int) -> None:
     """Sets the seed of dropout and other random layers, which else depends on all layers that Keras made before."""
+    for generator in _generators(network):
+        generator.reset_from_seed(seed)
+
+
+def _generators(network: tf_keras.Model) -> Iterator[tf.random.Generator]:
+    """What random layers draw from."""
     for layer in network._flatten_layers():
         generator = getattr(getattr(layer, "_random_generator", None), "_generator", None)
         if generator is not None:
-            generator.reset_from_seed(seed)
+            yield generator
 
 
 @dataclass(frozen=True)

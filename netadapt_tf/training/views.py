@@ -72,7 +72,7 @@ def views(augmentation: str, resolution: int) -> tuple[View, View]:
         "flip": (View(resolution, mirrors=True), whole),
         "imagenet": (
             View(resolution, random_window, mirrors=True, cuts_at_random=True),
-            View(resolution, lambda height, width, _: central_window(height, width)),
+            View(resolution, central_window),
         ),
     }[augmentation]
 
@@ -91,7 +91,7 @@ def random_window(height: tf.Tensor, width: tf.Tensor, draw: tf.Tensor) -> tf.Te
     return tf.concat([begin[:2], size[:2]], axis=0)
 
 
-def central_window(height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+def central_window(height: tf.Tensor, width: tf.Tensor, _: tf.Tensor | None = None) -> tf.Tensor:
     """The central square of 0.875 of the shorter side, int32 [4].
 
     Resized to R it shows what the centre R x R does, once the shorter side is resized to R / 0.875.

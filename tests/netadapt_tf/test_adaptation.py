@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 import netadapt_tf
-from netadapt_tf import AdaptedNetwork, Datasets, Metric, Settings, UserError, adapt_network, adaptation
+from netadapt_tf import AdaptedNetwork, Datasets, Metric, Place, Settings, UserError, adapt_network, adaptation
 from netadapt_tf.delivery import Delivery
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.tracing import find_channels
@@ -84,6 +84,17 @@ def test_a_finished_run_is_repeated_and_another_network_refused(adapted):
     other = randomised(tiny_cnn(), seed=1)
     with pytest.raises(UserError, match="network_sha256"):
         adapt_network(other, corner_datasets(), ["macs=60%"], run_dir, settings=QUICK)
+
+
+@pytest.mark.slow
+def test_in_processes_the_same_network_is_found_and_the_directory_is_the_same_run_s(tmp_path, adapted):
+    run_dir, two = tmp_path / "run", Place("processes", workers=2)
+    arguments = tiny_cnn(), corner_datasets, ["macs=60%"], run_dir
+    elsewhere = adapt_network(*arguments, settings=QUICK, place=two)
+    assert (elsewhere.widths, elsewhere.metric) == (adapted.widths, adapted.metric)
+    for a, b in zip(elsewhere.network.get_weights(), adapted.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert adapt_network(*arguments, settings=QUICK).summary == elsewhere.summary
 
 
 def test_a_network_that_answers_numbers_is_adapted_by_its_own_loss_and_metric(tmp_path):

@@ -17,7 +17,9 @@ def test_retraining_takes_as_long_as_all_training_before_it():
     assert Settings(pretrain_epochs=3, long_term_epochs=5, final="retrain").final_epochs == 8
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Settings) if field.name != "lock"])
+@pytest.mark.parametrize(
+    "name", [field.name for field in dataclasses.fields(Settings) if field.name not in ("lock", "screen")]
+)
 @pytest.mark.parametrize("value", [None, "many", [1], True, float("nan"), float("inf"), -1, 10**400, np.ones(2)])
 def test_no_field_takes_what_means_nothing(name, value):
     with pytest.raises(UserError) as error:
@@ -33,6 +35,7 @@ def test_no_field_takes_what_means_nothing(name, value):
         ({"lock": None}, "lock is None; it should be a text"),
         ({"lock": b"conv"}, "lock is b'conv'; it should be a text"),
         ({"filters": "l1"}, "l2 or bn_scale or taylor or random"),
+        ({"screen": 1}, "screen is 1; it should be True or False"),
         ({"final": "stop"}, "fine_tune or retrain"),
         ({"pick": "best"}, "highest_accuracy or best_ratio"),
         ({"initial_reduction": 0}, "above 0 and at most 1"),

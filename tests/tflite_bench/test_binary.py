@@ -27,6 +27,8 @@ BODY = """
             open("/dev/null/table", "w")
         if COUNT.value == 6:
             raise OSError("a defect, of no file")
+        if COUNT.value == 10:
+            raise OSError(28, "No space left on device")
         if COUNT.value == 7:
             os.stat(987654)
         if COUNT.value == 8:
@@ -70,6 +72,7 @@ def script(tmp_path):
         (["--count=3"], 1, "ZeroDivisionError"),
         (["--count=5"], 2, "Error: /dev/null/table: Not a directory"),
         (["--count=6"], 1, "a defect, of no file"),
+        (["--count=10"], 2, "Error: the disk is full ([Errno 28] No space left on device); make room"),
         (["--count=7"], 1, "Bad file descriptor"),
         (["--count=8"], 2, "xxx: File name too long"),
         (["--stderrthreshold=loud"], 2, "Error: --stderrthreshold must be one of"),

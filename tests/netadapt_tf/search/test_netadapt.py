@@ -1,59 +1,32 @@
 import dataclasses
 import itertools
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import tf_keras
 
 from netadapt_tf.networks.tracing import find_channels
-from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.resources.counted import Counted
-from netadapt_tf.resources.resource import Measurement, Resource
+from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.filter_choice import CRITERIA, l2_norms, random_scores, strongest
 from netadapt_tf.search.filter_scores import scores
 from netadapt_tf.search.goals import Goal
-from netadapt_tf.search.iterate import Iterate, relative_to
+from netadapt_tf.search.iterate import relative_to
 from netadapt_tf.search.journal import Journal
-from netadapt_tf.search.netadapt import Search
 from netadapt_tf.search.proposals import proposal_seed
-from netadapt_tf.search.run_directory import RunDirectory
-from netadapt_tf.settings import Settings
-from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets, endless
-from netadapt_tf.training.image_dataset import ImageDataset
-from netadapt_tf.training.images import image_set
 from netadapt_tf.training.task import Metric, Task, classification
 from netadapt_tf.training.trainer import Trainer
-from tests.tiny_networks import randomised, tiny_cnn
+from tests.tiny_networks import randomised
+from tests.tiny_search import SETTINGS, START_WIDTHS, corner_datasets, cost, search, story
 from tflite_bench.errors import UserError
 
-SETTINGS = Settings(
-    initial_reduction=0.15,
-    reduction_decay=0.9,
-    filter_multiple=2,
-    short_term_steps=3,
-    short_term_learning_rate=0.05,
-)
 CROSS_ENTROPY = Metric("loss", tf_keras.metrics.SparseCategoricalCrossentropy, larger_is_better=False)
-START_WIDTHS = {"first": 8, "second": 12}
-
-
-def cost(widths) -> int:
-    return 27 * widths["first"] + widths["first"] * widths["second"] + 4 * widths["second"]
 
 
 @pytest.fixture(scope="module")
 def data() -> Datasets:
-    """Four classes told apart by which corner is bright."""
-    generator = np.random.default_rng(0)
-    labels = np.arange(96) % 4
-    images = generator.integers(0, 120, (96, 8, 8, 3), dtype=np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        image[4 * (label // 2) :, 4 * (label % 2) :][:4, :4] += 120
-    everything = image_set(images, labels, 4)
-    holdout, train = everything.split(32, seed=0)
-    return ImageDataset(train=train, holdout=holdout, full_train=everything, test=holdout).datasets(16, "tf")
+    return corner_datasets()
 
 
 def test_a_metric_that_should_be_small_is_made_small(tmp_path, data):
@@ -68,7 +41,7 @@ def test_a_metric_that_should_be_small_is_made_small(tmp_path, data):
 def test_a_search_that_diverges_says_so(tmp_path, data):
     undefined = Metric("margin", lambda: tf_keras.metrics.MeanMetricWrapper(lambda _, outputs: np.nan * outputs))
     task = Task(tf_keras.losses.SparseCategoricalCrossentropy(), undefined)
-    with pytest.raises(UserError, match="margin that is a number"):
+    with pytest.raises(UserError, match="its margin is not a number"):
         search(tmp_path, data, task=task)
 
 
@@ -88,36 +61,6 @@ class InterruptedAt(Counted):
         if self._left == 0:
             raise InterruptionError
         return super().measure(widths)
-
-
-def search(
-    path,
-    data,
-    resource=None,
-    limit=0.4,
-    settings=SETTINGS,
-    task=None,
-    others: Sequence[Goal] = (),
-    network: tf_keras.Model | None = None,
-) -> tuple[Iterate, RunDirectory]:
-    resource = resource or Counted("units", cost, START_WIDTHS)
-    goals = [Goal("macs", resource, limit * cost(START_WIDTHS)), *others]
-    run = RunDirectory(path, {"a": 1}, parse_budgets([f"{goal.name}=40%" for goal in goals]))
-    network = network or tiny_cnn()
-    costs = {goal.name: at_start(goal.resource) for goal in goals}
-    start = Iterate(0, network, find_channels(network), 0.25, costs)
-    task = task or classification(start.network)
-    search = Search(goals, lambda widths: {"counted": cost(widths)}, data, task, run, settings, Stopwatch())
-    with run.claimed():
-        return search.run(start), run
-
-
-def at_start(resource: Resource) -> Measurement:
-    return Measurement(resource.predict(START_WIDTHS), resource.predict(START_WIDTHS))
-
-
-def story(run: RunDirectory) -> list[tuple]:
-    return [(r["iteration"], r["picked"], r["filters"], r["accuracy"]) for r in run.journal.events("iteration")]
 
 
 def test_the_budget_is_met_step_by_step(tmp_path, data):

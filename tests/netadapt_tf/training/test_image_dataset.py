@@ -8,6 +8,7 @@ import tensorflow as tf
 from netadapt_tf.training import fashion_mnist
 from netadapt_tf.training.data_names import AUGMENTATIONS
 from netadapt_tf.training.image_dataset import load_image_dataset
+from tests.tiny_images import assert_can_be_sent
 from tflite_bench.errors import UserError
 
 
@@ -54,6 +55,11 @@ def test_what_cannot_be_is_explained(change, said):
     with pytest.raises(UserError) as error:
         load_image_dataset(**(wanted | change))
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+def test_other_processes_see_the_same_batches(augmentation):
+    assert_can_be_sent(load_image_dataset("fashion_mnist_12k", 32, 4, 20, 0, augmentation))
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)

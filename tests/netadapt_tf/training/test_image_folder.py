@@ -7,7 +7,9 @@ import pytest
 import tensorflow as tf
 
 from netadapt_tf.training import image_folder, images
+from netadapt_tf.training.data_names import AUGMENTATIONS
 from netadapt_tf.training.image_dataset import load_image_dataset
+from tests.tiny_images import assert_can_be_sent
 from tflite_bench.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 24, 3)).astype(np.uint8)
@@ -51,6 +53,12 @@ def test_whole_images_load(photos):
     data = load(photos)
     assert (data.classes, len(data.full_train), len(data.test)) == (2, 10, 2)
     assert {image.shape for image, _ in data.train.examples()} == {(8, 8, 3)}
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+def test_other_processes_see_the_same_batches(photos, augmentation):
+    assert_can_be_sent(load_image_dataset(f"folder:{photos}", 8, 2, None, 0, augmentation))
 
 
 @pytest.mark.parametrize(

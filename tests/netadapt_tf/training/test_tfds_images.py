@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 
 from netadapt_tf.training import images
 from netadapt_tf.training.image_dataset import find_images, load_image_dataset
+from tests.tiny_images import assert_can_be_sent
 from tflite_bench.errors import UserError
 
 CLASSES = 3
@@ -80,6 +81,12 @@ def test_each_image_is_read_once_and_with_its_label(data_dir):
     assert sorted(numbers(data.test)) == list(range(12))
     assert list(np.bincount(data.holdout.own_labels)) == [2, 2, 2]
     assert numbers(data.train, 5) == numbers(load("shapes:1.0.0").train, 5) != numbers(data.train, 6)
+
+
+@pytest.mark.usefixtures("either_way")
+def test_other_processes_see_the_same_batches(data_dir):
+    prepare(data_dir, train=60, test=12)
+    assert_can_be_sent(load())
 
 
 def test_records_are_found_in_any_file(data_dir, monkeypatch):

@@ -1,0 +1,183 @@
+"""Proposals on a Ray cluster: this machine's cores, or many machines.
+
+Ray is an extra of this package, and this module is loaded only where it is asked for.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from absl import logging
+
+from netadapt_tf.search.executors.executor import Bench, Executor
+from netadapt_tf.search.executors.place import Place
+from netadapt_tf.search.executors.retries import Queue
+from netadapt_tf.search.executors.worker import Parcel, Worker, threads_here
+from netadapt_tf.search.short_term import Portion, Result, Stage
+from netadapt_tf.stopwatch import Stopwatch
+from netadapt_tf.wording import one_line
+from tflite_bench.errors import UserError
+
+try:
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+except ImportError as error:
+    raise UserError(
+        f"the executor ray needs Ray, an extra of this package: pip install 'netadapt_tf[ray]' ({error})"
+    ) from error
+
+
+class RayCluster(Executor):
+    """Actors of a cluster, each with its data set and its traced step.
+
+    Data set and stage lie in Ray's object store, which copies them to each node once. An actor that is lost, with its
+    node or alone, is replaced wherever there is room.
+    """
+
+    def __init__(self, bench: Bench, place: Place) -> None:
+        """Joins the cluster, or starts one of this machine.
+
+        Args:
+            bench: what all fine-tunes have in common.
+            place: where, and with what.
+
+        Raises:
+            UserError: there is no cluster at that address, it has no room for one proposal, or a part of the bench
+                cannot be sent.
+        """
+        self._threads = threads_here()
+        self._place = replace(place, cpus_per_proposal=place.cpus_per_proposal or self._threads or 1)
+        self._begun_here = not ray.is_initialized()
+        self._actors: list[Any] = []
+        if self._begun_here:
+            _join(self._place)
+        try:
+            self._actor = ray.remote(_Actor).options(
+                num_cpus=self._place.cpus_per_proposal,
+                num_gpus=place.gpus_per_proposal,
+                max_restarts=0,
+                max_task_retries=0,
+            )
+            self._count = _room(self._place)
+            self._bench = _stored(bench)
+        except BaseException:
+            self.__exit__()
+            raise
+        self._stage: Any = None
+        self._stages = 0
+        self._clock = Stopwatch()
+
+    def begin(self, stage: Stage, clock: Stopwatch) -> None:
+        """See `Executor`."""
+        self._stage = ray.put(Parcel.of(stage))
+        self._stages += 1
+        self._clock = clock
+        self._count = _room(self._place)
+
+    def results(self, portions: Sequence[Portion]) -> Iterator[tuple[str, Result]]:
+        """See `Executor`; as they are finished."""
+        queue = Queue(portions)
+        at_work: dict[Any, tuple[Any, Portion]] = {}
+        while queue or at_work:
+            with self._clock("short_term"):
+                while queue and len(at_work) < self._count:
+                    portion, actor = queue.take(), self._idle_actor(at_work.values())
+                    answer = actor.fine_tune.remote((self._bench, self._stage), self._stages, portion)
+                    at_work[answer] = actor, portion
+                (answer,), _ = ray.wait(list(at_work), num_returns=1)
+            actor, portion = at_work.pop(answer)
+            try:
+                result = ray.get(answer)
+            except RayTaskError as error:
+                raise error.cause from error
+            except RayError as error:
+                self._forget_all_but({actor for actor, _ in at_work.values()})
+                queue.put_back(portion, type(error).__name__)
+                continue
+            yield portion.group, result
+
+    def _idle_actor(self, at_work: Collection[tuple[Any, Portion]]) -> Any:
+        busy = {actor for actor, _ in at_work}
+        for actor in self._actors:
+            if actor not in busy:
+                return actor
+        self._actors.append(self._actor.remote(self._threads))
+        return self._actors[-1]
+
+    def _forget_all_but(self, at_work: Collection[Any]) -> None:
+        """One was lost, perhaps with its node: idle ones may be lost, too, and there may be less room."""
+        for actor in set(self._actors) - set(at_work):
+            ray.kill(actor)
+        self._actors = list(at_work)
+        self._count = _room(self._place)
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the actors, and leaves the cluster; one that was started here ends, too."""
+        for actor in self._actors:
+            ray.kill(actor)
+        self._actors = []
+        if self._begun_here:
+            ray.shutdown()
+
+
+class _Actor:
+    """A worker in a process of Ray's."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._worker: Worker | None = None
+        self._stages = 0
+
+    def fine_tune(self, stored: tuple[Any, Any], stages: int, portion: Portion) -> Result:
+        """A portion; the bench is read from the object store once, the stage whenever its number is a new one.
+
+        Args:
+            stored: references to the bench and to the stage; in a tuple, since Ray would read bare ones each time.
+            stages: how many stages there were so far.
+            portion: what to do.
+        """
+        bench, stage = stored
+        if self._worker is None:
+            self._worker = Worker(ray.get(bench), self._threads)
+        if self._stages != stages:
+            self._worker.begin(ray.get(stage))
+            self._stages = stages
+        return self._worker.fine_tune(portion)
+
+
+def _join(place: Place) -> None:
+    """Connects this process with a cluster, and says where its dashboard is."""
+    here: dict[str, Any] = {}
+    if not place.ray_address:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to Ray's makers unasked
+        cores = len(os.sched_getaffinity(0))
+        here = {"num_cpus": max(cores, place.cpus_per_proposal * max(1, place.workers))}
+    try:
+        cluster = ray.init(address=place.ray_address or "local", log_to_driver=False, configure_logging=False, **here)
+    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
+        where = f"at {place.ray_address}" if place.ray_address else "on this machine"
+        raise UserError(f"there is no Ray cluster {where}: {one_line(error)}") from error
+    if url := cluster.dashboard_url:
+        logging.info("Ray's dashboard: http://%s", url)
+
+
+def _room(place: Place) -> int:
+    """How many proposals are fine-tuned at the same time, as the cluster is now."""
+    has, cpus = ray.cluster_resources(), place.cpus_per_proposal
+    room = int(has.get("CPU", 0) // cpus)
+    if place.gpus_per_proposal:
+        room = min(room, int(has.get("GPU", 0) / place.gpus_per_proposal))
+    if not room:
+        raise UserError(
+            f"the Ray cluster has {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs; a proposal asks for "
+            f"{cpus} and {place.gpus_per_proposal:g}: lower cpus_per_proposal, gpus_per_proposal or threads"
+        )
+    return min(place.workers or room, room)
+
+
+def _stored(bench: Bench) -> Any:
+    try:
+        return ray.put(bench)
+    except TypeError as error:
+        raise UserError(f"data set, loss or metric cannot be sent to Ray's workers: {one_line(error)}") from error

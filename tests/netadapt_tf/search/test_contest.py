@@ -1,0 +1,220 @@
+import dataclasses
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from netadapt_tf.resources.counted import Counted
+from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.search import contest
+from netadapt_tf.search.goals import Goal
+from netadapt_tf.search.journal import Journal
+from netadapt_tf.search.screening import screening_steps, survivors
+from netadapt_tf.training.datasets import Datasets
+from netadapt_tf.training.trainer import Trainer
+from tests.tiny_networks import tiny_cnn
+from tests.tiny_search import SETTINGS, START_WIDTHS, corner_datasets, search, story
+from tflite_bench.errors import UserError
+
+ONE_ITERATION = 0.85
+SCREENING = dataclasses.replace(SETTINGS, short_term_steps=8, screen=True)
+
+
+class InterruptionError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def data() -> Datasets:
+    return corner_datasets()
+
+
+@contextmanager
+def fit_instead(fails: Callable[[int], float | None]) -> Iterator[None]:
+    """Inside, the n-th fine-tune ends as `fails` says, half done: it raises, or returns the loss; None lets it be."""
+    fit, calls = Trainer.fit, iter(range(1, 1000))
+
+    def other(self, batches, steps, learning_rates, what=""):
+        loss = fails(next(calls))
+        whole = fit(self, batches, steps, learning_rates, what)
+        return whole if loss is None else loss
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "fit", other)
+        yield
+
+
+def out_of_memory(at: int) -> Callable[[int], float | None]:
+    def fails(number: int) -> float | None:
+        if number == at:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nin a node")
+        return None
+
+    return fails
+
+
+def assert_same(one, other) -> None:
+    assert story(one[1]) == story(other[1])
+    for a, b in zip(one[0].network.get_weights(), other[0].network.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("fails", "reason"),
+    [
+        (out_of_memory(1), "ResourceExhaustedError: OOM when allocating tensor"),
+        (lambda number: float("nan") if number == 1 else None, "the loss is nan"),
+    ],
+)
+def test_a_proposal_that_fails_is_recorded_with_its_reason_and_cannot_win(tmp_path, data, fails, reason):
+    with fit_instead(fails):
+        found, run = search(tmp_path / "run", data, limit=ONE_ITERATION)
+    (failed,) = run.journal.events("failed")
+    assert {key: failed[key] for key in ("iteration", "group", "reason")} == {
+        "iteration": 1,
+        "group": "first",
+        "reason": reason,
+    }
+    assert {r["group"] for r in run.journal.events("proposal") if r["iteration"] == 1} == {"second"}
+    assert story(run)[0][1] == "second"
+    assert_same(search(tmp_path / "run", data, limit=ONE_ITERATION), (found, run))
+
+
+def test_a_failure_that_was_recorded_stays_one_after_an_interruption(tmp_path, data):
+    def fails(number: int) -> None:
+        out_of_memory(1)(number)
+        if number == 2:
+            raise InterruptionError
+
+    with fit_instead(out_of_memory(1)):
+        whole = search(tmp_path / "whole", data, limit=ONE_ITERATION)
+    with fit_instead(fails), pytest.raises(InterruptionError):
+        search(tmp_path / "parts", data, limit=ONE_ITERATION)
+    assert_same(search(tmp_path / "parts", data, limit=ONE_ITERATION), whole)
+
+
+def test_where_all_fail_the_search_stops_with_the_reason_and_tries_them_again_next_time(tmp_path, data):
+    whole = search(tmp_path / "whole", data)
+    with (
+        fit_instead(lambda number: float("inf") if number <= 2 else None),
+        pytest.raises(UserError, match=r"no proposal of iteration 1 .* of first at 6 filters: the loss is inf"),
+    ):
+        search(tmp_path / "parts", data)
+    assert_same(search(tmp_path / "parts", data), whole)
+
+
+def test_what_is_a_defect_is_no_failed_proposal(tmp_path, data):
+    def fails(_: int) -> None:
+        raise TypeError("a defect")
+
+    with fit_instead(fails), pytest.raises(TypeError, match="a defect"):
+        search(tmp_path, data)
+    assert not (tmp_path / "journal.jsonl").exists()
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_full_disk_stops_the_search_which_goes_on_once_there_is_room(tmp_path, data, at, monkeypatch):
+    """The journal's line is cut short, as it is where the last block is full."""
+    whole = search(tmp_path / "whole", data, limit=ONE_ITERATION)
+    append, calls = Journal.append, iter(range(1, 1000))
+
+    def full(self, event, **values):
+        if next(calls) != at:
+            return append(self, event, **values)
+        with open(self._path, "ab") as file:
+            file.write(json.dumps({"event": event, **values}).encode()[:20])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", full)
+        with pytest.raises(OSError, match="No space left"):
+            search(tmp_path / "parts", data, limit=ONE_ITERATION)
+    assert_same(search(tmp_path / "parts", data, limit=ONE_ITERATION), whole)
+    lines = Journal(tmp_path / "parts" / "journal.jsonl").events()
+    assert [line["event"] for line in lines] == [line["event"] for line in whole[1].journal.events()]
+
+
+@pytest.fixture
+def one_survives(monkeypatch):
+    monkeypatch.setattr(contest, "survivors", lambda proposals: 1)
+
+
+def network():
+    return tiny_cnn(dropout=0.3)
+
+
+def test_a_quarter_gets_all_steps_and_three_at_least():
+    assert [survivors(count) for count in (2, 3, 12, 13, 27)] == [3, 3, 3, 4, 7]
+    assert [screening_steps(steps) for steps in (0, 3, 20, 10000)] == [0, 0, 5, 2500]
+
+
+@pytest.mark.usefixtures("one_survives")
+def test_what_survives_screening_has_the_result_that_it_would_have_without(tmp_path, data):
+    _, run = search(tmp_path / "screened", data, None, 0.5, SCREENING, network=network())
+    unscreened = dataclasses.replace(SCREENING, screen=False)
+    _, other = search(tmp_path / "whole", data, None, 0.5, unscreened, network=network())
+    first = {r["group"]: r for r in run.journal.events("screened") if r["iteration"] == 1}
+    assert first.keys() == START_WIDTHS.keys()
+    assert all(record["steps"] == 2 for record in first.values())
+    (survivor,) = [r for r in run.journal.events("proposal") if r["iteration"] == 1]
+    assert survivor["accuracy"] == next(
+        r["accuracy"] for r in other.journal.events("proposal") if r["group"] == survivor["group"]
+    )
+    same = {r["picked"] for o in (run, other) for r in o.journal.events("iteration") if r["iteration"] == 1}
+    assert len(same) == 1, "no test of the weights"
+    for a, b in zip(run.load_iteration(1).get_weights(), other.load_iteration(1).get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.usefixtures("one_survives")
+@pytest.mark.parametrize("fitted", [2, 3, pytest.param(5, marks=pytest.mark.slow)])
+def test_with_screening_interrupted_and_resumed_equals_uninterrupted(tmp_path, data, fitted):
+    def fails(number: int) -> None:
+        if number == fitted:
+            raise InterruptionError
+
+    whole = search(tmp_path / "whole", data, settings=SCREENING, network=network())
+    with fit_instead(fails), pytest.raises(InterruptionError):
+        search(tmp_path / "parts", data, settings=SCREENING, network=network())
+    resumed = search(tmp_path / "parts", data, settings=SCREENING, network=network())
+    assert_same(resumed, whole)
+    assert list(resumed[1].journal.events("screened"))
+    keys = [(r["event"], r["iteration"], r["group"]) for r in resumed[1].journal.events() if "group" in r]
+    assert len(keys) == len(set(keys)), "a finished portion was done twice"
+
+
+@pytest.mark.usefixtures("one_survives")
+def test_where_those_that_survive_are_discarded_the_next_best_have_their_turn(tmp_path, data):
+    """The winner of the screening breaks a budget that is met, whichever it is."""
+    _, run = search(tmp_path / "first", data, None, ONE_ITERATION, SCREENING, network=network())
+    (winner,) = {r["group"] for r in run.journal.events("proposal") if r["iteration"] == 1}
+    (other,) = START_WIDTHS.keys() - {winner}
+
+    def filters(widths) -> int:
+        return 10 * widths["first"] + 30 * widths["second"]
+
+    class Betraying(Counted):
+        def measure(self, widths) -> Measurement:
+            measured = super().measure(widths)
+            betrayed = widths[winner] < START_WIDTHS[winner]
+            return dataclasses.replace(measured, value=2 * measured.start) if betrayed else measured
+
+    met = Goal("parameters", Betraying("units", filters, START_WIDTHS), float(filters(START_WIDTHS)))
+    whole = search(tmp_path / "whole", data, None, ONE_ITERATION, SCREENING, others=[met], network=network())
+    assert {r["group"] for r in whole[1].journal.events("discarded")} == {winner}
+    assert story(whole[1])[0][1] == other
+
+    def fails(number: int) -> None:
+        if number == 4:
+            raise InterruptionError
+
+    with fit_instead(fails), pytest.raises(InterruptionError):
+        search(tmp_path / "parts", data, None, ONE_ITERATION, SCREENING, others=[met], network=network())
+    assert_same(
+        search(tmp_path / "parts", data, None, ONE_ITERATION, SCREENING, others=[met], network=network()), whole
+    )

@@ -1,0 +1,195 @@
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from netadapt_tf.search import contest
+from netadapt_tf.search.executors.executor import Bench, Executor
+from netadapt_tf.search.executors.opening import opened
+from netadapt_tf.search.executors.place import Place
+from netadapt_tf.search.executors.processes import Processes
+from netadapt_tf.search.executors.retries import Queue
+from netadapt_tf.search.run_directory import RunDirectory
+from netadapt_tf.search.short_term import Portion
+from netadapt_tf.training.datasets import Datasets
+from netadapt_tf.training.task import Task, classification
+from tests.endless_search import WORKERS
+from tests.processes import has_ended
+from tests.tiny_networks import tiny_cnn
+from tests.tiny_search import SETTINGS as UNSCREENED
+from tests.tiny_search import corner_datasets, search
+from tflite_bench.errors import UserError
+
+SETTINGS = dataclasses.replace(UNSCREENED, short_term_steps=4, screen=True)
+PATIENCE_S = 100.0
+TWO_OF = {"processes": Place("processes", workers=2), "ray": Place("ray", workers=2)}
+
+
+def records(run: RunDirectory) -> list[dict]:
+    """The journal, but for how long things took and for which proposal of an iteration was ready first."""
+    timeless = [{key: value for key, value in r.items() if key != "wall_s"} for r in run.journal.events()]
+    return sorted(timeless, key=lambda r: (r["iteration"], r["event"] == "iteration", r.get("group", "")))
+
+
+def executor_of(name: str, datasets, task: Task | None = None) -> Executor:
+    bench = Bench(datasets, task or classification(network()), SETTINGS)
+    if name == "processes":
+        return Processes(bench, workers=2)
+    from netadapt_tf.search.executors.ray_cluster import RayCluster
+
+    return RayCluster(bench, TWO_OF[name])
+
+
+def network():
+    return tiny_cnn(dropout=0.2)
+
+
+def searched(path: Path, executor: Executor | None = None):
+    """With screening, so that trainings that are under way are handed on."""
+    return search(path, corner_datasets(), settings=SETTINGS, network=network(), executor=executor)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_survives():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contest, "survivors", lambda proposals: 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory, one_survives):
+    found, run = searched(tmp_path_factory.mktemp("serial") / "run")
+    assert found.iteration > 2, "too few iterations to tell"
+    return found, run
+
+
+def assert_same(found, run, serial) -> None:
+    assert records(run) == records(serial[1])
+    for a, b in zip(found.network.get_weights(), serial[0].network.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def deadly(marker: Path | None) -> Datasets:
+    """Kills the process in the second step of a fine-tune: always, or if the marker is not there, which it makes."""
+    data = corner_datasets()
+
+    def strike(number: np.ndarray) -> np.ndarray:
+        if number == 1 and (marker is None or not marker.exists()):
+            if marker is not None:
+                marker.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    def survived(number: tf.Tensor, batch: tuple) -> tuple:
+        with tf.control_dependencies([tf.numpy_function(strike, [number], tf.int64)]):
+            return tf.nest.map_structure(tf.identity, batch)
+
+    def train(seed: int) -> tf.data.Dataset:
+        assert callable(data.train)
+        return data.train(seed).enumerate().map(survived)
+
+    return Datasets(train, data.holdout, data.test)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TWO_OF)
+def test_a_worker_killed_in_the_middle_of_a_proposal_changes_nothing(tmp_path, serial, name):
+    marker = tmp_path / "killed"
+    with executor_of(name, partial(deadly, marker)) as executor:
+        found, run = searched(tmp_path / "run", executor)
+    assert marker.exists(), "nothing was killed"
+    assert has_ended(int(marker.read_text()))
+    assert_same(found, run, serial)
+
+
+@pytest.mark.slow
+def test_a_proposal_that_kills_each_worker_is_named(tmp_path):
+    with (
+        executor_of("processes", partial(deadly, None)) as executor,
+        pytest.raises(UserError, match=r"the proposal of (first|second) lost its worker 3 times"),
+    ):
+        searched(tmp_path / "run", executor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("processes", signal.SIGINT),
+        ("processes", signal.SIGKILL),
+        ("ray", signal.SIGINT),
+    ],
+)
+def test_a_search_that_ends_in_the_middle_leaves_no_worker_behind(tmp_path, name, end):
+    command = [sys.executable, "-m", "tests.endless_search", name, str(tmp_path)]
+    with open(tmp_path / "log", "w") as log, subprocess.Popen(command, stderr=log) as searching:
+        deadline = time.monotonic() + PATIENCE_S
+        while len(workers := [int(file.name) for file in tmp_path.iterdir() if file.name.isdigit()]) < WORKERS:
+            assert searching.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline, "the workers do not begin"
+            time.sleep(0.1)
+        searching.send_signal(end)
+    assert all(has_ended(worker) for worker in workers)
+
+
+@pytest.mark.parametrize("name", ["datasets", "loss", "metric"])
+def test_what_cannot_be_sent_is_named(name):
+    task = classification(network())
+    datasets, loss, make = corner_datasets, task.loss, task.metric.make
+    if name == "datasets":
+        datasets = lambda: corner_datasets()  # noqa: E731
+    elif name == "loss":
+        loss = lambda targets, outputs: task.loss(targets, outputs)  # noqa: E731
+    else:
+        make = lambda: task.metric.make()  # noqa: E731
+    with pytest.raises(UserError, match=f"the {name} cannot be sent to other processes"):
+        executor_of("processes", datasets, Task(loss, dataclasses.replace(task.metric, make=make)))
+
+
+def test_data_sets_that_cannot_be_made_elsewhere_are_for_the_serial_executor():
+    data = corner_datasets()
+    with pytest.raises(UserError, match="the executor processes sends the data set to other processes"):
+        opened(Place("processes"), data, None, classification(network()), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"executor": "threads"}, "executor is 'threads'; it should be serial or processes or ray"),
+        ({"executor": "ray", "workers": -1}, "workers is -1; it should be a number of at least 0"),
+        ({"executor": "ray", "cpus_per_proposal": 0.5}, "cpus_per_proposal is 0.5; it should be"),
+        ({"executor": "ray", "gpus_per_proposal": float("nan")}, "gpus_per_proposal is nan; it should be"),
+        ({"workers": 2}, "workers is 2, which means nothing to the executor serial"),
+        ({"executor": "processes", "ray_address": "a:1"}, "ray_address is 'a:1', which means nothing to the executor"),
+    ],
+)
+def test_a_place_that_makes_no_sense_is_refused(choice, said):
+    with pytest.raises(UserError, match=re.escape(said)):
+        Place(**choice)
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "netadapt_tf.search.executors.ray_cluster", raising=False)
+    with pytest.raises(UserError, match=re.escape("pip install 'netadapt_tf[ray]'")):
+        executor_of("ray", corner_datasets)
+
+
+def test_a_lost_worker_s_proposal_comes_first_again_and_not_for_ever():
+    queue = Queue([Portion("a", 1), Portion("b", 1)])
+    for _ in range(2):
+        lost = queue.take()
+        assert lost.group == "a"
+        queue.put_back(lost, "killed")
+    with pytest.raises(UserError, match=re.escape("the proposal of a lost its worker 3 times (killed)")):
+        queue.put_back(queue.take(), "killed")
+    assert queue.take().group == "b"
