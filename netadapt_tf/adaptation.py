@@ -161,9 +161,11 @@ def _trained(work: Work, start: Start) -> Start:
                 settings.pretrain_epochs,
                 settings.long_term_learning_rate,
                 "pre-training",
+                run.checkpoint("pre-training"),
             )
     if not run.has_iteration(0):
         run.save_iteration(0, start.network, start.widths)
+    run.checkpoint("pre-training").discard()
     if run.file("start.tflite").exists():
         return start
     tflite = start.tflite
@@ -262,7 +264,9 @@ def _measured_start(work: Work, start: Start, costs: Costs) -> Iterate:
 def _last_stage(work: Work, found: Iterate) -> tf_keras.Model:
     """The search's network fine-tuned, or its shape retrained; the start itself where nothing had to shrink."""
     run, settings = work.run, work.problem.settings
+    checkpoint = run.checkpoint("long-term")
     if any(record["iteration"] == found.iteration for record in run.journal.events("long_term")):
+        checkpoint.discard()
         return run.load_network("adapted.keras")
     network = found.network
     if found.iteration and settings.final_epochs:
@@ -279,8 +283,10 @@ def _last_stage(work: Work, found: Iterate) -> tf_keras.Model:
                 settings.final_epochs,
                 settings.long_term_learning_rate,
                 what,
+                checkpoint,
             )
     run.reopen()
     save_network(network, run.file("adapted.keras"))
     run.journal.append("long_term", iteration=found.iteration, wall_s=work.clock.lap("other"))
+    checkpoint.discard()
     return network

@@ -82,7 +82,9 @@ def _converted(work: Work, found: Iterate, adapted: tf_keras.Model) -> bytes:
     if not settings.quantization_aware_epochs:
         with work.clock("convert"):
             return work.problem.convert(adapted)
+    checkpoint = run.checkpoint("quantization-aware")
     if any(record["iteration"] == found.iteration for record in run.journal.events("quantization_aware")):
+        checkpoint.discard()
         return run.file("adapted.tflite").read_bytes()
     logging.info("Quantisation-aware training: %d epochs.", settings.quantization_aware_epochs)
     with work.clock("quantization_aware"):
@@ -93,12 +95,14 @@ def _converted(work: Work, found: Iterate, adapted: tf_keras.Model) -> bytes:
             settings.seed + 2,
             settings.quantization_aware_epochs,
             settings.short_term_learning_rate,
+            checkpoint,
         )
     with work.clock("convert"):
         tflite = convert(rounding, "int8")
     run.reopen()
     run.write_bytes("adapted.tflite", tflite)
     run.journal.append("quantization_aware", iteration=found.iteration, wall_s=work.clock.lap("other"))
+    checkpoint.discard()
     return tflite
 
 

@@ -15,6 +15,7 @@ from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import load_network, save_network
 from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.search.journal import Journal
+from netadapt_tf.training.checkpoint import Checkpoint
 from tflite_bench.errors import UserError
 
 RESERVED = ("budgets", "hash")
@@ -169,6 +170,11 @@ class RunDirectory:
         if not self.file(name).is_file():
             raise UserError(f"{self.path} is damaged: {name} is gone; name another run directory")
         return load_network(self.file(name), allow_lambda=self._allow_lambda)
+
+    def checkpoint(self, stage: str) -> Checkpoint:
+        """Where a stage of training keeps its finished epochs while it is under way."""
+        name = f"{stage}.checkpoint.npz"
+        return Checkpoint(self.file(name), lambda content: self.write_bytes(name, content))
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file."""

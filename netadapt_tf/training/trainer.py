@@ -17,7 +17,6 @@ import tf_keras
 
 from netadapt_tf.networks.channel_groups import Axis, Channels, Kept, Role, indices_of
 from netadapt_tf.training.task import Task
-from tflite_bench.progress import progress
 
 MOMENTUM = 0.9
 _FOLLOWED_SHARE = 0.1
@@ -83,23 +82,42 @@ class Trainer:
             momentum.assign(tf.zeros_like(momentum))
         self.set_masks(kept)
 
-    def fit(self, batches: Iterable, steps: int, learning_rates: LearningRates, what: str = "") -> float:
+    def state(self) -> list[np.ndarray]:
+        """All that a training step changes: the network's weights, the optimizer's momentum and steps."""
+        return [*self.network.get_weights(), *(variable.numpy() for variable in self._optimizer.variables)]
+
+    def set_state(self, state: Sequence[np.ndarray]) -> None:
+        """Goes back to what `state` has returned."""
+        count = len(self.network.weights)
+        self.network.set_weights(state[:count])
+        for variable, value in zip(self._optimizer.variables, state[count:], strict=True):
+            variable.assign(value)
+
+    def fit(
+        self,
+        batches: Iterable,
+        steps: int,
+        learning_rates: LearningRates,
+        begin: int = 0,
+        update: Callable[[], object] | None = None,
+    ) -> float:
         """Trains for a number of steps.
 
         Args:
             batches: endless, of (float32 [B, H, W, C], targets [B, ...]).
             steps: how many.
             learning_rates: by step.
-            what: names the progress bar; none without it.
+            begin: the number of the first step.
+            update: is called after every step.
 
         Returns:
             The loss of the last step.
         """
         loss = tf.constant(float("nan"))
-        with progress(what, steps if what else 0) as bar:
-            for step, (images, targets) in zip(range(steps), batches):  # noqa: B905 - batches are endless
-                loss = self._step(images, targets, tf.constant(learning_rates(step), tf.float32))
-                bar.update()
+        for step, (images, targets) in zip(range(begin, begin + steps), batches):  # noqa: B905 - batches are endless
+            loss = self._step(images, targets, tf.constant(learning_rates(step), tf.float32))
+            if update:
+                update()
         return float(loss)
 
     def evaluate(self, batches: Iterable) -> float:

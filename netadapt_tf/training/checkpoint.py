@@ -1,0 +1,95 @@
+"""What the finished epochs of a stage of training came to, in one file: an interrupted stage goes on from there."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+from zlib import error as ZlibError
+
+import numpy as np
+from absl import logging
+
+from tflite_bench.damage import set_aside
+
+Write = Callable[[bytes], None]
+"""Writes a file's content, whole or not at all."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Where a stage of training stands.
+
+    Attributes:
+        epochs: how many are finished.
+        arrays: what the next epoch goes on from: weights, statistics of batch norms, the optimizer's momentum and steps.
+    """
+
+    epochs: int
+    arrays: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One file for one stage; it is read only for the stage that it was written for.
+
+    An `.npz`, whose checksums tell damage.
+
+    Attributes:
+        path: of the file.
+        write: writes its content, whole or not at all.
+    """
+
+    path: Path
+    write: Write
+
+    def keep(self, stage: Mapping[str, str | int | float], finished: Finished) -> None:
+        """Takes the place of what an earlier epoch has kept.
+
+        Args:
+            stage: what the stage was asked to do, and with which network.
+            finished: after its last finished epoch.
+        """
+        about = np.array(json.dumps({**stage, "finished_epochs": finished.epochs}))
+        content = io.BytesIO()
+        np.savez(content, about, *finished.arrays)
+        self.write(content.getvalue())
+
+    def finished(self, stage: Mapping[str, str | int | float]) -> Finished | None:
+        """How far the stage has come; None where nothing is kept of it. A damaged file is set aside.
+
+        Args:
+            stage: as in `keep`; a file of any other stage does not count.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                about, *arrays = (file[name] for name in file.files)
+            kept = json.loads(str(about))
+            epochs = kept.pop("finished_epochs")
+        except (OSError, ValueError, KeyError, EOFError, AttributeError, BadZipFile, ZlibError) as error:
+            aside = set_aside(self.path)
+            logging.warning(
+                "%s is damaged (%s); it is set aside as %s, and its epochs are trained anew.",
+                self.path,
+                error,
+                aside.name,
+            )
+            return None
+        return Finished(epochs, arrays) if kept == dict(stage) else None
+
+    def discard(self) -> None:
+        """Forgets it, now that what the stage came to is kept elsewhere."""
+        self.path.unlink(missing_ok=True)
+
+
+def digest_of(arrays: Sequence[np.ndarray]) -> str:
+    """A digest of a network's weights, by which a stage knows whether it began from them."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(str((array.dtype, array.shape)).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
