@@ -3,11 +3,11 @@
 import hashlib
 import io
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import numpy as np
 from absl import logging
@@ -24,7 +24,7 @@ class Finished:
 
     Attributes:
         epochs: how many are finished.
-        arrays: what the next epoch goes on from: weights, statistics of batch norms, the optimizer's momentum and steps.
+        arrays: what the next epoch goes on from: weights, batch-norm statistics, the optimizer's momentum and steps.
     """
 
     epochs: int
@@ -70,7 +70,7 @@ class Checkpoint:
                 about, *arrays = (file[name] for name in file.files)
             kept = json.loads(str(about))
             epochs = kept.pop("finished_epochs")
-        except (OSError, ValueError, KeyError, EOFError, AttributeError, BadZipFile, ZlibError) as error:
+        except (OSError, ValueError, KeyError, EOFError, AttributeError, BadZipFile, zlib.error) as error:
             aside = set_aside(self.path)
             logging.warning(
                 "%s is damaged (%s); it is set aside as %s, and its epochs are trained anew.",
