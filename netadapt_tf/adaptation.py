@@ -29,7 +29,8 @@ from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.stages import evaluate, train
 from netadapt_tf.training.task import ACCURACY, Loss, Metric
 from netadapt_tf.work import Work
-from tflite_bench.errors import InvalidModelError, UserError
+from tflite_bench.damage import set_aside
+from tflite_bench.errors import InvalidModelError
 
 
 def adapt_network(
@@ -140,7 +141,7 @@ def _as_given(work: Work) -> Start:
         try:
             return start_of(problem.network, problem.channels, kept.read_bytes(), problem.settings.filters)
         except InvalidModelError as error:
-            raise UserError(f"{kept} is damaged ({error}); name another run directory") from error
+            logging.warning("%s is damaged (%s); the starting network is converted anew.", kept, error)
     logging.info("Converting the starting network.")
     with work.clock("convert"):
         return start_of(problem.network, problem.channels, problem.convert(problem.network), problem.settings.filters)
@@ -166,8 +167,11 @@ def _trained(work: Work, start: Start) -> Start:
     if not run.has_iteration(0):
         run.save_iteration(0, start.network, start.widths)
     run.checkpoint("pre-training").discard()
-    if run.file("start.tflite").exists():
-        return start
+    kept = run.file("start.tflite")
+    if kept.exists():
+        if kept.read_bytes() == start.tflite:
+            return start
+        logging.warning("%s is set aside as %s.", kept, set_aside(kept).name)
     tflite = start.tflite
     if to_train:
         with work.clock("convert"):
