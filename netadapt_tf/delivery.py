@@ -120,7 +120,10 @@ def summarised(work: Work, command: str, start: Start, costs: Costs, result: Del
             for tflite in {start.tflite, found_tflite, result.tflite, *unrounded.values()}
         }
     predicted_ms = _predicted_ms(work, start, costs, result)
-    run.journal.append("finished", budget=", ".join(budget.text for budget in budgets), wall_s=work.clock.lap("other"))
+    asked = ", ".join(budget.text for budget in budgets)
+    *_, newest = run.journal.events()
+    if (newest["event"], newest.get("budget")) != ("finished", asked):  # else only the summary was lost
+        run.journal.append("finished", budget=asked, wall_s=work.clock.lap("other"))
     summary = summarise(
         command=command,
         budgets=budgets,

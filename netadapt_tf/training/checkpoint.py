@@ -17,6 +17,9 @@ from tflite_bench.damage import set_aside
 Write = Callable[[bytes], None]
 """Writes a file's content, whole or not at all."""
 
+Stage = Mapping[str, str | int | float]
+"""What a stage was asked to do, and with which network."""
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -45,7 +48,7 @@ class Checkpoint:
     path: Path
     write: Write
 
-    def keep(self, stage: Mapping[str, str | int | float], finished: Finished) -> None:
+    def keep(self, stage: Stage, finished: Finished) -> None:
         """Takes the place of what an earlier epoch has kept.
 
         Args:
@@ -57,7 +60,7 @@ class Checkpoint:
         np.savez(content, about, *finished.arrays)
         self.write(content.getvalue())
 
-    def finished(self, stage: Mapping[str, str | int | float]) -> Finished | None:
+    def finished(self, stage: Stage) -> Finished | None:
         """How far the stage has come; None where nothing is kept of it. A damaged file is set aside.
 
         Args:

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras
 from absl import logging
 
-from netadapt_tf.training.checkpoint import Checkpoint, Finished, digest_of
+from netadapt_tf.training.checkpoint import Checkpoint, Finished, Stage, digest_of
 from netadapt_tf.training.datasets import Shuffled, batch_spec, epoch_seed, epochs_from, steps_per_epoch
 from netadapt_tf.training.task import Metric, Task
 from netadapt_tf.training.trainer import Trainer, cosine, reseed
@@ -43,7 +43,7 @@ def train(
     per_epoch = steps_per_epoch(dataset)
     steps = epochs * per_epoch
     trainer = Trainer(network, task, batch_spec(dataset), stage_steps=steps)
-    stage = {
+    stage: Stage = {
         "stage": what,
         "began_from": digest_of(network.get_weights()),
         "seed": seed,

@@ -78,8 +78,8 @@ class Moments:
                 yield database
                 self.reached("storing")
 
-        os.replace = watched_replace
-        Journal.append = watched_append  # type: ignore[method-assign]
+        os.replace = watched_replace  # type: ignore[assignment]
+        Journal.append = watched_append  # type: ignore[assignment, method-assign]
         Trainer.fit = watched_fit  # type: ignore[assignment, method-assign]
         for module in (table_file, latency_table, unfinished):
             module.transaction = watched_transaction  # type: ignore[attr-defined]
@@ -189,13 +189,14 @@ def main(folder: Path, kills: int, seed: int) -> None:
     generator = random.Random(seed)
     is_killed(folder / "whole")
     kinds = [kind for _ in range(kills) for kind in generator.sample(list(MOMENTS), len(MOMENTS))]
-    done, run = [], 0
+    done: list[tuple[int, str, int]] = []
+    run = 0
     for kind in kinds:
         at = generator.randint(1, MOMENTS[kind])
         if len(done) == kills:
             break
         if is_killed(folder / str(run), kind, at):
-            done.append([run, kind, at])
+            done.append((run, kind, at))
         else:
             run += 1
     else:

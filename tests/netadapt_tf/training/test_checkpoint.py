@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from netadapt_tf.training.checkpoint import Checkpoint, Finished
+from netadapt_tf.training.checkpoint import Checkpoint, Finished, Stage
 from netadapt_tf.training.images import batches, image_set
 from netadapt_tf.training.stages import train
 from netadapt_tf.training.task import classification
@@ -15,7 +15,8 @@ from netadapt_tf.training.views import views
 from tests.tiny_networks import tiny_cnn
 
 EPOCHS = 4
-STAGE = {"stage": "long-term fine-tune", "seed": 3}
+WHAT = "long-term fine-tune"
+STAGE: Stage = {"stage": WHAT, "seed": 3}
 
 
 def shuffled(seed: int) -> tf.data.Dataset:
@@ -47,7 +48,7 @@ def written(path: Path, stop_after: int = EPOCHS + 1) -> Checkpoint:
 def trained(dataset, checkpoint: Checkpoint | None, seed: int = 3) -> list[np.ndarray]:
     tf_keras.utils.set_random_seed(0)  # as every adaptation begins
     network = tiny_cnn(dropout=0.5)
-    train(network, classification(network), dataset, seed, EPOCHS, 0.05, STAGE["stage"], checkpoint)
+    train(network, classification(network), dataset, seed, EPOCHS, 0.05, WHAT, checkpoint)
     return network.get_weights()
 
 
@@ -68,9 +69,13 @@ def test_a_finished_epoch_is_not_trained_again(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         trained(shuffled, written(path, stop_after=3))
     resumed = written(path)
-    epochs = []
-    keep = Checkpoint.keep
-    monkeypatch.setattr(Checkpoint, "keep", lambda *args: (epochs.append(args[2].epochs), keep(*args)))
+    epochs, keep = [], Checkpoint.keep
+
+    def watched(self: Checkpoint, stage: Stage, finished: Finished) -> None:
+        epochs.append(finished.epochs)
+        keep(self, stage, finished)
+
+    monkeypatch.setattr(Checkpoint, "keep", watched)
     trained(shuffled, resumed)
     assert epochs == [4]
 
@@ -84,10 +89,15 @@ def test_a_checkpoint_of_another_stage_does_not_count(tmp_path):
 
 
 def test_epochs_are_seen_in_different_orders():
-    network, seen = tiny_cnn(), []
+    network, seeds = tiny_cnn(), set()
     images = tf.data.Dataset.from_tensor_slices((np.zeros((8, 8, 8, 3), np.float32), np.arange(8) % 4))
-    train(network, classification(network), lambda seed: (seen.append(seed), images.batch(4))[1], 0, 3, 0.01, "", None)
-    assert len(set(seen) - {0}) == 3
+
+    def seeded(seed: int) -> tf.data.Dataset:
+        seeds.add(seed)
+        return images.batch(4)
+
+    train(network, classification(network), seeded, 0, 3, 0.01, "")
+    assert len(seeds - {0}) == 3
 
 
 @pytest.mark.parametrize(
