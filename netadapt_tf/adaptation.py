@@ -31,7 +31,8 @@ from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.stages import evaluate, train
 from netadapt_tf.training.task import ACCURACY, Loss, Metric
 from netadapt_tf.work import Work
-from tflite_bench.errors import InvalidModelError, UserError
+from tflite_bench.damage import set_aside
+from tflite_bench.errors import InvalidModelError
 
 
 def adapt_network(
@@ -146,7 +147,7 @@ def _as_given(work: Work) -> Start:
         try:
             return start_of(problem.network, problem.channels, kept.read_bytes(), problem.settings.filters)
         except InvalidModelError as error:
-            raise UserError(f"{kept} is damaged ({error}); name another run directory") from error
+            logging.warning("%s is damaged (%s); the starting network is converted anew.", kept, error)
     logging.info("Converting the starting network.")
     with work.clock("convert"):
         return start_of(problem.network, problem.channels, problem.convert(problem.network), problem.settings.filters)
@@ -167,11 +168,16 @@ def _trained(work: Work, start: Start) -> Start:
                 settings.pretrain_epochs,
                 settings.long_term_learning_rate,
                 "pre-training",
+                run.checkpoint("pre-training"),
             )
     if not run.has_iteration(0):
         run.save_iteration(0, start.network, start.widths)
-    if run.file("start.tflite").exists():
-        return start
+    run.checkpoint("pre-training").discard()
+    kept = run.file("start.tflite")
+    if kept.exists():
+        if kept.read_bytes() == start.tflite:
+            return start
+        logging.warning("%s is set aside as %s.", kept, set_aside(kept).name)
     tflite = start.tflite
     if to_train:
         with work.clock("convert"):
@@ -276,7 +282,9 @@ def _measured_start(work: Work, start: Start, costs: Costs) -> Iterate:
 def _last_stage(work: Work, found: Iterate) -> tf_keras.Model:
     """The search's network fine-tuned, or its shape retrained; the start itself where nothing had to shrink."""
     run, settings = work.run, work.problem.settings
+    checkpoint = run.checkpoint("long-term")
     if any(record["iteration"] == found.iteration for record in run.journal.events("long_term")):
+        checkpoint.discard()
         return run.load_network("adapted.keras")
     network = found.network
     if found.iteration and settings.final_epochs:
@@ -293,8 +301,10 @@ def _last_stage(work: Work, found: Iterate) -> tf_keras.Model:
                 settings.final_epochs,
                 settings.long_term_learning_rate,
                 what,
+                checkpoint,
             )
     run.reopen()
     save_network(network, run.file("adapted.keras"))
     run.journal.append("long_term", iteration=found.iteration, wall_s=work.clock.lap("other"))
+    checkpoint.discard()
     return network

@@ -82,7 +82,9 @@ def _converted(work: Work, found: Iterate, adapted: tf_keras.Model) -> bytes:
     if not settings.quantization_aware_epochs:
         with work.clock("convert"):
             return work.problem.convert(adapted)
+    checkpoint = run.checkpoint("quantization-aware")
     if any(record["iteration"] == found.iteration for record in run.journal.events("quantization_aware")):
+        checkpoint.discard()
         return run.file("adapted.tflite").read_bytes()
     logging.info("Quantisation-aware training: %d epochs.", settings.quantization_aware_epochs)
     with work.clock("quantization_aware"):
@@ -93,12 +95,14 @@ def _converted(work: Work, found: Iterate, adapted: tf_keras.Model) -> bytes:
             settings.seed + 2,
             settings.quantization_aware_epochs,
             settings.short_term_learning_rate,
+            checkpoint,
         )
     with work.clock("convert"):
         tflite = convert(rounding, "int8")
     run.reopen()
     run.write_bytes("adapted.tflite", tflite)
     run.journal.append("quantization_aware", iteration=found.iteration, wall_s=work.clock.lap("other"))
+    checkpoint.discard()
     return tflite
 
 
@@ -116,7 +120,10 @@ def summarised(work: Work, command: str, start: Start, costs: Costs, result: Del
             for tflite in {start.tflite, found_tflite, result.tflite, *unrounded.values()}
         }
     predicted_ms = _predicted_ms(work, start, costs, result)
-    run.journal.append("finished", budget=", ".join(budget.text for budget in budgets), wall_s=work.clock.lap("other"))
+    asked = ", ".join(budget.text for budget in budgets)
+    *_, newest = run.journal.events()
+    if (newest["event"], newest.get("budget")) != ("finished", asked):  # else only the summary was lost
+        run.journal.append("finished", budget=asked, wall_s=work.clock.lap("other"))
     summary = summarise(
         command=command,
         budgets=budgets,

@@ -6,13 +6,13 @@ Entries of different contexts are never returned together, so they are never add
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tflite_bench.locking import cache_folder
+from tflite_bench.locking import cache_folder, filling_lock
 from tflite_bench.table_file import forget, prepare_file, transaction
 from tflite_bench.timing import Reading
 
@@ -81,6 +81,9 @@ class LatencyTable:
             UserError: the file is no latency table, or cannot be written.
         """
         self.path = path
+        self._context = context
+        self._without_flagged = without_flagged
+        self._latencies_ms: dict[str, float] = {}
         prepare_file(path)
         with self._database() as database:
             database.execute(
@@ -91,12 +94,25 @@ class LatencyTable:
                 "SELECT id FROM contexts WHERE (target, fingerprint, caches, statistic) = (?, ?, ?, ?)",
                 context.key(),
             ).fetchone()[0]
-            self._latencies_ms = dict(
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Takes in what other processes have stored since; what is known already stays, so that sums do not change."""
+        with self._database() as database:
+            stored = dict(
                 database.execute(
                     "SELECT signature, latency_ms FROM entries WHERE context = ? AND flagged <= ?",
-                    [self.context_id, not without_flagged],
+                    [self.context_id, not self._without_flagged],
                 )
             )
+        self._latencies_ms = stored | self._latencies_ms
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Waits until no other process fills this table's context; inside, what those have stored is known."""
+        with filling_lock(self.path, str(self._context.key())):
+            self.refresh()
+            yield
 
     def __contains__(self, signature: str) -> bool:
         return signature in self._latencies_ms

@@ -67,8 +67,12 @@ def fill_from_profiles(
         for begin in range(0, len(networks), _BATCH):
             batch = [_network(graph, layers) for layers in networks[begin : begin + _BATCH]]
             held = wanted.intersection(signature for network in batch for signature in network.signatures)
-            measure = partial(_profiled_once, batch, held, table, meter, bar.update)
-            fill_steadily(table, meter.procedure.max_drift, held, measure)
+            with table.filling():
+                if all(signature in table for signature in held):
+                    bar.update(PASSES * len(batch))
+                    continue
+                measure = partial(_profiled_once, batch, held, table, meter, bar.update)
+                fill_steadily(table, meter.procedure.max_drift, held, measure)
     return {signature for signature in wanted if signature not in table}
 
 

@@ -5,10 +5,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from absl import logging
+
+from tflite_bench.damage import set_aside
 from tflite_bench.errors import UserError
+from tflite_bench.locking import filling_lock
+from tflite_bench.table_rescue import Row, damage_of, rescued
 
 _FORMAT = 2
 _BUSY_TIMEOUT_S = 60.0
+_COMPANIONS = ("-journal", "-wal", "-shm")
+"""What SQLite puts beside a file; beside another one it would do harm."""
 _READING = "latency_ms REAL NOT NULL, p5_ms REAL NOT NULL, p95_ms REAL NOT NULL, runs INTEGER NOT NULL"
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS contexts (
@@ -51,6 +58,8 @@ _UPGRADES = {
 def prepare_file(path: Path) -> None:
     """Makes an empty latency table, or sees that the file is one; one of an older format is brought up to date.
 
+    A damaged table is set aside; what can be read of it is kept in a new one.
+
     Raises:
         UserError: the file is no latency table, or cannot be written.
     """
@@ -58,6 +67,12 @@ def prepare_file(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the folder of {path} cannot be made ({error}); name another file with --table") from error
+    if damage_of(path):
+        _rescue(path)
+    _prepare_sound(path)
+
+
+def _prepare_sound(path: Path) -> None:
     with transaction(path) as database:
         database.execute("BEGIN IMMEDIATE")
         version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -68,6 +83,40 @@ def prepare_file(path: Path) -> None:
         for statement in (*upgrades, *_SCHEMA):
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {_FORMAT}")
+
+
+def _rescue(path: Path) -> None:
+    """Puts a new table of what can be read in a damaged one's place; the first process to come does so."""
+    with filling_lock(path, "rescue"):
+        damage = damage_of(path)
+        rows = rescued(path) if damage else None
+        if rows is None:
+            return
+        fresh = path.with_name(f".{path.name}.rescued")
+        fresh.unlink(missing_ok=True)
+        _prepare_sound(fresh)
+        with transaction(fresh) as database:
+            _insert(database, "contexts", rows.contexts)
+            _insert(database, "entries", rows.entries)
+        aside = set_aside(path)
+        for suffix in _COMPANIONS:
+            companion = path.with_name(path.name + suffix)
+            if companion.exists():
+                companion.rename(aside.with_name(aside.name + suffix))
+        fresh.rename(path)
+        logging.warning(
+            "%s is damaged (%s); it is set aside as %s; %d entries could be read, and are kept.",
+            path,
+            damage,
+            aside.name,
+            len(rows.entries),
+        )
+
+
+def _insert(database: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
+    for row in rows:
+        places = ", ".join("?" * len(row))
+        database.execute(f"INSERT OR IGNORE INTO {table} ({', '.join(row)}) VALUES ({places})", list(row.values()))
 
 
 @contextmanager

@@ -87,7 +87,8 @@ def fill(
     batch, another in each pass.
 
     Args:
-        table: where the entries go; its context says how they were measured.
+        table: where the entries go; its context says how they were measured. What another process stores in it
+            meanwhile is not measured again.
         meter: the way to measure.
         graph: the network that the layers belong to.
         layers: what to measure, by signature.
@@ -104,8 +105,11 @@ def fill(
     with progress("measuring layers", PASSES * len(signatures)) as bar:
         for begin in range(0, len(signatures), _BATCH):
             batch = signatures[begin : begin + _BATCH]
-            models = {signature: _cut_out(graph, layers[signature], caches, table) for signature in batch}
-            _fill_batch(models, table, meter, bar.update)
+            with table.filling():
+                missing = [signature for signature in batch if signature not in table]
+                bar.update(PASSES * (len(batch) - len(missing)))
+                models = {signature: _cut_out(graph, layers[signature], caches, table) for signature in missing}
+                _fill_batch(models, table, meter, bar.update)
     return {signature for signature in signatures if signature not in table}
 
 
@@ -117,7 +121,10 @@ def add_call(table: LatencyTable, meter: Meter) -> None:
     """
     if CALL in table:
         return
-    _fill_batch({CALL: _Timed(almost_empty_model(meter.procedure.delegated), 1, 0.0)}, table, meter, lambda _: None)
+    with table.filling():
+        if CALL not in table:
+            empty = almost_empty_model(meter.procedure.delegated)
+            _fill_batch({CALL: _Timed(empty, 1, 0.0)}, table, meter, lambda _: None)
     if CALL not in table:
         raise UserError("not even an almost empty model can be measured")
 
@@ -134,6 +141,8 @@ def _fill_batch(
     models: Mapping[str, _Timed], table: LatencyTable, meter: Meter, update: Callable[[int], object]
 ) -> None:
     """Measures a batch; tells `update` of every reading of a layer."""
+    if not models:
+        return
     failed: set[str] = set()
 
     def measure() -> list[Entry]:

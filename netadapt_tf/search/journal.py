@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tflite_bench.damage import set_aside
 from tflite_bench.errors import UserError
 
 _KEYS = {
@@ -21,24 +22,55 @@ _KEYS = {
 
 
 class Journal:
-    """An append-only file; a last line that an interruption cut short is dropped."""
+    """An append-only file; a last line that an interruption cut short is dropped.
+
+    Attributes:
+        damage: what is wrong with the first line that is no record, empty where nothing is. Neither that line nor any
+            after it counts: every beginning of a journal is what a run once was, and anything else may never have been.
+    """
 
     def __init__(self, path: Path) -> None:
         """Reads what is there.
 
         Raises:
-            UserError: it is no journal, or damaged.
+            UserError: it cannot be read.
         """
         self._path = path
         self._events: list[dict[str, Any]] = []
         self._torn_bytes = 0
+        self.damage = ""
         if path.exists():
             try:
                 complete, _, torn = path.read_bytes().rpartition(b"\n")
-                self._events = [_checked(json.loads(line)) for line in complete.splitlines()]
-            except (OSError, ValueError) as error:
-                raise UserError(f"{path} is damaged ({error}); name another run directory") from error
+            except OSError as error:
+                raise UserError(f"{path} cannot be read: {error}") from error
             self._torn_bytes = len(torn)
+            for number, line in enumerate(complete.splitlines(), 1):
+                try:
+                    self._events.append(_checked(json.loads(line)))
+                except ValueError as error:
+                    self.damage = f"line {number}: {error}"
+                    break
+
+    def cut(self, count: int) -> Path:
+        """Sets the journal aside, and begins a new one with the first records of it.
+
+        Args:
+            count: how many of them.
+
+        Returns:
+            Where the old one is.
+        """
+        lines = [json.dumps(record) + "\n" for record in self._events[:count]]
+        beginning = self._path.with_name(f".{self._path.name}.partial")
+        with open(beginning, "w") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        aside = set_aside(self._path)
+        beginning.rename(self._path)
+        self._events, self._torn_bytes, self.damage = self._events[:count], 0, ""
+        return aside
 
     def append(self, event: str, **values: Any) -> dict[str, Any]:
         """Records that something is finished; returns the record."""

@@ -15,6 +15,8 @@ from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import load_network, save_network
 from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.search.journal import Journal
+from netadapt_tf.search.mending import is_sound_iteration, is_sound_network, mend, read_summary
+from netadapt_tf.training.checkpoint import Checkpoint
 from tflite_bench.errors import UserError
 
 RESERVED = ("budgets", "hash")
@@ -49,6 +51,8 @@ class RunDirectory:
     def claimed(self) -> Iterator[None]:
         """Inside, the directory is this request's, now that it is known to make sense, and this process's.
 
+        What is damaged in it is set aside, see `mending`.
+
         Raises:
             UserError: it cannot be written, or another process works in it.
         """
@@ -62,6 +66,7 @@ class RunDirectory:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 earlier = self._check()  # another process may have been here since
                 self.journal = Journal(self.path / "journal.jsonl")
+                mend(self.path, self.journal)
                 request = {key: value for key, value in {**earlier, **self._request}.items() if key not in RESERVED}
                 config = {**request, "budgets": [budget.text for budget in self._budgets], "hash": _hash(request)}
                 self.write_json("config.json", config)
@@ -111,22 +116,18 @@ class RunDirectory:
         return earlier
 
     def summary(self, budgets: Sequence[Budget]) -> dict[str, Any] | None:
-        """The summary, if the run is finished for these budgets, in whatever order.
+        """The summary, if the run is finished for these budgets, in whatever order, and nothing of it is damaged.
 
         Raises:
-            UserError: it is damaged, or the files that it is about are gone.
+            UserError: the files that it is about are gone.
         """
-        summary = self.read_json("summary.json")
-        if summary is None:
+        summary = read_summary(self.file("summary.json"))
+        if summary is None or sorted(row["budget"] for row in summary["budgets"]) != sorted(b.text for b in budgets):
             return None
-        try:
-            finished = sorted(row["budget"] for row in summary["budgets"]) == sorted(b.text for b in budgets)
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{self.path / 'summary.json'} is damaged; name another run directory") from error
-        missing = [name for name in ("adapted.keras", "adapted.tflite") if finished and not self.file(name).exists()]
+        missing = [name for name in ("adapted.keras", "adapted.tflite") if not self.file(name).exists()]
         if missing:
             raise UserError(f"{self.path} is finished, and {missing[0]} is gone; name another run directory")
-        return summary if finished else None
+        return summary if is_sound_network(self.file("adapted.keras")) else None
 
     def reopen(self) -> None:
         """Takes back that the run is finished: what is delivered is about to change."""
@@ -148,8 +149,8 @@ class RunDirectory:
         self.write_json(f"iterations/{iteration:03d}/widths.json", dict(widths))
 
     def has_iteration(self, iteration: int) -> bool:
-        """Whether an iteration's network is kept."""
-        return (self.iteration(iteration) / "widths.json").exists()
+        """Whether an iteration's network is kept, and sound."""
+        return is_sound_iteration(self.iteration(iteration))
 
     def widths(self, iteration: int) -> dict[str, int]:
         """An iteration's widths."""
@@ -169,6 +170,11 @@ class RunDirectory:
         if not self.file(name).is_file():
             raise UserError(f"{self.path} is damaged: {name} is gone; name another run directory")
         return load_network(self.file(name), allow_lambda=self._allow_lambda)
+
+    def checkpoint(self, stage: str) -> Checkpoint:
+        """Where a stage of training keeps its finished epochs while it is under way."""
+        name = f"{stage}.checkpoint.npz"
+        return Checkpoint(self.file(name), lambda content: self.write_bytes(name, content))
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file."""

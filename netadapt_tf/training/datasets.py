@@ -1,9 +1,11 @@
 """The data that an adaptation learns from and is judged by, as `tf.data` sets of batches."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -17,8 +19,9 @@ Shuffled = Callable[[int], tf.data.Dataset]
 class Datasets:
     """Batches of (images float32 [B, H, W, C], targets [B, ...]), each set finite; B may vary.
 
-    The training sets are best given as functions of a seed: every proposal then sees another order, and the same
-    one when an interrupted run goes on. A plain `tf.data.Dataset` is repeated as it is.
+    The training sets are best given as functions of a seed: every proposal, and every epoch of a long stage, then sees
+    another order, and the same one when an interrupted run goes on. A plain `tf.data.Dataset` is repeated as it is;
+    a long stage that goes on reads, and skips, the batches of its finished epochs.
 
     Attributes:
         train: one epoch; what proposals are fine-tuned on, and what a starting network is trained on.
@@ -78,6 +81,28 @@ def epoch(dataset: tf.data.Dataset | Shuffled, seed: int) -> tf.data.Dataset:
 def endless(dataset: tf.data.Dataset | Shuffled, seed: int) -> tf.data.Dataset:
     """Epoch after epoch."""
     return epoch(dataset, seed).repeat()
+
+
+def epochs_from(dataset: tf.data.Dataset | Shuffled, seed: int, first: int) -> Iterator[Iterator[Any]]:
+    """The batches of one epoch after the other, without end; each is a stream to take one epoch's steps from.
+
+    Args:
+        dataset: a function of a seed gives every epoch an order of its own; any other set is repeated as it is, and its
+            batches before the first epoch are skipped.
+        seed: of all epochs, see `epoch_seed`.
+        first: the first epoch wanted, counted from 0.
+    """
+    if isinstance(dataset, tf.data.Dataset):
+        batches = iter(dataset.repeat().skip(first * steps_per_epoch(dataset)))
+        yield from itertools.repeat(batches)
+    else:
+        for number in itertools.count(first):
+            yield iter(endless(dataset, epoch_seed(seed, number)))
+
+
+def epoch_seed(seed: int, number: int) -> int:
+    """The seed of an epoch, counted from 0, of a stage of training."""
+    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0]) >> 1
 
 
 def steps_per_epoch(dataset: tf.data.Dataset | Shuffled, name: str = "train") -> int:

@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
+from netadapt_tf.training.checkpoint import Checkpoint
 from netadapt_tf.training.datasets import Shuffled
 from netadapt_tf.training.stages import train
 from netadapt_tf.training.task import Task
@@ -48,6 +49,7 @@ def trained_quantization_aware(
     seed: int,
     epochs: int,
     learning_rate: float,
+    checkpoint: Checkpoint | None = None,
 ) -> tf_keras.Model:
     """A copy that rounds weights and activations as int8 does, trained for whole epochs.
 
@@ -58,6 +60,7 @@ def trained_quantization_aware(
         seed: of shuffling, and of dropout and other random layers.
         epochs: how many.
         learning_rate: at the first step; falls along half a cosine.
+        checkpoint: see `stages.train`.
 
     Returns:
         A network of wrapped layers, which converts to int8 without calibration.
@@ -74,5 +77,5 @@ def trained_quantization_aware(
             f"quantisation-aware training is not possible: TensorFlow Model Optimization refuses {network.name}: "
             f"{error}; {_INSTEAD}"
         ) from error
-    train(copy, task, dataset, seed, epochs, learning_rate, "quantisation-aware training")
+    train(copy, task, dataset, seed, epochs, learning_rate, "quantisation-aware training", checkpoint)
     return copy

@@ -4,8 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
+from absl import logging
 
-from netadapt_tf.training.datasets import Shuffled, batch_spec, endless, steps_per_epoch
+from netadapt_tf.training.checkpoint import Checkpoint, Finished, Stage, digest_of
+from netadapt_tf.training.datasets import Shuffled, batch_spec, epoch_seed, epochs_from, steps_per_epoch
 from netadapt_tf.training.task import Metric, Task
 from netadapt_tf.training.trainer import Trainer, cosine, reseed
 from tflite_bench import runtime
@@ -20,22 +22,49 @@ def train(
     epochs: int,
     learning_rate: float,
     what: str,
+    checkpoint: Checkpoint | None = None,
 ) -> None:
     """Trains in place for whole epochs, the learning rate falling along half a cosine.
+
+    What an epoch does follows from what the last one came to, from the seed and from the epoch's number, so that a
+    stage that goes on from a checkpoint ends as one that was never interrupted.
 
     Args:
         network: to be trained.
         task: the loss and the metric.
-        dataset: seen once an epoch.
+        dataset: seen once an epoch. Where it is no function of a seed, and goes on from a checkpoint, its first epochs
+            are read and not used, so that the next one is what it would have been.
         seed: of shuffling, and of dropout and other random layers.
         epochs: how many.
         learning_rate: at the first step.
         what: names the progress bar.
+        checkpoint: where every finished epoch is kept, and what training goes on from; discarding it is the caller's.
     """
-    reseed(network, seed)
-    steps = epochs * steps_per_epoch(dataset)
+    per_epoch = steps_per_epoch(dataset)
+    steps = epochs * per_epoch
     trainer = Trainer(network, task, batch_spec(dataset), stage_steps=steps)
-    trainer.fit(endless(dataset, seed), steps, cosine(learning_rate, steps), what)
+    stage: Stage = {
+        "stage": what,
+        "began_from": digest_of(network.get_weights()),
+        "seed": seed,
+        "epochs": epochs,
+        "steps_per_epoch": per_epoch,
+        "learning_rate": learning_rate,
+    }
+    first = 0
+    if checkpoint and (finished := checkpoint.finished(stage)):
+        trainer.resume(finished.state)
+        first = finished.epochs
+        logging.info("Going on after epoch %d of %d.", first, epochs)
+    rates = cosine(learning_rate, steps)
+    batches = epochs_from(dataset, seed, first)
+    with progress(what, steps if what else 0) as bar:
+        bar.update(first * per_epoch)
+        for number in range(first, epochs):
+            reseed(network, epoch_seed(seed, number))
+            trainer.fit(next(batches), per_epoch, rates, begin=number * per_epoch, update=bar.update)
+            if checkpoint:
+                checkpoint.keep(stage, Finished(number + 1, trainer.state()))
 
 
 def evaluate(network: tf_keras.Model, task: Task, dataset: tf.data.Dataset) -> float:

@@ -9,6 +9,7 @@ computes what the narrower one would, without building and tracing that (2 to 3 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ import tf_keras
 
 from netadapt_tf.networks.channel_groups import Axis, Channels, Kept, Role, indices_of
 from netadapt_tf.training.task import Task
-from tflite_bench.progress import progress
 
 MOMENTUM = 0.9
 _FOLLOWED_SHARE = 0.1
@@ -106,7 +106,7 @@ class Trainer:
             draws=[generator.state.numpy() for generator in _generators(self.network)],
         )
 
-    def resume(self, state: TrainingState, kept: Kept) -> None:
+    def resume(self, state: TrainingState, kept: Kept = MappingProxyType({})) -> None:
         """Goes back to where a training of the same network stood; see `set_masks`."""
         self.network.set_weights(state.weights)
         for momentum, value in zip(self._optimizer.momentums, state.momentums, strict=True):
@@ -115,23 +115,31 @@ class Trainer:
             generator.reset(draw)
         self.set_masks(kept)
 
-    def fit(self, batches: Iterable, steps: int, learning_rates: LearningRates, what: str = "") -> float:
+    def fit(
+        self,
+        batches: Iterable,
+        steps: int,
+        learning_rates: LearningRates,
+        begin: int = 0,
+        update: Callable[[], object] | None = None,
+    ) -> float:
         """Trains for a number of steps.
 
         Args:
             batches: endless, of (float32 [B, H, W, C], targets [B, ...]).
             steps: how many.
             learning_rates: by step.
-            what: names the progress bar; none without it.
+            begin: the number of the first step.
+            update: is called after every step.
 
         Returns:
             The loss of the last step.
         """
         loss = tf.constant(float("nan"))
-        with progress(what, steps if what else 0) as bar:
-            for step, (images, targets) in zip(range(steps), batches):  # noqa: B905 - batches are endless
-                loss = self._step(images, targets, tf.constant(learning_rates(step), tf.float32))
-                bar.update()
+        for step, (images, targets) in zip(range(begin, begin + steps), batches):  # noqa: B905 - batches are endless
+            loss = self._step(images, targets, tf.constant(learning_rates(step), tf.float32))
+            if update:
+                update()
         return float(loss)
 
     def evaluate(self, batches: Iterable) -> float:

@@ -1,4 +1,4 @@
-import re
+import zipfile
 
 import pytest
 
@@ -38,9 +38,7 @@ def test_another_request_is_refused_by_the_flags_that_differ(tmp_path):
 
 def test_a_lower_budget_goes_on_and_a_higher_one_does_not(tmp_path):
     run = claimed(tmp_path)
-    for name in ("adapted.keras", "adapted.tflite"):
-        run.write_bytes(name, b"")
-    run.write_json("summary.json", {"budgets": [{"budget": "macs=60%"}]})
+    finish(run, ["macs=60%"])
     assert run.summary(BUDGETS) is not None
     lower = parse_budgets(["macs=50%"])
     going_on = RunDirectory(tmp_path, REQUEST, lower)
@@ -80,9 +78,7 @@ def test_it_is_finished_for_its_budgets_in_any_order_and_for_no_fewer(tmp_path):
     with RunDirectory(tmp_path, REQUEST, parse_budgets(TWO)).claimed():
         pass
     run = RunDirectory(tmp_path, REQUEST, parse_budgets(TWO))
-    for name in ("adapted.keras", "adapted.tflite"):
-        run.write_bytes(name, b"")
-    run.write_json("summary.json", {"budgets": [{"budget": text} for text in TWO]})
+    finish(run, TWO)
     assert run.summary(parse_budgets(TWO)) == run.summary(parse_budgets(TWO[::-1])) is not None
     assert run.summary(parse_budgets(TWO[:1])) is None
     assert run.summary(parse_budgets(["macs=60%", "tflite_bytes=1MB"])) is None
@@ -103,8 +99,7 @@ def test_what_is_finished_is_no_more_once_it_is_about_to_change(tmp_path):
     run.write_json("summary.json", {"budgets": [{"budget": "macs=60%"}]})
     with pytest.raises(UserError, match=r"adapted\.keras is gone"):
         run.summary(BUDGETS)
-    run.write_bytes("adapted.keras", b"")
-    run.write_bytes("adapted.tflite", b"")
+    finish(run, ["macs=60%"])
     assert run.summary(BUDGETS) is not None
     run.reopen()
     assert run.summary(BUDGETS) is None
@@ -119,20 +114,124 @@ def test_what_was_known_of_the_request_is_kept(tmp_path):
         RunDirectory(tmp_path, REQUEST | {"network_sha256": "def"}, BUDGETS)
 
 
-@pytest.mark.parametrize("name", ["config.json", "summary.json", "journal.jsonl"])
 @pytest.mark.parametrize("content", ["", "{}\n", "[]\n", "[1]\n", "\0\0\n", '{"budgets": [], "hash": 1}\n', "a folder"])
-def test_damage_is_said_or_harmless(tmp_path, name, content):
+def test_a_damaged_configuration_is_refused(tmp_path, content):
     run = claimed(tmp_path)
-    run.file(name).unlink(missing_ok=True)
-    if content == "a folder":
-        run.file(name).mkdir()
-    else:
-        run.file(name).write_text(content)
-    if (name, content) in (("journal.jsonl", ""), ("summary.json", '{"budgets": [], "hash": 1}\n')):
-        assert RunDirectory(tmp_path, REQUEST, BUDGETS).summary(BUDGETS) is None
+    damaged(run.file("config.json"), content)
+    with pytest.raises(UserError, match=r"config\.json"):
+        RunDirectory(tmp_path, REQUEST, BUDGETS)
+
+
+@pytest.mark.parametrize("name", ["summary.json", "journal.jsonl"])
+@pytest.mark.parametrize("content", ["{}\n", "[]\n", "[1]\n", "\0\0\n", "a folder"])
+def test_other_damage_is_named_and_set_aside(tmp_path, caplog, name, content):
+    run = claimed(tmp_path)
+    damaged(run.file(name), content)
+    if (name, content) == ("journal.jsonl", "a folder"):
+        with pytest.raises(UserError, match=r"journal\.jsonl cannot be read"):
+            RunDirectory(tmp_path, REQUEST, BUDGETS)
         return
-    with pytest.raises(UserError, match=re.escape(name)):
-        RunDirectory(tmp_path, REQUEST, BUDGETS).summary(BUDGETS)
+    run = RunDirectory(tmp_path, REQUEST, BUDGETS)
+    assert run.summary(BUDGETS) is None
+    assert not caplog.text, "nothing is changed before the directory is claimed"
+    with run.claimed():
+        assert f"{run.file(name)} is damaged" in caplog.text
+        assert run.file(f"{name}.damaged-1").exists()
+        run.journal.append("long_term", iteration=1)
+    assert len(list(claimed(tmp_path).journal.events())) == 1
+
+
+def damaged(file, content: str) -> None:
+    file.unlink(missing_ok=True)
+    if content == "a folder":
+        file.mkdir()
+    else:
+        file.write_text(content)
+
+
+def journalled(path, *iterations: int) -> list[str]:
+    """A run's journal of these iterations, a proposal before each and a last stage after; returns its lines."""
+    journal = RunDirectory(path, REQUEST, BUDGETS).journal
+    figures = {"accuracy": 0.5, "predicted": {}, "measured": {}, "spread": {}}
+    for iteration in iterations:
+        if iteration:
+            journal.append("proposal", iteration=iteration, group="first", filters=4, accuracy=0.5)
+        journal.append("iteration", iteration=iteration, picked=None, **figures)
+    journal.append("long_term", iteration=iterations[-1])
+    return (path / "journal.jsonl").read_text().splitlines(keepends=True)
+
+
+def folders(path) -> list[str]:
+    return sorted(folder.name for folder in (path / "iterations").iterdir())
+
+
+def test_of_a_journal_damaged_in_the_middle_the_beginning_counts(tmp_path, cnn, caplog):
+    run = claimed(tmp_path)
+    for iteration in range(3):
+        run.save_iteration(iteration, cnn, {"first": 8})
+    lines = journalled(tmp_path, 0, 1, 2)
+    damaged_text = "".join([*lines[:2], lines[2][:20] + "\n", *lines[3:]])
+    run.file("journal.jsonl").write_text(damaged_text)
+    claimed(tmp_path)
+    assert run.file("journal.jsonl").read_text() == "".join(lines[:2])
+    assert run.file("journal.jsonl.damaged-1").read_text() == damaged_text
+    assert folders(tmp_path) == ["000", "001.damaged-1", "002.damaged-1"]
+    assert "line 3" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["network.keras", "widths.json"])
+def test_a_damaged_iteration_is_done_again_from_its_finished_proposals(tmp_path, cnn, caplog, name):
+    run = claimed(tmp_path)
+    for iteration in range(3):
+        run.save_iteration(iteration, cnn, {"first": 8})
+    lines = journalled(tmp_path, 0, 1, 2)
+    file = run.iteration(2) / name
+    file.write_bytes(file.read_bytes()[:-3])
+    claimed(tmp_path)
+    assert run.file("journal.jsonl").read_text() == "".join(lines[:4]), "the proposals of iteration 2 stand"
+    assert run.file("journal.jsonl.damaged-1").read_text() == "".join(lines)
+    assert folders(tmp_path) == ["000", "001", "002.damaged-1"]
+    assert "goes back to iteration 1" in caplog.text
+
+
+def test_without_a_sound_start_the_run_begins_anew(tmp_path, cnn, caplog):
+    run = claimed(tmp_path)
+    for iteration in range(2):
+        run.save_iteration(iteration, cnn, {"first": 8})
+    run.write_bytes("start.tflite", b"of the damaged network")
+    journalled(tmp_path, 0, 1)
+    file = run.iteration(0) / "network.keras"
+    file.write_bytes(file.read_bytes()[:-3])
+    again = RunDirectory(tmp_path, REQUEST, BUDGETS)
+    assert not again.has_iteration(0)
+    with again.claimed():
+        assert not list(again.journal.events())
+    assert folders(tmp_path) == ["000.damaged-1", "001.damaged-1"]
+    assert run.file("start.tflite.damaged-1").exists()
+    assert not run.file("start.tflite").exists()
+    assert "begins anew" in caplog.text
+
+
+def test_a_damaged_result_is_no_result(tmp_path, cnn, caplog):
+    run = claimed(tmp_path)
+    run.save_iteration(0, cnn, {"first": 8})
+    lines = journalled(tmp_path, 0)
+    finish(run, ["macs=60%"])
+    assert run.summary(BUDGETS) is not None
+    run.write_bytes("adapted.keras", run.file("adapted.keras").read_bytes()[:-3])
+    assert run.summary(BUDGETS) is None
+    claimed(tmp_path)
+    assert run.file("journal.jsonl").read_text() == "".join(lines[:-1])
+    assert run.file("adapted.keras.damaged-1").exists()
+    assert "the last stage is done again" in caplog.text
+
+
+def finish(run: RunDirectory, budgets: list[str]) -> None:
+    """Files as a finished run has them."""
+    with zipfile.ZipFile(run.file("adapted.keras"), "w") as archive:
+        archive.writestr("config.json", "{}")
+    run.write_bytes("adapted.tflite", b"")
+    run.write_json("summary.json", {"budgets": [{"budget": text} for text in budgets]})
 
 
 def test_a_foreign_configuration_is_refused(tmp_path):

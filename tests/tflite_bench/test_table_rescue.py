@@ -1,0 +1,83 @@
+"""Damaged tables: named, set aside, and what SQLite can still read of them is kept."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tflite_bench.errors import UserError
+from tflite_bench.latency_table import Context, Entry, LatencyTable
+from tflite_bench.timing import Reading
+
+CONTEXT = Context("host/cpu:1", {"cpu": "a"}, "warm", "median")
+ENTRIES = 600
+PAGE = 4096
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    path = tmp_path / "table.sqlite"
+    reading = Reading(1.0, 0.5, 2.0, 100)
+    LatencyTable(path, CONTEXT).add([Entry(f"CONV_2D {number:04}", reading, 0.1) for number in range(ENTRIES)])
+    return path
+
+
+def zeroed_page(content: bytes, number: int) -> bytes:
+    return content[: number * PAGE] + bytes(PAGE) + content[(number + 1) * PAGE :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "at_least"),
+    [
+        (lambda content: b"no database" * 100, 0),
+        (lambda content: content[:50], 0),
+        (lambda content: content[: len(content) // 2], 1),
+        (lambda content: zeroed_page(content, len(content) // PAGE // 2), ENTRIES // 2),
+    ],
+    ids=["foreign bytes", "only a header", "half", "a page of zeros"],
+)
+def test_what_can_be_read_is_kept_and_the_file_set_aside(path, caplog, damage, at_least):
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+    table = LatencyTable(path, CONTEXT)
+    assert at_least <= len(table) < ENTRIES
+    assert all(table.latency_ms(signature) == 1.0 for signature in table.signatures())
+    aside = path.with_name("table.sqlite.damaged-1")
+    assert aside.read_bytes() == damaged
+    assert f"set aside as {aside.name}; {len(table)} entries could be read" in caplog.text
+    table.add([Entry("new", Reading(3.0, 3.0, 3.0, 1), 0.1)])
+    caplog.clear()
+    assert LatencyTable(path, CONTEXT).latency_ms("new") == 3.0
+    assert not caplog.text, "what was mended is not mended again"
+    assert sorted(file.name for file in path.parent.iterdir()) == ["table.sqlite", "table.sqlite.damaged-1"]
+
+
+def test_an_older_damaged_file_stays_when_another_comes(path):
+    for number in (1, 2):
+        path.write_bytes(b"x" * 100)
+        LatencyTable(path, CONTEXT)
+        assert path.with_name(f"table.sqlite.damaged-{number}").exists()
+
+
+def test_rows_of_an_unknown_context_are_not_kept(path):
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE entries SET context = 99 WHERE signature < 'CONV_2D 0300'")
+    path.write_bytes(path.read_bytes()[:-PAGE])
+    table = LatencyTable(path, CONTEXT)
+    assert all(signature >= "CONV_2D 0300" for signature in table.signatures())
+
+
+def test_what_is_not_ours_is_not_moved(tmp_path):
+    other = tmp_path / "people.sqlite"
+    with sqlite3.connect(other) as database:
+        database.execute("CREATE TABLE people (name TEXT)")
+        database.executemany("INSERT INTO people VALUES (?)", [["x" * 3000]] * 9)
+    other.write_bytes(other.read_bytes()[:-PAGE])
+    network = tmp_path / "net.keras"
+    network.write_bytes(b"PK" + bytes(300))
+    for path in (other, network):
+        before = path.read_bytes()
+        with pytest.raises(UserError, match="--table"):
+            LatencyTable(path, CONTEXT)
+        assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2
