@@ -90,11 +90,11 @@ def interrupt_fit(monkeypatch, at: int) -> None:
     """Makes the n-th short-term fine-tune from now raise, half done."""
     calls, fit = itertools.count(1), Trainer.fit
 
-    def interrupted(self, batches, steps, learning_rates, what=""):
+    def interrupted(self, batches, steps, learning_rates):
         if next(calls) == at:
             fit(self, batches, 1, learning_rates)
             raise InterruptionError
-        return fit(self, batches, steps, learning_rates, what)
+        return fit(self, batches, steps, learning_rates)
 
     monkeypatch.setattr(Trainer, "fit", interrupted)
 
