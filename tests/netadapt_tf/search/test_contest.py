@@ -39,9 +39,9 @@ def fit_instead(fails: Callable[[int], float | None]) -> Iterator[None]:
     """Inside, the n-th fine-tune ends as `fails` says, half done: it raises, or returns the loss; None lets it be."""
     fit, calls = Trainer.fit, iter(range(1, 1000))
 
-    def other(self, batches, steps, learning_rates, what=""):
+    def other(self, batches, steps, learning_rates):
         loss = fails(next(calls))
-        whole = fit(self, batches, steps, learning_rates, what)
+        whole = fit(self, batches, steps, learning_rates)
         return whole if loss is None else loss
 
     with pytest.MonkeyPatch.context() as patch:
