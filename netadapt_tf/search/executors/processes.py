@@ -34,7 +34,7 @@ class Processes(Executor):
             UserError: it cannot be sent.
         """
         threads = threads_here()
-        self._greeting = pickled_bench(bench, threads)
+        self._greeting = pickle.dumps((threads, _pickled(bench)), pickle.HIGHEST_PROTOCOL)
         self._count = workers or max(1, len(os.sched_getaffinity(0)) // (threads or os.cpu_count() or 1))
         self._workers: list[_Process] = []
         self._stage = b""
@@ -122,8 +122,8 @@ class _Process:
         return f"exit code {self._process.exitcode}"
 
 
-def pickled_bench(bench: Bench, threads: int) -> bytes:
-    """What a worker process is sent first.
+def _pickled(bench: Bench) -> bytes:
+    """What fine-tunes have in common, as it is sent.
 
     Raises:
         UserError: a part of it cannot be sent to another process.
@@ -141,4 +141,4 @@ def pickled_bench(bench: Bench, threads: int) -> bytes:
                 f"the {name} cannot be sent to other processes ({type(error).__name__}: {error}); give functions and "
                 "classes that a module defines by name, or take the executor serial"
             ) from error
-    return pickle.dumps((bench, threads), pickle.HIGHEST_PROTOCOL)
+    return pickle.dumps(bench, pickle.HIGHEST_PROTOCOL)

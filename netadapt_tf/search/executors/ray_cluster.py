@@ -6,6 +6,7 @@ Ray is an extra of this package, and this module is loaded only where it is aske
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from absl import logging
@@ -139,7 +140,7 @@ class _Actor:
         """
         bench, stage = stored
         if self._worker is None:
-            self._worker = Worker(ray.get(bench), self._threads)
+            self._worker = Worker(self._threads, partial(ray.get, bench))
         if self._stages != stages:
             self._worker.begin(ray.get(stage))
             self._stages = stages

@@ -5,6 +5,7 @@ import pickle
 import signal
 import threading
 import traceback
+from functools import partial
 from multiprocessing import connection, parent_process
 
 from tflite_bench.binary import quiet_native_code
@@ -13,7 +14,7 @@ from tflite_bench.binary import quiet_native_code
 def serve(pipe: connection.Connection) -> None:
     """Answers until the pipe closes or the parent process ends.
 
-    Messages are (what it is, pickled): first the `bench` with the number of threads; then a `stage` whenever an
+    Messages are (what it is, pickled): first the number of threads and the pickled `bench`; then a `stage` whenever an
     iteration begins, and a `portion` for each fine-tune. Only portions are answered, with (result, None) or (None, the
     first exception that was raised since the start).
 
@@ -36,7 +37,8 @@ def serve(pipe: connection.Connection) -> None:
             if failure is None:
                 given = pickle.loads(content)
                 if worker is None:
-                    worker = Worker(*given)
+                    threads, bench = given
+                    worker = Worker(threads, partial(pickle.loads, bench))
                 elif what == "stage":
                     worker.begin(given)
                 else:

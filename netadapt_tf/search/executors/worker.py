@@ -4,7 +4,7 @@ Whatever changes how sums round or what is drawn at random is set as it is where
 result is the one that the search would have had itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,19 +73,19 @@ class Parcel:
 class Worker:
     """Fine-tunes proposals wherever it lives."""
 
-    def __init__(self, bench: Bench, threads: int) -> None:
+    def __init__(self, threads: int, bench: Callable[[], Bench]) -> None:
         """Sets TensorFlow up and makes the data set, both once; TensorFlow has not been used yet.
 
         Args:
-            bench: what all fine-tunes have in common.
             threads: of one operation, see `threads_here`.
+            bench: returns what all fine-tunes have in common; it may hold tensors, so it is read once all is set up.
         """
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)  # else the first worker takes all of it
         make_repeatable(threads)
         tf.get_logger().setLevel("ERROR")  # it warns of a step that is traced anew, as each iteration's is
-        self._bench = bench
-        self._datasets = bench.datasets()
+        self._bench = bench()
+        self._datasets = self._bench.datasets()
         self._short_term: ShortTerm
 
     def begin(self, parcel: Parcel) -> None:

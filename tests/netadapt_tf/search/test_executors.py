@@ -21,12 +21,13 @@ from netadapt_tf.search.executors.retries import Queue
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.search.short_term import Portion
 from netadapt_tf.training.datasets import Datasets
+from netadapt_tf.training.image_dataset import ImageDataset
 from netadapt_tf.training.task import Task, classification
 from tests.endless_search import WORKERS
 from tests.processes import has_ended
 from tests.tiny_networks import tiny_cnn
 from tests.tiny_search import SETTINGS as UNSCREENED
-from tests.tiny_search import corner_datasets, search
+from tests.tiny_search import corner_datasets, corner_images, search
 from tflite_bench.errors import UserError
 
 SETTINGS = dataclasses.replace(UNSCREENED, short_term_steps=4, screen=True)
@@ -78,9 +79,9 @@ def assert_same(found, run, serial) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def deadly(marker: Path | None) -> Datasets:
+def deadly(images: ImageDataset, marker: Path | None) -> Datasets:
     """Kills the process in the second step of a fine-tune: always, or if the marker is not there, which it makes."""
-    data = corner_datasets()
+    data = images.datasets(16, "tf")
 
     def strike(number: np.ndarray) -> np.ndarray:
         if number == 1 and (marker is None or not marker.exists()):
@@ -104,7 +105,7 @@ def deadly(marker: Path | None) -> Datasets:
 @pytest.mark.parametrize("name", TWO_OF)
 def test_a_worker_killed_in_the_middle_of_a_proposal_changes_nothing(tmp_path, serial, name):
     marker = tmp_path / "killed"
-    with executor_of(name, partial(deadly, marker)) as executor:
+    with executor_of(name, partial(deadly, corner_images(), marker)) as executor:
         found, run = searched(tmp_path / "run", executor)
     assert marker.exists(), "nothing was killed"
     assert has_ended(int(marker.read_text()))
@@ -114,7 +115,7 @@ def test_a_worker_killed_in_the_middle_of_a_proposal_changes_nothing(tmp_path, s
 @pytest.mark.slow
 def test_a_proposal_that_kills_each_worker_is_named(tmp_path):
     with (
-        executor_of("processes", partial(deadly, None)) as executor,
+        executor_of("processes", partial(deadly, corner_images(), None)) as executor,
         pytest.raises(UserError, match=r"the proposal of (first|second) lost its worker 3 times"),
     ):
         searched(tmp_path / "run", executor)
