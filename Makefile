@@ -58,5 +58,5 @@ $(OLDEST)/installed: pyproject.toml requirements-dev.txt
 	$(PYTHON) tools/lower_bounds.py > $(OLDEST)/constraints.txt
 	grep -E "^(pytest|hypothesis)==" requirements-dev.txt >> $(OLDEST)/constraints.txt
 	$(OLDEST)/bin/pip --disable-pip-version-check install --quiet --constraint $(OLDEST)/constraints.txt \
-	    --editable ".[tfds]" pytest hypothesis
+	    --editable ".[ray,tfds]" pytest hypothesis
 	touch $@

@@ -23,7 +23,7 @@ from tests.real_binaries import BINARIES
 
 ROOT = Path(netadapt_tf.__path__[0]).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TFDS = PROJECT["optional-dependencies"]["tfds"]
+EXTRAS = [text for extra in PROJECT["optional-dependencies"].values() for text in extra]
 NOT_SOURCES = (".*", "__pycache__", "*.egg-info", "bazel-*", "build", "dist", "runs")
 
 PACKAGES_BY_MODULE = {
@@ -63,11 +63,11 @@ def pinned() -> dict[str, str]:
 def test_what_is_imported_is_what_is_required():
     modules = imported("netadapt_tf") | imported("tflite_bench")
     assert len(modules) > 5
-    declared = {Requirement(text).name for text in [*PROJECT["dependencies"], *TFDS]}
+    declared = {Requirement(text).name for text in [*PROJECT["dependencies"], *EXTRAS]}
     assert {PACKAGES_BY_MODULE.get(module, module) for module in modules} == declared - NOT_IMPORTED
 
 
-@pytest.mark.parametrize("text", [*PROJECT["dependencies"], *TFDS])
+@pytest.mark.parametrize("text", [*PROJECT["dependencies"], *EXTRAS])
 def test_bounds_hold_the_pinned_version_and_end_below_the_next_that_may_break(text):
     requirement = Requirement(text)
     bounds = {specifier.operator: specifier.version for specifier in requirement.specifier}
@@ -81,7 +81,7 @@ def test_bounds_hold_the_pinned_version_and_end_below_the_next_that_may_break(te
 def test_the_constraints_of_the_oldest_environment_are_the_lower_bounds():
     command = [sys.executable, str(ROOT / "tools" / "lower_bounds.py")]
     constraints = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    requirements = [*PROJECT["dependencies"], *TFDS]
+    requirements = [*PROJECT["dependencies"], *EXTRAS]
     assert constraints == [re.sub(r">=([^,]*),<.*", r"==\1", requirement) for requirement in requirements]
 
 
