@@ -31,19 +31,22 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def measuring_lock(path: Path | None = None, patience_s: float = 2.0) -> Iterator[None]:
+def measuring_lock(
+    path: Path | None = None, patience_s: float = 2.0, waiting: str = "Waiting: %s is measuring on this machine."
+) -> Iterator[None]:
     """Waits until nobody else measures on this machine; says who does, and by which command.
 
     Args:
         path: the lock file; by default one for all processes of the user.
         patience_s: how long to wait before anything is said: processes that take turns have nothing to tell.
+        waiting: what is said then, of the holder.
     """
     path = path or cache_folder() / "measuring.lock"
     with open(path, "a+") as file:
         if not _locked_within(file, patience_s):
             file.seek(0)
             holder = " ".join(file.read().split()) or "another process"
-            logging.warning("Waiting: %s is measuring on this machine.", holder)
+            logging.warning(waiting, holder)
             fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         file.truncate()
@@ -60,7 +63,8 @@ def filling_lock(table: Path, context: str) -> AbstractContextManager[None]:
         context: tells entries that can be compared from others, see `latency_table.Context`.
     """
     digest = hashlib.sha256(f"{table.resolve()}\n{context}".encode()).hexdigest()
-    return measuring_lock(cache_folder() / f"filling-{digest[:16]}.lock")
+    path = cache_folder() / f"filling-{digest[:16]}.lock"
+    return measuring_lock(path, waiting="Waiting: %s is filling the same latency table.")
 
 
 def _locked_within(file: TextIO, patience_s: float) -> bool:

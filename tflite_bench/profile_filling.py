@@ -68,11 +68,12 @@ def fill_from_profiles(
             batch = [_network(graph, layers) for layers in networks[begin : begin + _BATCH]]
             held = wanted.intersection(signature for network in batch for signature in network.signatures)
             with table.filling():
-                if all(signature in table for signature in held):
-                    bar.update(PASSES * len(batch))
-                    continue
-                measure = partial(_profiled_once, batch, held, table, meter, bar.update)
-                fill_steadily(table, meter.procedure.max_drift, held, measure)
+                missing = {signature for signature in held if signature not in table}
+                left = [network for network in batch if missing.intersection(network.signatures)]
+                bar.update(PASSES * (len(batch) - len(left)))
+                if left:
+                    measure = partial(_profiled_once, left, missing, table, meter, bar.update)
+                    fill_steadily(table, meter.procedure.max_drift, missing, measure)
     return {signature for signature in wanted if signature not in table}
 
 

@@ -131,3 +131,16 @@ def test_layers_of_a_float16_network_are_found_by_where_its_file_has_them(table)
     assert fill(table, FakeProfiler(), graph, networks, layers) == set()
     for signature, layer in layers.items():
         assert table.latency_ms(signature) == pytest.approx(layer.macs / 1e6)
+
+
+def test_what_another_process_has_stored_meanwhile_stays(table, graph, networks, layers):
+    theirs = next(iter(layers))
+    fill(table, FakeProfiler(), graph, networks, {theirs: layers[theirs]})
+    stored = {entry.signature: entry for entry in table.entries()}
+    meter = FakeProfiler(lambda call: 1.5)
+    assert fill(table, meter, graph, networks, layers) == set()
+    kept = {entry.signature: entry for entry in table.entries()}
+    assert kept[theirs] == stored[theirs]
+    before = len(meter.profiled)
+    assert fill(table, meter, graph, networks, layers) == set()
+    assert len(meter.profiled) == before
