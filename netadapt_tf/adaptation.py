@@ -283,7 +283,7 @@ def _last_stage(work: Work, found: Iterate) -> tf_keras.Model:
     """The search's network fine-tuned, or its shape retrained; the start itself where nothing had to shrink."""
     run, settings = work.run, work.problem.settings
     checkpoint = run.checkpoint("long-term")
-    if any(record["iteration"] == found.iteration for record in run.journal.events("long_term")):
+    if run.is_done("long_term", found.iteration, "adapted.keras"):
         checkpoint.discard()
         return run.load_network("adapted.keras")
     network = found.network
@@ -305,6 +305,7 @@ def _last_stage(work: Work, found: Iterate) -> tf_keras.Model:
             )
     run.reopen()
     save_network(network, run.file("adapted.keras"))
-    run.journal.append("long_term", iteration=found.iteration, wall_s=work.clock.lap("other"))
+    digest, lap = run.digest("adapted.keras"), work.clock.lap("other")
+    run.journal.append("long_term", iteration=found.iteration, sha256=digest, wall_s=lap)
     checkpoint.discard()
     return network

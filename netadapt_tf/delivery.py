@@ -83,7 +83,7 @@ def _converted(work: Work, found: Iterate, adapted: tf_keras.Model) -> bytes:
         with work.clock("convert"):
             return work.problem.convert(adapted)
     checkpoint = run.checkpoint("quantization-aware")
-    if any(record["iteration"] == found.iteration for record in run.journal.events("quantization_aware")):
+    if run.is_done("quantization_aware", found.iteration, "adapted.tflite"):
         checkpoint.discard()
         return run.file("adapted.tflite").read_bytes()
     logging.info("Quantisation-aware training: %d epochs.", settings.quantization_aware_epochs)
@@ -101,7 +101,8 @@ def _converted(work: Work, found: Iterate, adapted: tf_keras.Model) -> bytes:
         tflite = convert(rounding, "int8")
     run.reopen()
     run.write_bytes("adapted.tflite", tflite)
-    run.journal.append("quantization_aware", iteration=found.iteration, wall_s=work.clock.lap("other"))
+    digest, lap = run.digest("adapted.tflite"), work.clock.lap("other")
+    run.journal.append("quantization_aware", iteration=found.iteration, sha256=digest, wall_s=lap)
     checkpoint.discard()
     return tflite
 
@@ -143,6 +144,7 @@ def summarised(work: Work, command: str, start: Start, costs: Costs, result: Del
         fingerprints={target: latency.fingerprint for target, latency in costs.latency.items()},
         table_only=work.problem.table_only,
     )
+    summary["sha256"] = {"adapted.tflite": run.digest("adapted.tflite")}
     run.write_json("summary.json", summary)
     return summary
 

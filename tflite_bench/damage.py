@@ -1,11 +1,27 @@
 """What to do with a damaged file: it is set aside under another name, never deleted."""
 
+import os
 from pathlib import Path
 
 
 def set_aside(path: Path) -> Path:
     """Renames a file or folder to `NAME.damaged-N`, a name that nothing has yet; returns it."""
+    return path.rename(_aside(path))
+
+
+def replace_damaged(path: Path, sound: Path) -> Path:
+    """Puts a sound file in a damaged one's place, which is set aside; at no moment is there none.
+
+    Returns:
+        Where the damaged one is.
+    """
+    aside = _aside(path)
+    os.link(path, aside)
+    os.replace(sound, path)
+    return aside
+
+
+def _aside(path: Path) -> Path:
     numbers = range(1, 1 + sum(1 for _ in path.parent.iterdir()))
     names = (path.with_name(f"{path.name}.damaged-{number}") for number in numbers)
-    aside = next(name for name in names if not name.exists())
-    return path.rename(aside)
+    return next(name for name in names if not name.exists())

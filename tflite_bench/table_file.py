@@ -1,5 +1,8 @@
 """The file of a latency table: its SQLite format, and opening it."""
 
+import errno
+import os
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -7,7 +10,7 @@ from pathlib import Path
 
 from absl import logging
 
-from tflite_bench.damage import set_aside
+from tflite_bench.damage import replace_damaged, set_aside
 from tflite_bench.errors import UserError
 from tflite_bench.locking import filling_lock
 from tflite_bench.table_rescue import Row, damage_of, rescued
@@ -98,12 +101,12 @@ def _rescue(path: Path) -> None:
         with transaction(fresh) as database:
             _insert(database, "contexts", rows.contexts)
             _insert(database, "entries", rows.entries)
-        aside = set_aside(path)
+            _reserve_ids(database)
         for suffix in _COMPANIONS:
             companion = path.with_name(path.name + suffix)
             if companion.exists():
-                companion.rename(aside.with_name(aside.name + suffix))
-        fresh.rename(path)
+                set_aside(companion)
+        aside = replace_damaged(path, fresh)
         logging.warning(
             "%s is damaged (%s); it is set aside as %s; %d entries could be read, and are kept.",
             path,
@@ -114,9 +117,20 @@ def _rescue(path: Path) -> None:
 
 
 def _insert(database: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
+    """Inserts what columns of a row the table has."""
+    columns = [column[1] for column in database.execute(f"PRAGMA table_info({table})")]
     for row in rows:
-        places = ", ".join("?" * len(row))
-        database.execute(f"INSERT OR IGNORE INTO {table} ({', '.join(row)}) VALUES ({places})", list(row.values()))
+        known = [column for column in columns if column in row]
+        places = ", ".join("?" * len(known))
+        database.execute(
+            f"INSERT OR IGNORE INTO {table} ({', '.join(known)}) VALUES ({places})", [row[column] for column in known]
+        )
+
+
+def _reserve_ids(database: sqlite3.Connection) -> None:
+    """Sees that no context to come gets the id of one that could not be read, which other processes may still hold."""
+    far = secrets.randbelow(1 << 40) + (1 << 32)
+    database.execute("INSERT INTO contexts VALUES (?, 'none', ?, '', '')", [far, str(far)])
 
 
 @contextmanager
@@ -130,6 +144,8 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S)) as database, database:
             yield database
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise UserError(f"{path} cannot be used as a latency table ({error}); name another with --table") from error
 
 

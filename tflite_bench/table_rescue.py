@@ -50,7 +50,9 @@ def damage_of(path: Path) -> str | None:
             return None
     with closing(sqlite3.connect(path, timeout=60.0)) as database:
         try:
-            (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+            (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+        except UnicodeDecodeError as error:
+            return str(error)
         except sqlite3.Error as error:
             return str(error) if _is_damage(error) else None
     return None if verdict == "ok" else " ".join(verdict.split())
@@ -85,7 +87,7 @@ def _lengthen(path: Path) -> None:
 def _tables(database: sqlite3.Connection) -> set[str]:
     try:
         return {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return set()
 
 

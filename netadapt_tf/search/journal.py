@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tflite_bench.damage import set_aside
+from tflite_bench.damage import replace_damaged
 from tflite_bench.errors import UserError
 
 _KEYS = {
@@ -16,9 +16,13 @@ _KEYS = {
     "failed": {"iteration", "group", "filters", "reason"},
     "discarded": {"iteration", "group", "filters"},
     "long_term": {"iteration"},
+    "quantization_aware": {"iteration"},
     "devices": {"fingerprints"},
 }
 """What a record of each kind holds at least."""
+
+_TYPES: dict[str, type | tuple[type, ...]] = {"iteration": int, "filters": int, "accuracy": (int, float)}
+"""Of values that a run goes on from, whatever the record."""
 
 
 class Journal:
@@ -67,8 +71,7 @@ class Journal:
             file.writelines(lines)
             file.flush()
             os.fsync(file.fileno())
-        aside = set_aside(self._path)
-        beginning.rename(self._path)
+        aside = replace_damaged(self._path, beginning)
         self._events, self._torn_bytes, self.damage = self._events[:count], 0, ""
         return aside
 
@@ -95,6 +98,7 @@ class Journal:
 
 
 def _checked(record: Any) -> dict[str, Any]:
-    if not isinstance(record, dict) or not record.keys() >= {"event", *_KEYS.get(str(record.get("event")), set())}:
+    is_one = isinstance(record, dict) and record.keys() >= {"event", *_KEYS.get(str(record.get("event")), set())}
+    if not is_one or not all(isinstance(record[name], kind) for name, kind in _TYPES.items() if name in record):
         raise ValueError(f"{str(record)[:80]!r} is no record")
     return record

@@ -5,10 +5,11 @@ that it is about, so each beginning is a state that the run once was in, and wha
 damaged, or rests on it, is set aside under another name and stays there.
 """
 
+import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,16 @@ def mend(path: Path, journal: Journal) -> None:
     if summary.exists() and read_summary(summary) is None:
         aside = set_aside(summary)
         logging.warning("%s is damaged; it is set aside as %s, and written anew.", summary, aside.name)
+    elif summary.exists() and not is_as_delivered(path, read_summary(summary) or {}):
+        set_aside(summary)
+        aside = set_aside(path / "adapted.tflite")
+        logging.warning(
+            "%s is damaged; it is set aside as %s, and delivered again.", path / "adapted.tflite", aside.name
+        )
     _mend_start(path, journal)
     _mend_iterations(path, journal)
     _mend_adapted(path, journal)
+    _set_later_aside(path, journal, 1)  # the next iteration may have been written, and not recorded
 
 
 def read_summary(path: Path) -> dict[str, Any] | None:
@@ -52,6 +60,17 @@ def read_summary(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return summary if is_one else None
+
+
+def is_as_delivered(path: Path, summary: Mapping[str, Any]) -> bool:
+    """Whether `adapted.tflite` is the one that a summary is about; so it is where one of both cannot tell."""
+    expected, found = summary.get("sha256", {}).get("adapted.tflite"), digest_of_file(path / "adapted.tflite")
+    return not expected or not found or expected == found
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256; empty where there is no such file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def is_sound_iteration(folder: Path) -> bool:
@@ -75,15 +94,14 @@ def is_sound_network(path: Path) -> bool:
 def _mend_start(path: Path, journal: Journal) -> None:
     """Without the starting network nothing of a run can be vouched for."""
     folder = path / "iterations" / "000"
-    if not folder.exists() or is_sound_iteration(folder):
+    if is_sound_iteration(folder) or not list(journal.events("iteration")):  # perhaps it was being written
         return
-    if not list(journal.events("iteration")):  # it was being written
-        return
-    later = [path / "start.tflite", path / "adapted.keras", path / "adapted.tflite", path / "summary.json"]
-    for file in (folder, *later):
-        if file.exists():
-            set_aside(file)
+    for name in ("start.tflite", "adapted.keras", "adapted.tflite", "summary.json"):
+        if (path / name).exists():
+            set_aside(path / name)
     aside = _go_back(path, journal, 0)
+    if folder.exists():  # last: until now a kill leaves what is found again
+        set_aside(folder)
     logging.warning(
         "%s, the starting network, is damaged; the run begins anew, and what it had found is set aside, its journal as "
         "%s.",
@@ -126,10 +144,15 @@ def _mend_adapted(path: Path, journal: Journal) -> None:
 def _go_back(path: Path, journal: Journal, count: int) -> Path:
     """Cuts the journal to its first records, and sets the networks of iterations aside that are in none of these."""
     aside = journal.cut(count)
-    reached = max((record["iteration"] for record in journal.events("iteration")), default=0)
-    for folder in _later(path / "iterations", reached):
-        set_aside(folder)
+    _set_later_aside(path, journal, 0)
     return aside
+
+
+def _set_later_aside(path: Path, journal: Journal, more: int) -> None:
+    """Sets the networks of iterations aside that come so many after the last record, and later ones."""
+    reached = max((record["iteration"] for record in journal.events("iteration")), default=0)
+    for folder in _later(path / "iterations", reached + more):
+        set_aside(folder)
 
 
 def _later(iterations: Path, reached: int) -> Sequence[Path]:

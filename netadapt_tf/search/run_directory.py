@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import load_network, save_network
 from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.search.journal import Journal
-from netadapt_tf.search.mending import is_sound_iteration, is_sound_network, mend, read_summary
+from netadapt_tf.search.mending import (
+    digest_of_file,
+    is_as_delivered,
+    is_sound_iteration,
+    is_sound_network,
+    mend,
+    read_summary,
+)
+from netadapt_tf.settings import Settings
 from netadapt_tf.training.checkpoint import Checkpoint
 from tflite_bench.errors import UserError
 
@@ -91,10 +100,11 @@ class RunDirectory:
             return {}
         if not isinstance(earlier, dict) or "hash" not in earlier:
             raise UserError(f"{self.path} holds a config.json that is not ours; name another folder")
+        there = {**asdict(Settings()), **earlier}  # settings that came later were as they are by default
         differing = [
-            f"{name} (there {earlier.get(name)}, now {value})"
+            f"{name} (there {there.get(name)}, now {value})"
             for name, value in self._request.items()
-            if earlier.get(name) != value
+            if there.get(name) != value
         ]
         try:
             before = parse_budgets(earlier["budgets"], {budget.resource: budget.units for budget in self._budgets})
@@ -127,7 +137,8 @@ class RunDirectory:
         missing = [name for name in ("adapted.keras", "adapted.tflite") if not self.file(name).exists()]
         if missing:
             raise UserError(f"{self.path} is finished, and {missing[0]} is gone; name another run directory")
-        return summary if is_sound_network(self.file("adapted.keras")) else None
+        is_sound = is_sound_network(self.file("adapted.keras")) and is_as_delivered(self.path, summary)
+        return summary if is_sound else None
 
     def reopen(self) -> None:
         """Takes back that the run is finished: what is delivered is about to change."""
@@ -136,6 +147,16 @@ class RunDirectory:
     def file(self, name: str) -> Path:
         """The path of a file of the run."""
         return self.path / name
+
+    def digest(self, name: str) -> str:
+        """SHA-256 of a file of the run; empty where it is not there."""
+        return digest_of_file(self.file(name))
+
+    def is_done(self, event: str, iteration: int, name: str) -> bool:
+        """Whether a stage of an iteration's network is recorded, and the file that it wrote is still that one."""
+        digest = self.digest(name)
+        records = self.journal.events(event)
+        return any((record["iteration"], record.get("sha256")) == (iteration, digest) for record in records)
 
     def iteration(self, iteration: int) -> Path:
         """The folder of an iteration's network; 0 is the start."""

@@ -97,6 +97,11 @@ def adapted_keras(run: Path) -> Path:
     return run / "adapted.keras"
 
 
+def adapted_tflite(run: Path) -> Path:
+    one_bit(run / "adapted.tflite")
+    return run / "adapted.tflite"
+
+
 def summary(run: Path) -> Path:
     cut_short(run / "summary.json")
     return run / "summary.json"
@@ -125,6 +130,7 @@ def table(run: Path) -> Path:
         network_of_the_start,
         start_tflite,
         adapted_keras,
+        adapted_tflite,
         summary,
         checkpoint,
         table,

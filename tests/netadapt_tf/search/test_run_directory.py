@@ -1,3 +1,4 @@
+import shutil
 import zipfile
 
 import pytest
@@ -210,6 +211,64 @@ def test_without_a_sound_start_the_run_begins_anew(tmp_path, cnn, caplog):
     assert run.file("start.tflite.damaged-1").exists()
     assert not run.file("start.tflite").exists()
     assert "begins anew" in caplog.text
+
+
+def test_a_kill_while_damage_is_mended_leaves_what_is_found_again(tmp_path, cnn, monkeypatch):
+    run = claimed(tmp_path)
+    for iteration in range(2):
+        run.save_iteration(iteration, cnn, {"first": 8})
+    lines = journalled(tmp_path, 0, 1)
+    file = run.iteration(1) / "network.keras"
+    file.write_bytes(file.read_bytes()[:-3])
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tflite_bench.damage.os.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            claimed(tmp_path)
+    assert run.file("journal.jsonl").read_text() == "".join(lines)
+    claimed(tmp_path)
+    assert run.file("journal.jsonl").read_text() == "".join(lines[:2])
+
+
+def test_a_start_that_is_gone_vouches_for_nothing(tmp_path, cnn, caplog):
+    run = claimed(tmp_path)
+    for iteration in range(2):
+        run.save_iteration(iteration, cnn, {"first": 8})
+    journalled(tmp_path, 0, 1)
+    shutil.rmtree(run.iteration(0))
+    assert not list(claimed(tmp_path).journal.events())
+    assert folders(tmp_path) == ["001.damaged-1"]
+    assert "begins anew" in caplog.text
+
+
+def test_an_iteration_far_beyond_the_last_record_is_set_aside(tmp_path, cnn):
+    run = claimed(tmp_path)
+    for iteration in range(4):
+        run.save_iteration(iteration, cnn, {"first": 8})
+    journalled(tmp_path, 0, 1)
+    claimed(tmp_path)
+    assert folders(tmp_path) == ["000", "001", "002", "003.damaged-1"]
+
+
+def test_a_stage_is_done_while_its_file_is_the_one_that_it_wrote(tmp_path):
+    run = claimed(tmp_path)
+    run.write_bytes("adapted.keras", b"of iteration 1")
+    run.journal.append("long_term", iteration=1, sha256=run.digest("adapted.keras"))
+    assert run.is_done("long_term", 1, "adapted.keras")
+    assert not run.is_done("long_term", 2, "adapted.keras")
+    run.write_bytes("adapted.keras", b"of iteration 2")
+    assert not run.is_done("long_term", 1, "adapted.keras")
+
+
+def test_a_setting_that_came_later_was_as_it_is_by_default(tmp_path):
+    with RunDirectory(tmp_path, REQUEST, BUDGETS).claimed():
+        pass
+    RunDirectory(tmp_path, REQUEST | {"screen": False}, BUDGETS)
+    with pytest.raises(UserError, match=r"screen \(there False, now True\)"):
+        RunDirectory(tmp_path, REQUEST | {"screen": True}, BUDGETS)
 
 
 def test_a_damaged_result_is_no_result(tmp_path, cnn, caplog):
