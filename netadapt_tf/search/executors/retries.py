@@ -19,8 +19,8 @@ class Queue:
         self._waiting = deque(portions)
         self._lost: Counter[str] = Counter()
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def take(self) -> Portion:
         """The next one."""

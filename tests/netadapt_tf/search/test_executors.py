@@ -20,6 +20,7 @@ from netadapt_tf.search.executors.processes import Processes
 from netadapt_tf.search.executors.retries import Queue
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.search.short_term import Portion
+from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.image_dataset import ImageDataset
 from netadapt_tf.training.task import Task, classification
@@ -194,3 +195,60 @@ def test_a_lost_worker_s_proposal_comes_first_again_and_not_for_ever():
     with pytest.raises(UserError, match=re.escape("the proposal of a lost its worker 3 times (killed)")):
         queue.put_back(queue.take(), "killed")
     assert queue.take().group == "b"
+
+
+def room(monkeypatch, nodes: list[dict[str, float]], **asked) -> int:
+    from netadapt_tf.search.executors import ray_cluster
+
+    gone = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+    alive = [{"Alive": True, "Resources": node} for node in nodes]
+    monkeypatch.setattr(ray_cluster.ray, "nodes", lambda: [gone, *alive])
+    return ray_cluster._room(Place("ray", **asked))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gpus", "expected"),
+    [
+        ([{"CPU": 3.0}, {"CPU": 3.0}, {"memory": 1.0}], 0, 2),
+        ([{"CPU": 8.0, "GPU": 1.0}, {"CPU": 8.0}], 1, 1),
+        ([{"CPU": 8.0, "GPU": 3.0}, {"CPU": 8.0, "GPU": 1.0}], 2, 1),
+        ([{"CPU": 16.0, "GPU": 2.0}], 0.4, 4),
+    ],
+)
+def test_a_proposal_fits_on_one_machine_of_the_cluster_or_not_at_all(monkeypatch, nodes, gpus, expected):
+    assert room(monkeypatch, nodes, cpus_per_proposal=2, gpus_per_proposal=gpus) == expected
+    assert room(monkeypatch, nodes, cpus_per_proposal=2, gpus_per_proposal=gpus, workers=1) == 1
+
+
+def test_a_cluster_none_of_whose_machines_has_room_is_refused(monkeypatch):
+    with pytest.raises(UserError, match="have 3 CPUs and 0 GPUs; a proposal asks for 4 and 0 of one machine"):
+        room(monkeypatch, [{"CPU": 3.0}, {"CPU": 3.0}], cpus_per_proposal=4)
+
+
+@pytest.mark.slow
+def test_a_worker_that_others_leave_no_room_for_holds_no_proposal(monkeypatch):
+    from netadapt_tf.search.executors import ray_cluster
+
+    class Quick:
+        def __init__(self, threads: int) -> None:
+            pass
+
+        def fine_tune(self, stored: tuple, stages: int, portion: Portion) -> str:
+            return portion.group
+
+    monkeypatch.setattr(ray_cluster, "_Actor", Quick)
+    monkeypatch.setattr(ray_cluster.Parcel, "of", lambda stage: stage)
+    ray = ray_cluster.ray
+    ray.init(address="local", num_cpus=2, log_to_driver=False, include_dashboard=False)
+    try:
+        other = ray.remote(num_cpus=1)(Quick).remote(1)
+        ray.get(other.fine_tune.remote((), 0, Portion("other", 1)))
+        bench = Bench(corner_datasets, classification(network()), SETTINGS)
+        with ray_cluster.RayCluster(bench, Place("ray", cpus_per_proposal=1)) as executor:
+            assert executor._count == 2
+            executor.begin("stage", Stopwatch())
+            for _ in range(2):
+                assert {group for group, _ in executor.results([Portion(g, 1) for g in "abc"])} == set("abc")
+            assert len(executor._starting) == 1
+    finally:
+        ray.shutdown()
