@@ -49,13 +49,17 @@ def fit_instead(fails: Callable[[int], float | None]) -> Iterator[None]:
         yield
 
 
-def out_of_memory(at: int) -> Callable[[int], float | None]:
+def raises(error: Exception, *at: int) -> Callable[[int], float | None]:
     def fails(number: int) -> float | None:
-        if number == at:
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nin a node")
+        if number in at:
+            raise error
         return None
 
     return fails
+
+
+INVALID = tf.errors.InvalidArgumentError(None, None, "Incompatible shapes\nin a node")
+OUT_OF_MEMORY = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nin a node")
 
 
 def assert_same(one, other) -> None:
@@ -67,7 +71,7 @@ def assert_same(one, other) -> None:
 @pytest.mark.parametrize(
     ("fails", "reason"),
     [
-        (out_of_memory(1), "ResourceExhaustedError: OOM when allocating tensor"),
+        (raises(INVALID, 1), "InvalidArgumentError: Incompatible shapes"),
         (lambda number: float("nan") if number == 1 else None, "the loss is nan"),
     ],
 )
@@ -87,15 +91,36 @@ def test_a_proposal_that_fails_is_recorded_with_its_reason_and_cannot_win(tmp_pa
 
 def test_a_failure_that_was_recorded_stays_one_after_an_interruption(tmp_path, data):
     def fails(number: int) -> None:
-        out_of_memory(1)(number)
+        raises(INVALID, 1)(number)
         if number == 2:
             raise InterruptionError
 
-    with fit_instead(out_of_memory(1)):
+    with fit_instead(raises(INVALID, 1)):
         whole = search(tmp_path / "whole", data, limit=ONE_ITERATION)
     with fit_instead(fails), pytest.raises(InterruptionError):
         search(tmp_path / "parts", data, limit=ONE_ITERATION)
     assert_same(search(tmp_path / "parts", data, limit=ONE_ITERATION), whole)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OUT_OF_MEMORY, MemoryError(), tf.errors.UnavailableError(None, None, ""), tf.errors.NotFoundError(None, None, "")],
+)
+def test_what_the_machine_does_once_changes_nothing(tmp_path, data, error):
+    with fit_instead(raises(error, 1)):
+        found = search(tmp_path / "run", data, limit=ONE_ITERATION)
+    assert not list(found[1].journal.events("failed"))
+    assert_same(found, search(tmp_path / "whole", data, limit=ONE_ITERATION))
+
+
+def test_where_the_machine_fails_twice_the_search_stops_and_the_same_command_goes_on(tmp_path, data):
+    whole = search(tmp_path / "whole", data, limit=ONE_ITERATION)
+    said = "of second in iteration 1 failed twice, .*: ResourceExhaustedError: OOM when .*; the same command goes on"
+    with fit_instead(raises(OUT_OF_MEMORY, 2, 3)), pytest.raises(UserError, match=said):
+        search(tmp_path / "parts", data, limit=ONE_ITERATION)
+    resumed = search(tmp_path / "parts", data, limit=ONE_ITERATION)
+    assert not list(resumed[1].journal.events("failed"))
+    assert_same(resumed, whole)
 
 
 def test_where_all_fail_the_search_stops_with_the_reason_and_tries_them_again_next_time(tmp_path, data):
