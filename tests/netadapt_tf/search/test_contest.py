@@ -133,6 +133,30 @@ def test_where_all_fail_the_search_stops_with_the_reason_and_tries_them_again_ne
     assert_same(search(tmp_path / "parts", data), whole)
 
 
+def betrayed_by(group: str) -> Goal:
+    """A goal that is met, and measured to be broken once a group has fewer filters."""
+
+    def filters(widths) -> int:
+        return 10 * widths["first"] + 30 * widths["second"]
+
+    class Betraying(Counted):
+        def measure(self, widths) -> Measurement:
+            measured = super().measure(widths)
+            betrayed = widths[group] < START_WIDTHS[group]
+            return dataclasses.replace(measured, value=2 * measured.start) if betrayed else measured
+
+    return Goal("parameters", Betraying("units", filters, START_WIDTHS), float(filters(START_WIDTHS)))
+
+
+def test_where_one_fails_and_the_others_are_discarded_the_search_ends_with_what_it_has(tmp_path, data):
+    with fit_instead(lambda number: float("nan") if number == 2 else None):
+        found, run = search(tmp_path / "run", data, None, ONE_ITERATION, others=[betrayed_by("first")])
+    assert [r["group"] for r in run.journal.events("failed")] == ["second"]
+    assert [r["group"] for r in run.journal.events("discarded")] == ["first"]
+    assert found.iteration == 0
+    assert search(tmp_path / "run", data, None, ONE_ITERATION, others=[betrayed_by("first")])[0].iteration == 0
+
+
 def test_what_is_a_defect_is_no_failed_proposal(tmp_path, data):
     def fails(_: int) -> None:
         raise TypeError("a defect")
@@ -220,16 +244,7 @@ def test_where_those_that_survive_are_discarded_the_next_best_have_their_turn(tm
     (winner,) = {r["group"] for r in run.journal.events("proposal") if r["iteration"] == 1}
     (other,) = START_WIDTHS.keys() - {winner}
 
-    def filters(widths) -> int:
-        return 10 * widths["first"] + 30 * widths["second"]
-
-    class Betraying(Counted):
-        def measure(self, widths) -> Measurement:
-            measured = super().measure(widths)
-            betrayed = widths[winner] < START_WIDTHS[winner]
-            return dataclasses.replace(measured, value=2 * measured.start) if betrayed else measured
-
-    met = Goal("parameters", Betraying("units", filters, START_WIDTHS), float(filters(START_WIDTHS)))
+    met = betrayed_by(winner)
     whole = search(tmp_path / "whole", data, None, ONE_ITERATION, SCREENING, others=[met], network=network())
     assert {r["group"] for r in whole[1].journal.events("discarded")} == {winner}
     assert story(whole[1])[0][1] == other
