@@ -22,7 +22,7 @@ from tflite_bench.errors import UserError
 
 try:
     import ray
-    from ray.exceptions import RayError, RayTaskError
+    from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 except ImportError as error:
     raise UserError(
         f"the executor ray needs Ray, an extra of this package: pip install 'netadapt_tf[ray]' ({error})"
@@ -64,7 +64,7 @@ class RayCluster(Executor):
                 max_task_retries=0,
             )
             self._count = _room(self._place)
-            self._bench = _stored(bench)
+            self._bench = _stored(bench, "data set, loss or metric")
         except BaseException:
             self.__exit__()
             raise
@@ -74,7 +74,7 @@ class RayCluster(Executor):
 
     def begin(self, stage: Stage, clock: Stopwatch) -> None:
         """See `Executor`."""
-        self._stage = ray.put(Parcel.of(stage))
+        self._stage = _stored(Parcel.of(stage), "network")
         self._stages += 1
         self._clock = clock
         self._count = _room(self._place)
@@ -92,11 +92,14 @@ class RayCluster(Executor):
             try:
                 result = ray.get(answer)
             except RayTaskError as error:
+                if error.cause is None:
+                    raise
                 raise error.cause from error
             except RayError as error:
                 self._forget_all_but({actor for actor, _ in at_work.values()})
                 if portion or queue:  # what does not even start counts, too: else it would be tried for ever
-                    queue.put_back(portion or queue.take(), type(error).__name__)
+                    how = f"{type(error).__name__}: {one_line(error)}"
+                    queue.put_back(portion or queue.take(), how, short_of_memory=isinstance(error, OutOfMemoryError))
                 continue
             if portion:
                 yield portion.group, result
@@ -205,8 +208,11 @@ def _room_of(node: Mapping[str, float], place: Place) -> int:
     return min(room, int(has / gpus) if gpus >= 1 else int(has) * int(1 / gpus))
 
 
-def _stored(bench: Bench) -> Any:
+def _stored(content: Any, what: str) -> Any:
+    """A reference to what lies in the object store; pickling raises whatever the content's own code does."""
     try:
-        return ray.put(bench)
-    except TypeError as error:
-        raise UserError(f"data set, loss or metric cannot be sent to Ray's workers: {one_line(error)}") from error
+        return ray.put(content)
+    except Exception as error:
+        raise UserError(
+            f"the {what} cannot be sent to Ray's workers: {type(error).__name__}: {one_line(error)}"
+        ) from error

@@ -1,5 +1,7 @@
 import dataclasses
+import multiprocessing
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from netadapt_tf.search import contest
+from netadapt_tf.search.executors import processes
 from netadapt_tf.search.executors.executor import Bench, Executor
 from netadapt_tf.search.executors.opening import opened
 from netadapt_tf.search.executors.place import Place
@@ -186,15 +189,58 @@ def test_without_ray_the_extra_is_named(monkeypatch):
         executor_of("ray", corner_datasets)
 
 
-def test_a_lost_worker_s_proposal_comes_first_again_and_not_for_ever():
+@pytest.mark.parametrize(
+    ("short", "advice"), [(True, "if memory is short, take fewer"), (False, "see docs/scaling.md")]
+)
+def test_a_lost_worker_s_proposal_comes_first_again_and_not_for_ever(short, advice):
     queue = Queue([Portion("a", 1), Portion("b", 1)])
     for _ in range(2):
         lost = queue.take()
         assert lost.group == "a"
-        queue.put_back(lost, "killed")
-    with pytest.raises(UserError, match=re.escape("the proposal of a lost its worker 3 times (killed)")):
-        queue.put_back(queue.take(), "killed")
+        queue.put_back(lost, "killed", short_of_memory=short)
+    with pytest.raises(UserError, match=re.escape(f"the proposal of a lost its worker 3 times (killed); {advice}")):
+        queue.put_back(queue.take(), "killed", short_of_memory=short)
     assert queue.take().group == "b"
+
+
+def test_no_more_processes_are_started_than_there_are_proposals(monkeypatch):
+    started = []
+
+    class Answering:
+        def __init__(self, greeting: bytes) -> None:
+            self.pipe, self._theirs = multiprocessing.Pipe()
+            started.append(self)
+
+        def is_alive(self) -> bool:
+            return True
+
+        def give(self, stage: bytes, portion: Portion) -> None:
+            self._theirs.send((portion.group, None))
+
+        def answer(self) -> tuple:
+            return self.pipe.recv()
+
+        def end(self) -> None:
+            self.pipe.close()
+
+    monkeypatch.setattr(processes, "_Process", Answering)
+    monkeypatch.setattr(processes.Parcel, "of", lambda stage: stage)
+    with Processes(Bench(corner_datasets, classification(network()), SETTINGS), workers=4) as executor:
+        executor.begin("stage", Stopwatch())
+        for groups, expected in (("a", 1), ("abc", 3), ("ab", 3), ("abcdef", 4)):
+            assert {group for group, _ in executor.results([Portion(g, 1) for g in groups])} == set(groups)
+            assert len(started) == expected
+
+
+def test_what_cannot_be_sent_to_ray_is_told_whatever_pickling_raises(monkeypatch):
+    from netadapt_tf.search.executors import ray_cluster
+
+    def put(content: object) -> None:
+        raise pickle.PicklingError("not the same object")
+
+    monkeypatch.setattr(ray_cluster.ray, "put", put)
+    with pytest.raises(UserError, match="the network cannot be sent to Ray's workers: PicklingError: not the same"):
+        ray_cluster._stored(network(), "network")
 
 
 def room(monkeypatch, nodes: list[dict[str, float]], **asked) -> int:
