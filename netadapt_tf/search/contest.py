@@ -70,7 +70,7 @@ class Contest:
         All at once without screening; with it the best few, and the next few where none of them will do.
 
         Raises:
-            UserError: every proposal that was not discarded has failed.
+            UserError: every proposal has failed.
         """
         for few in self._heats():
             left = [proposal for proposal in few if _cut(proposal) not in self._discarded]
@@ -95,9 +95,8 @@ class Contest:
         return result.state.weights
 
     def _is_over(self) -> bool:
-        """Whether proposals have failed and no other is left."""
-        over = self._failures.keys() | self._recorded("discarded").keys()
-        return bool(self._failures) and len(over) == len(self._proposals)
+        """Whether every proposal has failed; one that was discarded has had a result."""
+        return len(self._failures) == len(self._proposals)
 
     def _heats(self) -> Iterator[Sequence[Proposal]]:
         count = survivors(len(self._proposals))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from absl import logging
 
 from netadapt_tf.networks.channel_groups import Channels, Kept
 from netadapt_tf.networks.narrowing import narrow
@@ -20,9 +21,18 @@ from netadapt_tf.training.datasets import Datasets, batch_spec, endless
 from netadapt_tf.training.task import Task
 from netadapt_tf.training.trainer import Trainer, TrainingState, constant
 from netadapt_tf.wording import one_line
+from tflite_bench.errors import UserError
 
-_MAY_STRIKE_ONE = (tf.errors.OpError, ArithmeticError, MemoryError)
-"""What may go wrong in one proposal and not in another; anything else is a defect, and ends the search."""
+_OF_THE_PROPOSAL = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.OutOfRangeError,
+    tf.errors.UnimplementedError,
+    ArithmeticError,
+)
+"""What goes wrong in a proposal wherever and however often it is tried."""
+
+_OF_THE_MACHINE = (tf.errors.OpError, MemoryError)
+"""What else may go wrong, now and here: no verdict on the proposal. Any other error is a defect."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +159,25 @@ class ShortTerm:
         )
 
     def fine_tune(self, portion: Portion) -> Result:
-        """A proposal, trained a little and judged; the same wherever, whenever and in how many portions it is done."""
+        """A proposal, trained a little and judged; the same wherever, whenever and in how many portions it is done.
+
+        Raises:
+            UserError: memory, or something else of this machine, failed twice.
+        """
+        about = f"the fine-tune of {portion.group} in iteration {self._stage.iteration}"
+        try:
+            return self._fine_tuned(portion)
+        except _OF_THE_MACHINE as error:
+            logging.warning("A first try of %s failed (%s); it is tried again.", about, _reason(error))
+        try:
+            return self._fine_tuned(portion)
+        except _OF_THE_MACHINE as error:
+            raise UserError(
+                f"{about} failed twice, by no fault of the proposal: {_reason(error)}. If memory is short, take fewer "
+                "workers or end what else runs; the same command goes on"
+            ) from error
+
+    def _fine_tuned(self, portion: Portion) -> Result:
         start = time.monotonic()
         try:
             with self._clock("short_term"):
@@ -157,9 +185,8 @@ class ShortTerm:
             with self._clock("evaluate"):
                 accuracy = self._trainer.evaluate(self._datasets.holdout)
             state = self._trainer.state()
-        except _MAY_STRIKE_ONE as error:
-            words = one_line(getattr(error, "message", error)) or "no reason given"
-            return Failed(f"{type(error).__name__}: {words}", time.monotonic() - start)
+        except _OF_THE_PROPOSAL as error:
+            return Failed(_reason(error), time.monotonic() - start)
         finally:
             self._stage.network.set_weights(self._weights)
         wall_s = time.monotonic() - start
@@ -182,3 +209,8 @@ class ShortTerm:
             portion.end - portion.begin,
             constant(self._settings.short_term_learning_rate),
         )
+
+
+def _reason(error: Exception) -> str:
+    words = one_line(getattr(error, "message", error)) or "no reason given"
+    return f"{type(error).__name__}: {words}"

@@ -20,8 +20,9 @@ class Datasets:
     """Batches of (images float32 [B, H, W, C], targets [B, ...]), each set finite; B may vary.
 
     The training sets are best given as functions of a seed: every proposal, and every epoch of a long stage, then sees
-    another order, and the same one when an interrupted run goes on. A plain `tf.data.Dataset` is repeated as it is;
-    a long stage that goes on reads, and skips, the batches of its finished epochs.
+    another order, and the same one when an interrupted run goes on. A plain `tf.data.Dataset` is repeated as it is,
+    and is the same each time only if `shuffle` has a seed and `reshuffle_each_iteration=False`; a long stage that goes
+    on reads, and skips, the batches of its finished epochs.
 
     Attributes:
         train: one epoch; what proposals are fine-tuned on, and what a starting network is trained on.

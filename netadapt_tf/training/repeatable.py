@@ -8,6 +8,10 @@ from tflite_bench.binary import quiet_native_code
 
 def make_repeatable(threads: int) -> None:
     """Sets TensorFlow up, once, before it is first used; the number of threads changes how sums round."""
+    with quiet_native_code():
+        gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)  # else the first process that uses it takes all of it
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()

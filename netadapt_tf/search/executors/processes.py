@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pickle
+import signal
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import connection
@@ -48,11 +49,12 @@ class Processes(Executor):
     def results(self, portions: Sequence[Portion]) -> Iterator[tuple[str, Result]]:
         """See `Executor`; as they are finished."""
         queue = Queue(portions)
+        room = min(self._count, len(portions))
         at_work: dict[_Process, Portion] = {}
         while queue or at_work:
             with self._clock("short_term"):
-                while queue and len(at_work) < self._count:
-                    portion, worker = queue.take(), self._idle(at_work)
+                while queue and len(at_work) < room:
+                    portion, worker = queue.take(), self._idle(at_work, room)
                     worker.give(self._stage, portion)
                     at_work[worker] = portion
                 finished = connection.wait([worker.pipe for worker in at_work])
@@ -62,18 +64,19 @@ class Processes(Executor):
                     result, failure = worker.answer()
                 except (EOFError, ConnectionError):
                     self._workers.remove(worker)
-                    queue.put_back(portion, worker.end())
+                    code = worker.end()
+                    queue.put_back(portion, f"exit code {code}", short_of_memory=code == -signal.SIGKILL)
                     continue
                 if failure is not None:
                     raise failure
                 yield portion.group, result
 
-    def _idle(self, at_work: Collection["_Process"]) -> "_Process":
-        """A worker that has nothing to do; lost ones are replaced."""
+    def _idle(self, at_work: Collection["_Process"], room: int) -> "_Process":
+        """A worker that has nothing to do, of so many at least; lost ones are replaced."""
         for worker in [worker for worker in self._workers if not worker.is_alive() and worker not in at_work]:
             self._workers.remove(worker)
             worker.end()
-        while len(self._workers) < self._count:  # side by side: each takes seconds to load TensorFlow
+        while len(self._workers) < room:  # side by side: each takes seconds to load TensorFlow
             self._workers.append(_Process(self._greeting))
         return next(worker for worker in self._workers if worker not in at_work)
 
@@ -114,12 +117,12 @@ class _Process:
     def answer(self) -> tuple[Result, Exception | None]:
         return self.pipe.recv()
 
-    def end(self) -> str:
-        """Ends the process, unless it has ended by itself; says how it did."""
+    def end(self) -> int | None:
+        """Ends the process, unless it has ended by itself; returns its exit code."""
         self._process.kill()
         self._process.join()
         self.pipe.close()
-        return f"exit code {self._process.exitcode}"
+        return self._process.exitcode
 
 
 def _pickled(bench: Bench) -> bytes:

@@ -4,7 +4,7 @@ Ray is an extra of this package, and this module is loaded only where it is aske
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,11 +22,13 @@ from tflite_bench.errors import UserError
 
 try:
     import ray
-    from ray.exceptions import RayError, RayTaskError
+    from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 except ImportError as error:
     raise UserError(
         f"the executor ray needs Ray, an extra of this package: pip install 'netadapt_tf[ray]' ({error})"
     ) from error
+
+_PATIENCE_S = 60
 
 
 class RayCluster(Executor):
@@ -51,6 +53,7 @@ class RayCluster(Executor):
         self._place = replace(place, cpus_per_proposal=place.cpus_per_proposal or self._threads or 1)
         self._begun_here = not ray.is_initialized()
         self._actors: list[Any] = []
+        self._starting: dict[Any, Any] = {}
         if self._begun_here:
             _join(self._place)
         try:
@@ -61,7 +64,7 @@ class RayCluster(Executor):
                 max_task_retries=0,
             )
             self._count = _room(self._place)
-            self._bench = _stored(bench)
+            self._bench = _stored(bench, "data set, loss or metric")
         except BaseException:
             self.__exit__()
             raise
@@ -71,7 +74,7 @@ class RayCluster(Executor):
 
     def begin(self, stage: Stage, clock: Stopwatch) -> None:
         """See `Executor`."""
-        self._stage = ray.put(Parcel.of(stage))
+        self._stage = _stored(Parcel.of(stage), "network")
         self._stages += 1
         self._clock = clock
         self._count = _room(self._place)
@@ -82,35 +85,55 @@ class RayCluster(Executor):
         at_work: dict[Any, tuple[Any, Portion]] = {}
         while queue or at_work:
             with self._clock("short_term"):
-                while queue and len(at_work) < self._count:
-                    portion, actor = queue.take(), self._idle_actor(at_work.values())
-                    answer = actor.fine_tune.remote((self._bench, self._stage), self._stages, portion)
-                    at_work[answer] = actor, portion
-                (answer,), _ = ray.wait(list(at_work), num_returns=1)
-            actor, portion = at_work.pop(answer)
+                self._hand_out(queue, at_work)
+                answer = self._first(at_work)
+            _, portion = at_work.pop(answer, (None, None))
+            self._starting.pop(answer, None)
             try:
                 result = ray.get(answer)
             except RayTaskError as error:
+                if error.cause is None:
+                    raise
                 raise error.cause from error
             except RayError as error:
                 self._forget_all_but({actor for actor, _ in at_work.values()})
-                queue.put_back(portion, type(error).__name__)
+                if portion or queue:  # what does not even start counts, too: else it would be tried for ever
+                    how = f"{type(error).__name__}: {one_line(error)}"
+                    queue.put_back(portion or queue.take(), how, short_of_memory=isinstance(error, OutOfMemoryError))
                 continue
-            yield portion.group, result
+            if portion:
+                yield portion.group, result
 
-    def _idle_actor(self, at_work: Collection[tuple[Any, Portion]]) -> Any:
-        busy = {actor for actor, _ in at_work}
+    def _hand_out(self, queue: Queue, at_work: dict[Any, tuple[Any, Portion]]) -> None:
+        """A portion to each idle actor, and more actors where portions are left; one that has not started gets none.
+
+        Whether it ever starts is not known: others may use the cluster.
+        """
+        occupied = {actor for actor, _ in at_work.values()} | set(self._starting.values())
         for actor in self._actors:
-            if actor not in busy:
-                return actor
-        self._actors.append(self._actor.remote(self._threads))
-        return self._actors[-1]
+            if queue and actor not in occupied:
+                portion = queue.take()
+                answer = actor.fine_tune.remote((self._bench, self._stage), self._stages, portion)
+                at_work[answer] = actor, portion
+        while len(queue) > len(self._starting) and len(self._actors) < self._count:
+            self._actors.append(self._actor.remote(self._threads))
+            self._starting[self._actors[-1].__ray_ready__.remote()] = self._actors[-1]
+
+    def _first(self, at_work: Collection[Any]) -> Any:
+        """The first answer to a portion, or to whether an actor has started."""
+        answers = [*at_work, *self._starting]
+        first, _ = ray.wait(answers, num_returns=1, timeout=None if at_work else _PATIENCE_S)
+        if not first:
+            logging.warning("The Ray cluster has started no worker for %d s; others may use it.", _PATIENCE_S)
+            first, _ = ray.wait(answers, num_returns=1)
+        return first[0]
 
     def _forget_all_but(self, at_work: Collection[Any]) -> None:
         """One was lost, perhaps with its node: idle ones may be lost, too, and there may be less room."""
         for actor in set(self._actors) - set(at_work):
             ray.kill(actor)
         self._actors = list(at_work)
+        self._starting = {}
         self._count = _room(self._place)
 
     def __exit__(self, *_: object) -> None:
@@ -118,6 +141,7 @@ class RayCluster(Executor):
         for actor in self._actors:
             ray.kill(actor)
         self._actors = []
+        self._starting = {}
         if self._begun_here:
             ray.shutdown()
 
@@ -165,20 +189,30 @@ def _join(place: Place) -> None:
 
 def _room(place: Place) -> int:
     """How many proposals are fine-tuned at the same time, as the cluster is now."""
-    has, cpus = ray.cluster_resources(), place.cpus_per_proposal
-    room = int(has.get("CPU", 0) // cpus)
-    if place.gpus_per_proposal:
-        room = min(room, int(has.get("GPU", 0) / place.gpus_per_proposal))
-    if not room:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not (room := sum(_room_of(node, place) for node in nodes)):
+        has = " or ".join(sorted({f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes}))
         raise UserError(
-            f"the Ray cluster has {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs; a proposal asks for "
-            f"{cpus} and {place.gpus_per_proposal:g}: lower cpus_per_proposal, gpus_per_proposal or threads"
+            f"the machines of the Ray cluster have {has or 'gone'}; a proposal asks for {place.cpus_per_proposal} and "
+            f"{place.gpus_per_proposal:g} of one machine: lower cpus_per_proposal, gpus_per_proposal or threads"
         )
     return min(place.workers or room, room)
 
 
-def _stored(bench: Bench) -> Any:
+def _room_of(node: Mapping[str, float], place: Place) -> int:
+    """How many proposals fit on one machine; none is spread over machines, nor a part of a GPU over GPUs."""
+    room, gpus = int(node.get("CPU", 0) // place.cpus_per_proposal), place.gpus_per_proposal
+    if not gpus:
+        return room
+    has = node.get("GPU", 0)
+    return min(room, int(has / gpus) if gpus >= 1 else int(has) * int(1 / gpus))
+
+
+def _stored(content: Any, what: str) -> Any:
+    """A reference to what lies in the object store; pickling raises whatever the content's own code does."""
     try:
-        return ray.put(bench)
-    except TypeError as error:
-        raise UserError(f"data set, loss or metric cannot be sent to Ray's workers: {one_line(error)}") from error
+        return ray.put(content)
+    except Exception as error:
+        raise UserError(
+            f"the {what} cannot be sent to Ray's workers: {type(error).__name__}: {one_line(error)}"
+        ) from error

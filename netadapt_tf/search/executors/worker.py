@@ -19,7 +19,6 @@ from netadapt_tf.search.executors.executor import Bench
 from netadapt_tf.search.short_term import Portion, Result, ShortTerm, Stage
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.repeatable import make_repeatable
-from tflite_bench.binary import quiet_native_code
 
 
 @dataclass(frozen=True)
@@ -81,10 +80,6 @@ class Worker:
             threads: of one operation, see `threads_here`.
             bench: returns what all fine-tunes have in common; it may hold tensors, so it is read once all is set up.
         """
-        with quiet_native_code():
-            gpus = tf.config.list_physical_devices("GPU")
-        for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, True)  # else the first worker takes all of it
         make_repeatable(threads)
         tf.get_logger().setLevel("ERROR")  # it warns of a step that is traced anew, as each iteration's is
         self._bench = bench()

@@ -49,13 +49,17 @@ def fit_instead(fails: Callable[[int], float | None]) -> Iterator[None]:
         yield
 
 
-def out_of_memory(at: int) -> Callable[[int], float | None]:
+def raises(error: Exception, *at: int) -> Callable[[int], float | None]:
     def fails(number: int) -> float | None:
-        if number == at:
-            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nin a node")
+        if number in at:
+            raise error
         return None
 
     return fails
+
+
+INVALID = tf.errors.InvalidArgumentError(None, None, "Incompatible shapes\nin a node")
+OUT_OF_MEMORY = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nin a node")
 
 
 def assert_same(one, other) -> None:
@@ -67,7 +71,7 @@ def assert_same(one, other) -> None:
 @pytest.mark.parametrize(
     ("fails", "reason"),
     [
-        (out_of_memory(1), "ResourceExhaustedError: OOM when allocating tensor"),
+        (raises(INVALID, 1), "InvalidArgumentError: Incompatible shapes"),
         (lambda number: float("nan") if number == 1 else None, "the loss is nan"),
     ],
 )
@@ -87,15 +91,36 @@ def test_a_proposal_that_fails_is_recorded_with_its_reason_and_cannot_win(tmp_pa
 
 def test_a_failure_that_was_recorded_stays_one_after_an_interruption(tmp_path, data):
     def fails(number: int) -> None:
-        out_of_memory(1)(number)
+        raises(INVALID, 1)(number)
         if number == 2:
             raise InterruptionError
 
-    with fit_instead(out_of_memory(1)):
+    with fit_instead(raises(INVALID, 1)):
         whole = search(tmp_path / "whole", data, limit=ONE_ITERATION)
     with fit_instead(fails), pytest.raises(InterruptionError):
         search(tmp_path / "parts", data, limit=ONE_ITERATION)
     assert_same(search(tmp_path / "parts", data, limit=ONE_ITERATION), whole)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OUT_OF_MEMORY, MemoryError(), tf.errors.UnavailableError(None, None, ""), tf.errors.NotFoundError(None, None, "")],
+)
+def test_what_the_machine_does_once_changes_nothing(tmp_path, data, error):
+    with fit_instead(raises(error, 1)):
+        found = search(tmp_path / "run", data, limit=ONE_ITERATION)
+    assert not list(found[1].journal.events("failed"))
+    assert_same(found, search(tmp_path / "whole", data, limit=ONE_ITERATION))
+
+
+def test_where_the_machine_fails_twice_the_search_stops_and_the_same_command_goes_on(tmp_path, data):
+    whole = search(tmp_path / "whole", data, limit=ONE_ITERATION)
+    said = "of second in iteration 1 failed twice, .*: ResourceExhaustedError: OOM when .*; the same command goes on"
+    with fit_instead(raises(OUT_OF_MEMORY, 2, 3)), pytest.raises(UserError, match=said):
+        search(tmp_path / "parts", data, limit=ONE_ITERATION)
+    resumed = search(tmp_path / "parts", data, limit=ONE_ITERATION)
+    assert not list(resumed[1].journal.events("failed"))
+    assert_same(resumed, whole)
 
 
 def test_where_all_fail_the_search_stops_with_the_reason_and_tries_them_again_next_time(tmp_path, data):
@@ -106,6 +131,30 @@ def test_where_all_fail_the_search_stops_with_the_reason_and_tries_them_again_ne
     ):
         search(tmp_path / "parts", data)
     assert_same(search(tmp_path / "parts", data), whole)
+
+
+def betrayed_by(group: str) -> Goal:
+    """A goal that is met, and measured to be broken once a group has fewer filters."""
+
+    def filters(widths) -> int:
+        return 10 * widths["first"] + 30 * widths["second"]
+
+    class Betraying(Counted):
+        def measure(self, widths) -> Measurement:
+            measured = super().measure(widths)
+            betrayed = widths[group] < START_WIDTHS[group]
+            return dataclasses.replace(measured, value=2 * measured.start) if betrayed else measured
+
+    return Goal("parameters", Betraying("units", filters, START_WIDTHS), float(filters(START_WIDTHS)))
+
+
+def test_where_one_fails_and_the_others_are_discarded_the_search_ends_with_what_it_has(tmp_path, data):
+    with fit_instead(lambda number: float("nan") if number == 2 else None):
+        found, run = search(tmp_path / "run", data, None, ONE_ITERATION, others=[betrayed_by("first")])
+    assert [r["group"] for r in run.journal.events("failed")] == ["second"]
+    assert [r["group"] for r in run.journal.events("discarded")] == ["first"]
+    assert found.iteration == 0
+    assert search(tmp_path / "run", data, None, ONE_ITERATION, others=[betrayed_by("first")])[0].iteration == 0
 
 
 def test_what_is_a_defect_is_no_failed_proposal(tmp_path, data):
@@ -195,16 +244,7 @@ def test_where_those_that_survive_are_discarded_the_next_best_have_their_turn(tm
     (winner,) = {r["group"] for r in run.journal.events("proposal") if r["iteration"] == 1}
     (other,) = START_WIDTHS.keys() - {winner}
 
-    def filters(widths) -> int:
-        return 10 * widths["first"] + 30 * widths["second"]
-
-    class Betraying(Counted):
-        def measure(self, widths) -> Measurement:
-            measured = super().measure(widths)
-            betrayed = widths[winner] < START_WIDTHS[winner]
-            return dataclasses.replace(measured, value=2 * measured.start) if betrayed else measured
-
-    met = Goal("parameters", Betraying("units", filters, START_WIDTHS), float(filters(START_WIDTHS)))
+    met = betrayed_by(winner)
     whole = search(tmp_path / "whole", data, None, ONE_ITERATION, SCREENING, others=[met], network=network())
     assert {r["group"] for r in whole[1].journal.events("discarded")} == {winner}
     assert story(whole[1])[0][1] == other

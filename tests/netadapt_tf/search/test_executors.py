@@ -1,5 +1,7 @@
 import dataclasses
+import multiprocessing
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from netadapt_tf.search import contest
+from netadapt_tf.search.executors import processes
 from netadapt_tf.search.executors.executor import Bench, Executor
 from netadapt_tf.search.executors.opening import opened
 from netadapt_tf.search.executors.place import Place
@@ -20,6 +23,7 @@ from netadapt_tf.search.executors.processes import Processes
 from netadapt_tf.search.executors.retries import Queue
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.search.short_term import Portion
+from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.image_dataset import ImageDataset
 from netadapt_tf.training.task import Task, classification
@@ -185,12 +189,112 @@ def test_without_ray_the_extra_is_named(monkeypatch):
         executor_of("ray", corner_datasets)
 
 
-def test_a_lost_worker_s_proposal_comes_first_again_and_not_for_ever():
+@pytest.mark.parametrize(
+    ("short", "advice"), [(True, "if memory is short, take fewer"), (False, "see docs/scaling.md")]
+)
+def test_a_lost_worker_s_proposal_comes_first_again_and_not_for_ever(short, advice):
     queue = Queue([Portion("a", 1), Portion("b", 1)])
     for _ in range(2):
         lost = queue.take()
         assert lost.group == "a"
-        queue.put_back(lost, "killed")
-    with pytest.raises(UserError, match=re.escape("the proposal of a lost its worker 3 times (killed)")):
-        queue.put_back(queue.take(), "killed")
+        queue.put_back(lost, "killed", short_of_memory=short)
+    with pytest.raises(UserError, match=re.escape(f"the proposal of a lost its worker 3 times (killed); {advice}")):
+        queue.put_back(queue.take(), "killed", short_of_memory=short)
     assert queue.take().group == "b"
+
+
+def test_no_more_processes_are_started_than_there_are_proposals(monkeypatch):
+    started = []
+
+    class Answering:
+        def __init__(self, greeting: bytes) -> None:
+            self.pipe, self._theirs = multiprocessing.Pipe()
+            started.append(self)
+
+        def is_alive(self) -> bool:
+            return True
+
+        def give(self, stage: bytes, portion: Portion) -> None:
+            self._theirs.send((portion.group, None))
+
+        def answer(self) -> tuple:
+            return self.pipe.recv()
+
+        def end(self) -> None:
+            self.pipe.close()
+
+    monkeypatch.setattr(processes, "_Process", Answering)
+    monkeypatch.setattr(processes.Parcel, "of", lambda stage: stage)
+    with Processes(Bench(corner_datasets, classification(network()), SETTINGS), workers=4) as executor:
+        executor.begin("stage", Stopwatch())
+        for groups, expected in (("a", 1), ("abc", 3), ("ab", 3), ("abcdef", 4)):
+            assert {group for group, _ in executor.results([Portion(g, 1) for g in groups])} == set(groups)
+            assert len(started) == expected
+
+
+def test_what_cannot_be_sent_to_ray_is_told_whatever_pickling_raises(monkeypatch):
+    from netadapt_tf.search.executors import ray_cluster
+
+    def put(content: object) -> None:
+        raise pickle.PicklingError("not the same object")
+
+    monkeypatch.setattr(ray_cluster.ray, "put", put)
+    with pytest.raises(UserError, match="the network cannot be sent to Ray's workers: PicklingError: not the same"):
+        ray_cluster._stored(network(), "network")
+
+
+def room(monkeypatch, nodes: list[dict[str, float]], **asked) -> int:
+    from netadapt_tf.search.executors import ray_cluster
+
+    gone = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+    alive = [{"Alive": True, "Resources": node} for node in nodes]
+    monkeypatch.setattr(ray_cluster.ray, "nodes", lambda: [gone, *alive])
+    return ray_cluster._room(Place("ray", **asked))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gpus", "expected"),
+    [
+        ([{"CPU": 3.0}, {"CPU": 3.0}, {"memory": 1.0}], 0, 2),
+        ([{"CPU": 8.0, "GPU": 1.0}, {"CPU": 8.0}], 1, 1),
+        ([{"CPU": 8.0, "GPU": 3.0}, {"CPU": 8.0, "GPU": 1.0}], 2, 1),
+        ([{"CPU": 16.0, "GPU": 2.0}], 0.4, 4),
+    ],
+)
+def test_a_proposal_fits_on_one_machine_of_the_cluster_or_not_at_all(monkeypatch, nodes, gpus, expected):
+    assert room(monkeypatch, nodes, cpus_per_proposal=2, gpus_per_proposal=gpus) == expected
+    assert room(monkeypatch, nodes, cpus_per_proposal=2, gpus_per_proposal=gpus, workers=1) == 1
+
+
+def test_a_cluster_none_of_whose_machines_has_room_is_refused(monkeypatch):
+    with pytest.raises(UserError, match="have 3 CPUs and 0 GPUs; a proposal asks for 4 and 0 of one machine"):
+        room(monkeypatch, [{"CPU": 3.0}, {"CPU": 3.0}], cpus_per_proposal=4)
+
+
+@pytest.mark.slow
+def test_a_worker_that_others_leave_no_room_for_holds_no_proposal(monkeypatch):
+    from netadapt_tf.search.executors import ray_cluster
+
+    class Quick:
+        def __init__(self, threads: int) -> None:
+            pass
+
+        def fine_tune(self, stored: tuple, stages: int, portion: Portion) -> str:
+            return portion.group
+
+    monkeypatch.setattr(ray_cluster, "_Actor", Quick)
+    monkeypatch.setattr(ray_cluster.Parcel, "of", lambda stage: stage)
+    ray = ray_cluster.ray
+    ray.init(address="local", num_cpus=2, log_to_driver=False, include_dashboard=False)
+    try:
+        other = ray.remote(num_cpus=1)(Quick).remote(1)
+        ray.get(other.fine_tune.remote((), 0, Portion("other", 1)))
+        bench = Bench(corner_datasets, classification(network()), SETTINGS)
+        with ray_cluster.RayCluster(bench, Place("ray", cpus_per_proposal=1)) as executor:
+            assert executor._count == 2
+            executor.begin("stage", Stopwatch())
+            for _ in range(2):
+                assert {group for group, _ in executor.results([Portion(g, 1) for g in "abc"])} == set("abc")
+            assert len(executor._starting) == 1
+    finally:
+        ray.shutdown()
