@@ -7,7 +7,7 @@ Entries of different contexts are never returned together, so they are never add
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,7 +66,6 @@ class LatencyTable:
 
     Attributes:
         path: of the file.
-        context_id: of the context in the file.
     """
 
     def __init__(self, path: Path, context: Context, without_flagged: bool = False) -> None:
@@ -85,24 +84,15 @@ class LatencyTable:
         self._without_flagged = without_flagged
         self._latencies_ms: dict[str, float] = {}
         prepare_file(path)
-        with self._database() as database:
-            database.execute(
-                "INSERT OR IGNORE INTO contexts (target, fingerprint, caches, statistic) VALUES (?, ?, ?, ?)",
-                context.key(),
-            )
-            self.context_id = database.execute(
-                "SELECT id FROM contexts WHERE (target, fingerprint, caches, statistic) = (?, ?, ?, ?)",
-                context.key(),
-            ).fetchone()[0]
         self.refresh()
 
     def refresh(self) -> None:
         """Takes in what other processes have stored since; what is known already stays, so that sums do not change."""
-        with self._database() as database:
+        with self.opened() as (database, context):
             stored = dict(
                 database.execute(
                     "SELECT signature, latency_ms FROM entries WHERE context = ? AND flagged <= ?",
-                    [self.context_id, not self._without_flagged],
+                    [context, not self._without_flagged],
                 )
             )
         self._latencies_ms = stored | self._latencies_ms
@@ -134,28 +124,26 @@ class LatencyTable:
 
     def measured_at(self) -> datetime | None:
         """When the newest entry was measured, or None in an empty table."""
-        with self._database() as database:
-            newest = database.execute(
-                "SELECT max(measured_at) FROM entries WHERE context = ?", [self.context_id]
-            ).fetchone()[0]
+        with self.opened() as (database, context):
+            newest = database.execute("SELECT max(measured_at) FROM entries WHERE context = ?", [context]).fetchone()[0]
         return datetime.fromisoformat(newest) if newest else None
 
     def reference_ms(self) -> float | None:
         """The median of the reference network's readings stored so far, or None in an empty table."""
-        with self._database() as database:
+        with self.opened() as (database, context):
             readings = [
                 row[0]
                 for row in database.execute(
-                    "SELECT reference_ms FROM entries WHERE context = ? ORDER BY reference_ms", [self.context_id]
+                    "SELECT reference_ms FROM entries WHERE context = ? ORDER BY reference_ms", [context]
                 )
             ]
         return readings[len(readings) // 2] if readings else None
 
     def entries(self) -> list[Entry]:
         """All entries, by signature."""
-        with self._database() as database:
+        with self.opened() as (database, context):
             rows = database.execute(
-                f"SELECT {_COLUMNS} FROM entries WHERE context = ? ORDER BY signature", [self.context_id]
+                f"SELECT {_COLUMNS} FROM entries WHERE context = ? ORDER BY signature", [context]
             ).fetchall()
         return [
             Entry(row[1], Reading(*row[2:6]), row[6], row[8], flagged=bool(row[9]), measured_at=row[7]) for row in rows
@@ -175,7 +163,6 @@ class LatencyTable:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [
             (
-                self.context_id,
                 entry.signature,
                 entry.reading.latency_ms,
                 entry.reading.p5_ms,
@@ -188,13 +175,33 @@ class LatencyTable:
             )
             for entry in entries
         ]
-        with self._database() as database:
-            database.executemany(f"INSERT OR REPLACE INTO entries ({_COLUMNS}) VALUES (?{', ?' * 9})", rows)
-            forget(database, self.context_id, batch)
-        self._latencies_ms.update({row[1]: row[2] for row in rows})
+        with self.opened() as (database, context):
+            database.executemany(
+                f"INSERT OR REPLACE INTO entries ({_COLUMNS}) VALUES (?{', ?' * 9})", [(context, *row) for row in rows]
+            )
+            forget(database, context, batch)
+        self._latencies_ms.update({row[0]: row[1] for row in rows})
 
-    def _database(self) -> AbstractContextManager[sqlite3.Connection]:
-        return transaction(self.path)
+    @contextmanager
+    def opened(self) -> Iterator[tuple[sqlite3.Connection, int]]:
+        """The file in a transaction, and the number of the context in it.
+
+        The number is looked up each time: another process that mends a damaged file may give it to another context.
+        """
+        with transaction(self.path) as database:
+            yield database, _context_id(database, self._context)
+
+
+def _context_id(database: sqlite3.Connection, context: Context) -> int:
+    find = "SELECT id FROM contexts WHERE (target, fingerprint, caches, statistic) = (?, ?, ?, ?)"
+    found = database.execute(find, context.key()).fetchone()
+    if found is None:
+        database.execute(
+            "INSERT OR IGNORE INTO contexts (target, fingerprint, caches, statistic) VALUES (?, ?, ?, ?)",
+            context.key(),
+        )
+        found = database.execute(find, context.key()).fetchone()
+    return int(found[0])
 
 
 def default_table() -> Path:

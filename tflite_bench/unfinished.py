@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tflite_bench.latency_table import Entry, LatencyTable
-from tflite_bench.table_file import transaction
 from tflite_bench.timing import Reading
 
 _MAX_AGE = timedelta(hours=24)
@@ -41,19 +40,18 @@ class Unfinished:
 
     def __init__(self, table: LatencyTable) -> None:
         """Of the table's context."""
-        self._path = table.path
-        self._context_id = table.context_id
+        self._table = table
         oldest = (datetime.now(UTC) - _MAX_AGE).isoformat(timespec="seconds")
-        with transaction(self._path) as database:
+        with self._table.opened() as (database, _):
             database.execute("DELETE FROM unfinished_readings WHERE measured_at < ?", [oldest])
             database.execute("DELETE FROM unfinished_tries WHERE measured_at < ?", [oldest])
 
     def readings(self, signatures: Collection[str]) -> list[SingleReading]:
         """Those of some layers, in the try at their batch that was interrupted."""
-        with transaction(self._path) as database:
+        with self._table.opened() as (database, context):
             rows = database.execute(
                 f"SELECT signature, pass, model, {_READING} FROM unfinished_readings WHERE context = ?",
-                [self._context_id],
+                [context],
             ).fetchall()
         return [
             SingleReading(row[0], row[1], Reading(*row[3:7]), row[7], row[2]) for row in rows if row[0] in signatures
@@ -62,12 +60,12 @@ class Unfinished:
     def keep(self, readings: Iterable[SingleReading]) -> None:
         """Stores readings, all or none."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        rows = [(self._context_id, one.signature, one.number, one.model, *_row(one), now) for one in readings]
-        with transaction(self._path) as database:
+        rows = [(one.signature, one.number, one.model, *_row(one), now) for one in readings]
+        with self._table.opened() as (database, context):
             database.executemany(
                 "INSERT OR REPLACE INTO unfinished_readings "
                 f"(context, signature, pass, model, {_READING}, measured_at) VALUES (?{', ?' * 9})",
-                rows,
+                [(context, *row) for row in rows],
             )
 
     def tries(self, batch: Collection[str]) -> list[list[Entry]]:
@@ -76,11 +74,11 @@ class Unfinished:
         Args:
             batch: all signatures of the batch.
         """
-        with transaction(self._path) as database:
+        with self._table.opened() as (database, context):
             rows = database.execute(
                 f"SELECT try, signature, {_READING}, drift, measured_at FROM unfinished_tries "
                 "WHERE context = ? AND batch = ? ORDER BY try, signature",
-                [self._context_id, _digest(batch)],
+                [context, _digest(batch)],
             ).fetchall()
         entries: dict[int, list[Entry]] = {}
         for number, signature, *figures, reference_ms, drift, measured_at in rows:
@@ -97,17 +95,17 @@ class Unfinished:
             entries: of the try.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        rows = [
-            (self._context_id, one.signature, number, _digest(batch), *_row(one), one.drift, now) for one in entries
-        ]
-        keys = [(self._context_id, signature) for signature in batch]
-        with transaction(self._path) as database:
+        rows = [(one.signature, number, _digest(batch), *_row(one), one.drift, now) for one in entries]
+        with self._table.opened() as (database, context):
             database.executemany(
                 f"INSERT OR REPLACE INTO unfinished_tries "
                 f"(context, signature, try, batch, {_READING}, drift, measured_at) VALUES (?{', ?' * 10})",
-                rows,
+                [(context, *row) for row in rows],
             )
-            database.executemany("DELETE FROM unfinished_readings WHERE context = ? AND signature = ?", keys)
+            database.executemany(
+                "DELETE FROM unfinished_readings WHERE context = ? AND signature = ?",
+                [(context, signature) for signature in batch],
+            )
 
 
 def _row(measured: SingleReading | Entry) -> tuple[float, float, float, int, float]:

@@ -8,6 +8,7 @@ import pytest
 from tflite_bench.errors import UserError
 from tflite_bench.latency_table import Context, Entry, LatencyTable
 from tflite_bench.timing import Reading
+from tflite_bench.unfinished import SingleReading, Unfinished
 
 CONTEXT = Context("host/cpu:1", {"cpu": "a"}, "warm", "median")
 ENTRIES = 600
@@ -81,3 +82,17 @@ def test_what_is_not_ours_is_not_moved(tmp_path):
             LatencyTable(path, CONTEXT)
         assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_context_whose_number_changed_in_a_rescue_keeps_its_entries_to_itself(path):
+    table = LatencyTable(path, CONTEXT)
+    path.write_bytes(bytes(path.stat().st_size))
+    other = Context("android/gpu", {}, "warm", "median")
+    LatencyTable(path, other)
+    unfinished = Unfinished(table)
+    unfinished.keep([SingleReading("half", 0, Reading(5.0, 5.0, 5.0, 1), 0.1)])
+    table.add([Entry("new", Reading(3.0, 3.0, 3.0, 1), 0.1)])
+    assert not LatencyTable(path, other).signatures()
+    assert not Unfinished(LatencyTable(path, other)).readings({"half"})
+    assert LatencyTable(path, CONTEXT).signatures() == ["new"]
+    assert len(Unfinished(LatencyTable(path, CONTEXT)).readings({"half"})) == 1
