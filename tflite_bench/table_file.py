@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -101,7 +100,6 @@ def _rescue(path: Path) -> None:
         with transaction(fresh) as database:
             _insert(database, "contexts", rows.contexts)
             _insert(database, "entries", rows.entries)
-            _reserve_ids(database)
         for suffix in _COMPANIONS:
             companion = path.with_name(path.name + suffix)
             if companion.exists():
@@ -125,12 +123,6 @@ def _insert(database: sqlite3.Connection, table: str, rows: Iterable[Row]) -> No
         database.execute(
             f"INSERT OR IGNORE INTO {table} ({', '.join(known)}) VALUES ({places})", [row[column] for column in known]
         )
-
-
-def _reserve_ids(database: sqlite3.Connection) -> None:
-    """Sees that no context to come gets the id of one that could not be read, which other processes may still hold."""
-    far = secrets.randbelow(1 << 40) + (1 << 32)
-    database.execute("INSERT INTO contexts VALUES (?, 'none', ?, '', '')", [far, str(far)])
 
 
 @contextmanager
