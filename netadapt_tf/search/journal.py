@@ -17,12 +17,13 @@ _KEYS = {
     "discarded": {"iteration", "group", "filters"},
     "long_term": {"iteration"},
     "quantization_aware": {"iteration"},
+    "finished": {"budget"},
     "devices": {"fingerprints"},
 }
 """What a record of each kind holds at least."""
 
-_TYPES: dict[str, type | tuple[type, ...]] = {"iteration": int, "filters": int, "accuracy": (int, float)}
-"""Of values that a run goes on from, whatever the record."""
+_NUMBERS: dict[str, type | tuple[type, ...]] = {"iteration": int, "filters": int, "accuracy": (int, float)}
+"""What is a number, whatever the record, and of which type."""
 
 
 class Journal:
@@ -99,6 +100,10 @@ class Journal:
 
 def _checked(record: Any) -> dict[str, Any]:
     is_one = isinstance(record, dict) and record.keys() >= {"event", *_KEYS.get(str(record.get("event")), set())}
-    if not is_one or not all(isinstance(record[name], kind) for name, kind in _TYPES.items() if name in record):
+    if not is_one or not all(_is_number(record[name], kind) for name, kind in _NUMBERS.items() if name in record):
         raise ValueError(f"{str(record)[:80]!r} is no record")
     return record
+
+
+def _is_number(value: Any, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

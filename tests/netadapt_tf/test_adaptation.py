@@ -20,6 +20,7 @@ from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.search.journal import Journal
+from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.task import classification
 from netadapt_tf.training.trainer import Trainer
@@ -485,3 +486,19 @@ def test_a_start_within_budget_is_delivered_as_it_is(tmp_path):
     assert result.summary["iterations"] == 0
     assert result.budgets[0].met
     assert result.tflite_path.read_bytes() == (tmp_path / "run" / "start.tflite").read_bytes()
+
+
+def test_the_last_stage_of_an_earlier_iteration_is_not_taken_from_a_later_ones_file(tmp_path):
+    cnn = tiny_cnn()
+    run = RunDirectory(tmp_path, {}, parse_budgets(["macs=40%"]))
+    problem = SimpleNamespace(settings=Settings(long_term_epochs=0))
+    work: Any = SimpleNamespace(run=run, problem=problem, clock=Stopwatch())
+    with run.claimed():
+        for iteration in (2, 1):  # the journal is cut back to 1 after 2 has overwritten the file
+            for weight in cnn.weights:
+                weight.assign(tf.fill(weight.shape, float(iteration)))
+            found: Any = SimpleNamespace(iteration=iteration, network=cnn)
+            run.journal.append("long_term", iteration=1, sha256="of a file that was overwritten")
+            adapted = adaptation._last_stage(work, found)
+            assert adapted.get_weights()[0].flat[0] == iteration
+            assert run.is_done("long_term", iteration, "adapted.keras")

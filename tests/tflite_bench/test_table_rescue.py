@@ -1,5 +1,6 @@
 """Damaged tables: named, set aside, and what SQLite can still read of them is kept."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tflite_bench.errors import UserError
 from tflite_bench.latency_table import Context, Entry, LatencyTable
+from tflite_bench.table_file import transaction
 from tflite_bench.timing import Reading
 from tflite_bench.unfinished import SingleReading, Unfinished
 
@@ -96,3 +98,23 @@ def test_a_context_whose_number_changed_in_a_rescue_keeps_its_entries_to_itself(
     assert not Unfinished(LatencyTable(path, other)).readings({"half"})
     assert LatencyTable(path, CONTEXT).signatures() == ["new"]
     assert len(Unfinished(LatencyTable(path, CONTEXT)).readings({"half"})) == 1
+
+
+def test_there_is_a_table_at_every_moment_of_a_rescue(path, monkeypatch):
+    path.write_bytes(path.read_bytes()[:-PAGE])
+    monkeypatch.setattr(Path, "rename", killed)
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        LatencyTable(path, CONTEXT)
+    monkeypatch.undo()
+    assert path.exists()
+    assert len(LatencyTable(path, CONTEXT)) > 0
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_full_disk_is_no_fault_of_the_table(path):
+    with pytest.raises(OSError, match="No space left"), transaction(path) as database:
+        database.executescript("PRAGMA max_page_count = 1; CREATE TABLE b (a); INSERT INTO b SELECT zeroblob(1e6)")

@@ -1,4 +1,8 @@
 import json
+import os
+from pathlib import Path
+
+import pytest
 
 from netadapt_tf.search.journal import Journal
 
@@ -23,3 +27,37 @@ def test_a_line_cut_short_is_dropped_and_writing_goes_on(tmp_path):
     journal = Journal(path)
     journal.append("long_term", iteration=2)
     assert [json.loads(line)["iteration"] for line in path.read_text().splitlines()] == [1, 2]
+
+
+def test_there_is_a_journal_at_every_moment_of_a_cut(tmp_path, monkeypatch):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    journal = Journal(tmp_path / "journal.jsonl")
+    for iteration in (1, 2):
+        journal.append("long_term", iteration=iteration)
+    monkeypatch.setattr(Path, "rename", killed)
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        journal.cut(1)
+    monkeypatch.undo()
+    assert len(list(Journal(tmp_path / "journal.jsonl").events())) == 2
+    journal.cut(1)
+    assert len(list(Journal(tmp_path / "journal.jsonl").events())) == 1
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"event": "quantization_aware"},
+        {"event": "finished"},
+        {"event": "long_term", "iteration": "1"},
+        {"event": "long_term", "iteration": True},
+        {"event": "discarded", "iteration": 1, "group": "a", "filters": 1.5},
+        {"event": "proposal", "iteration": 1, "group": "a", "filters": 8, "accuracy": None},
+    ],
+)
+def test_what_lacks_a_key_or_a_number_is_no_record(tmp_path, record):
+    path = tmp_path / "journal.jsonl"
+    path.write_text(json.dumps(record) + "\n")
+    assert "is no record" in Journal(path).damage
