@@ -76,6 +76,8 @@ def search(
     executor = executor or Serial(Bench(lambda: data, task, settings))
     search = Search(goals, lambda widths: {"counted": cost(widths)}, data, task, run, settings, Stopwatch(), executor)
     with run.claimed(), executor:
+        if not run.has_iteration(0):
+            run.save_iteration(0, network, start.channels.widths)
         return search.run(start), run
 
 
