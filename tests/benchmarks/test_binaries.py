@@ -1,5 +1,6 @@
 """The real binaries, on a network so small that they take seconds."""
 
+import json
 import subprocess
 import sys
 
@@ -25,3 +26,14 @@ def test_table_repeatability_fills_once_then_again(tmp_path):
     assert "Call again in an hour" in call(*command, f"--output={tmp_path}")
     assert "median difference" in call(*command, f"--output={tmp_path}")
     assert (tmp_path / "table_repeatability.csv").read_text().startswith("signature,first_ms,second_ms,difference")
+
+
+def test_scaling_simulates_what_a_journal_recorded(tmp_path):
+    about = {"iteration": 1, "accuracy": 0.5}
+    proposals = [{"event": "proposal", **about, "group": g, "filters": 8, "wall_s": 60.0} for g in ("a", "b")]
+    measured: dict = {"predicted": {}, "measured": {}, "spread": {}, "wall_s": {"short_term": 120.0}}
+    lines = map(json.dumps, [*proposals, {"event": "iteration", **about, **measured}])
+    (tmp_path / "journal.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    printed = call("benchmarks.scaling", f"--run_dir={tmp_path}", "--workers=1,2")
+    assert printed.startswith("A simulation from what ")
+    assert printed.splitlines()[-2:] == ["| 1 | 2.00 | 1.0 |", "| 2 | 1.00 | 2.0 |"]
