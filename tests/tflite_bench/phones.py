@@ -1,6 +1,7 @@
 """Emulated phones as the tests of measuring use them: connected to an adb server of their own, quick to give up."""
 
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -54,6 +55,16 @@ def sha256(model: bytes) -> str:
 def remote_files(phone: EmulatedDevice) -> list[str]:
     """What lies where our folders do."""
     return [entry.name for entry in phone.files.local("/data/local/tmp").iterdir()]
+
+
+def all_runs_end(phone: EmulatedDevice) -> bool:
+    """Whether no run of the tool goes on for more than a few seconds: what is killed takes a moment to die."""
+    deadline = time.monotonic() + 10
+    while any(run.end is None for run in phone.runs):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def layer_runs(phone: EmulatedDevice) -> list[str]:

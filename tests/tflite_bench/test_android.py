@@ -11,6 +11,7 @@ from tests.tflite_bench.phones import (
     GPU,
     PATIENCE,
     QUICK,
+    all_runs_end,
     meters,
     phones,
     remote_files,
@@ -73,7 +74,7 @@ class TestABatch:
             next(answers)
             assert isinstance(answers, Generator)
             answers.close()
-            assert all(run.end is not None for run in phone.runs)
+            assert all_runs_end(phone)
             phone.heal()
             runs = len(phone.runs)
             times(meter, models[:1])

@@ -10,6 +10,7 @@ from tests.emulated_android import ToolFault
 from tests.tflite_bench.phones import (
     CPU,
     QUICK,
+    all_runs_end,
     layer_runs,
     meters,
     phones,
@@ -53,7 +54,7 @@ class TestFaults:
             answers = times(meter, models)
             assert re.search(rf"no answer within 4 s.*hangs.*{phone.serial}", str(answers[1]))
             assert all(isinstance(answer, Reading) for answer in answers[:1] + answers[2:])
-            assert all(run.end is not None for run in phone.runs)
+            assert all_runs_end(phone)
         assert len(layer_runs(phone)) == len(set(layer_runs(phone)))
 
     @pytest.mark.parametrize("moment", ["in a push", "in a run", "between two runs"])
@@ -125,7 +126,7 @@ class TestFaults:
         adb_server.connect(phone.serial)
         with meters(binary) as ways:
             ways.of(parse_target(CPU))
-            assert all(run.end is not None for run in phone.runs)
+            assert all_runs_end(phone)
 
     def test_the_phone_goes_away_for_good(self, phone, binary, models):
         with meters(binary) as ways:
