@@ -29,7 +29,7 @@ from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.search.executors.place import EXECUTORS, Place
 from netadapt_tf.search.filter_choice import CRITERIA
 from netadapt_tf.search.selection import PICKS
-from netadapt_tf.settings import FINALS, Settings
+from netadapt_tf.settings import FINALS, STRATEGIES, Settings
 from netadapt_tf.training.data_names import AUGMENTATIONS, DATASETS, HOLDOUT_IMAGES
 from tflite_bench.binary import quiet_native_code, run
 from tflite_bench.precision import MIN_CALIBRATION_IMAGES, PRECISIONS
@@ -262,6 +262,13 @@ _GPUS_PER_PROPOSAL = flags.DEFINE_float(
     "That Ray sets aside for each; 0.5 lets two share one.",
     lower_bound=0.0,
 )
+_STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    _DEFAULTS.strategy,
+    STRATEGIES,
+    "What pre-training and the last stage run on: one device, or all GPUs of this machine, each with its part of every "
+    "batch (mirrored), which changes the result.",
+)
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run",
     False,
@@ -286,7 +293,7 @@ _FLAG_GROUPS = {
     ),
     "Precision": (_PRECISION, _CALIBRATION_IMAGES),
     "Measuring": (_TABLE, _TABLE_ONLY, _BENCHMARK_MODELS),
-    "Where the search runs": (_EXECUTOR, _WORKERS, _RAY_ADDRESS, _CPUS_PER_PROPOSAL, _GPUS_PER_PROPOSAL),
+    "Where the search runs": (_EXECUTOR, _WORKERS, _RAY_ADDRESS, _CPUS_PER_PROPOSAL, _GPUS_PER_PROPOSAL, _STRATEGY),
     "So that a run can be repeated": (_SEED, _THREADS),
 }
 
@@ -349,6 +356,7 @@ def _request() -> Request:
             screen=_SCREEN.value,
             filter_multiple=_FILTER_MULTIPLE.value,
             seed=_SEED.value,
+            strategy=_STRATEGY.value,
         ),
         place=Place(
             executor=_EXECUTOR.value,

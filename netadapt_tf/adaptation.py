@@ -28,6 +28,7 @@ from netadapt_tf.settings import Settings
 from netadapt_tf.start import Costs, Start, check_reachable, costs_of, measured_reaches, start_of
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets
+from netadapt_tf.training.replicas import strategy_of
 from netadapt_tf.training.stages import evaluate, train
 from netadapt_tf.training.task import ACCURACY, Loss, Metric
 from netadapt_tf.work import Work
@@ -169,6 +170,7 @@ def _trained(work: Work, start: Start) -> Start:
                 settings.long_term_learning_rate,
                 "pre-training",
                 run.checkpoint("pre-training"),
+                strategy_of(settings.strategy),
             )
     if not run.has_iteration(0):
         run.save_iteration(0, start.network, start.widths)
@@ -302,6 +304,7 @@ def _last_stage(work: Work, found: Iterate) -> tf_keras.Model:
                 settings.long_term_learning_rate,
                 what,
                 checkpoint,
+                strategy_of(settings.strategy),
             )
     run.reopen()
     save_network(network, run.file("adapted.keras"))

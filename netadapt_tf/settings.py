@@ -14,6 +14,7 @@ from tflite_bench.errors import UserError
 from tflite_bench.precision import MIN_CALIBRATION_IMAGES, PRECISIONS
 
 FINALS = ("fine_tune", "retrain")
+STRATEGIES = ("none", "mirrored")
 
 
 class _Range(NamedTuple):
@@ -45,7 +46,7 @@ _NUMBERS = {
     "filter_multiple": _Range(int, 1, _LARGEST, f"an integer from 1 to {_LARGEST}"),
     "seed": _COUNT,
 }
-_CHOICES = {"final": FINALS, "filters": CRITERIA, "pick": tuple(PICKS), "precision": PRECISIONS}
+_CHOICES = {"final": FINALS, "filters": CRITERIA, "pick": tuple(PICKS), "precision": PRECISIONS, "strategy": STRATEGIES}
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Settings:
         screen: whether all proposals get a part of their steps, and only the best few of them the rest.
         filter_multiple: numbers of filters are multiples of this, of half of it in groups of under four times it.
         seed: of weights, shuffling and proposals.
+        strategy: of pre-training and the last stage: `none`, on one device, or `mirrored`, every batch split over all
+            GPUs of this machine. It changes more than rounding: each has the batch norm statistics of its own part.
     """
 
     pretrain_epochs: int = 0
@@ -93,6 +96,7 @@ class Settings:
     screen: bool = False
     filter_multiple: int = 8
     seed: int = 0
+    strategy: str = "none"
 
     def __post_init__(self) -> None:
         """Refuses what cannot be; NumPy's numbers become Python's, which JSON can hold."""

@@ -8,6 +8,7 @@ from absl import logging
 
 from netadapt_tf.training.checkpoint import Checkpoint, Finished, Stage, digest_of
 from netadapt_tf.training.datasets import Shuffled, batch_spec, epoch_seed, epochs_from, steps_per_epoch
+from netadapt_tf.training.replicas import copied
 from netadapt_tf.training.task import Metric, Task
 from netadapt_tf.training.trainer import Trainer, cosine, reseed
 from tflite_bench import runtime
@@ -23,6 +24,7 @@ def train(
     learning_rate: float,
     what: str,
     checkpoint: Checkpoint | None = None,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> None:
     """Trains in place for whole epochs, the learning rate falling along half a cosine.
 
@@ -39,10 +41,15 @@ def train(
         learning_rate: at the first step.
         what: names the progress bar.
         checkpoint: where every finished epoch is kept, and what training goes on from; discarding it is the caller's.
+        strategy: over whose replicas every batch is split; a copy of the network is trained in its scope, and its
+            weights are handed back at the end. By default the network itself is trained, and on one device.
     """
     per_epoch = steps_per_epoch(dataset)
     steps = epochs * per_epoch
-    trainer = Trainer(network, task, batch_spec(dataset), stage_steps=steps)
+    spread = strategy or tf.distribute.get_strategy()
+    with spread.scope():
+        trainee = copied(network) if strategy else network
+        trainer = Trainer(trainee, task, batch_spec(dataset), stage_steps=steps, strategy=strategy)
     stage: Stage = {
         "stage": what,
         "began_from": digest_of(network.get_weights()),
@@ -50,6 +57,7 @@ def train(
         "epochs": epochs,
         "steps_per_epoch": per_epoch,
         "learning_rate": learning_rate,
+        "replicas": spread.num_replicas_in_sync,
     }
     first = 0
     if checkpoint and (finished := checkpoint.finished(stage)):
@@ -61,10 +69,14 @@ def train(
     with progress(what, steps if what else 0) as bar:
         bar.update(first * per_epoch)
         for number in range(first, epochs):
-            reseed(network, epoch_seed(seed, number))
+            reseed(trainee, epoch_seed(seed, number))
             trainer.fit(next(batches), per_epoch, rates, begin=number * per_epoch, update=bar.update)
             if checkpoint:
                 checkpoint.keep(stage, Finished(number + 1, trainer.state()))
+            if strategy:  # as after an interruption: every replica goes on from the mean of all batch norm statistics
+                trainer.resume(trainer.state())
+    if trainee is not network:
+        network.set_weights(trainee.get_weights())
 
 
 def evaluate(network: tf_keras.Model, task: Task, dataset: tf.data.Dataset) -> float:

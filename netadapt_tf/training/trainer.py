@@ -17,6 +17,7 @@ import tensorflow as tf
 import tf_keras
 
 from netadapt_tf.networks.channel_groups import Axis, Channels, Kept, Role, indices_of
+from netadapt_tf.training.replicas import of_a_part, own_part
 from netadapt_tf.training.task import Task
 
 MOMENTUM = 0.9
@@ -52,6 +53,7 @@ class Trainer:
         spec: tuple[Any, ...],
         channels: Channels | None = None,
         stage_steps: int | None = None,
+        strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         """Prepares the step; it is traced when first used.
 
@@ -62,11 +64,14 @@ class Trainer:
             channels: of the network; without them nothing can be masked.
             stage_steps: how many steps one `fit` has; see `followed_momentum`. Without it every batch norm keeps its
                 momentum.
+            strategy: each of its replicas trains on a part of every batch. The network, without channels, and the
+                trainer are made in its scope. By default there is one replica.
         """
         self.network = network
+        self._strategy = strategy or tf.distribute.get_strategy()
         self._max_momentum = 1.0 if stage_steps is None else followed_momentum(stage_steps)
         self._masks = _masks(network, channels) if channels else ()
-        self._loss = task.loss
+        self._loss = of_a_part(task.loss) if strategy else task.loss
         self._metric = task.metric.make()
         self._optimizer = tf_keras.optimizers.SGD(momentum=MOMENTUM, nesterov=True)
         self._optimizer.build(network.trainable_variables)
@@ -151,9 +156,16 @@ class Trainer:
 
     def _training_step(self, images: tf.Tensor, targets: Any, learning_rate: tf.Tensor) -> tf.Tensor:
         self._optimizer.learning_rate.assign(learning_rate)
-        with tf.GradientTape() as tape, _batch_norm_momentum(self.network, self._max_momentum):
+        with _batch_norm_momentum(self.network, self._max_momentum):
+            losses = self._strategy.run(self._replica_step, (images, targets))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+    def _replica_step(self, images: tf.Tensor, targets: Any) -> tf.Tensor:
+        images, targets, share = own_part(images, targets)
+        with tf.GradientTape() as tape:
             loss = tf.reduce_mean(self._loss(targets, self.network(images, training=True)))
             loss += tf.add_n(self.network.losses) if self.network.losses else 0.0
+            loss *= share
         variables = self.network.trainable_variables
         gradients = self._masked(variables, tape.gradient(loss, variables))
         # Adding gradients up over replicas registers a gradient for ever, and with it the whole graph of this step.

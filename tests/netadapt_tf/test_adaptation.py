@@ -98,6 +98,24 @@ def test_in_processes_the_same_network_is_found_and_the_directory_is_the_same_ru
     assert adapt_network(*arguments, settings=QUICK).summary == elsewhere.summary
 
 
+def test_the_strategy_is_that_of_both_long_stages_and_part_of_the_request(tmp_path, monkeypatch):
+    strategies = []
+    real = adaptation.train
+
+    def watched(*arguments: Any) -> None:
+        *_, strategy = arguments
+        strategies.append(strategy)
+        real(*arguments)
+
+    monkeypatch.setattr(adaptation, "train", watched)
+    mirrored = dataclasses.replace(QUICK, pretrain_epochs=1, strategy="mirrored")
+    arguments = tiny_cnn(), corner_datasets(), ["macs=80%"], tmp_path / "run"
+    adapt_network(*arguments, settings=mirrored)
+    assert [type(strategy) for strategy in strategies] == [tf.distribute.MirroredStrategy] * 2
+    with pytest.raises(UserError, match="differs in strategy"):
+        adapt_network(*arguments, settings=dataclasses.replace(mirrored, strategy="none"))
+
+
 def test_a_network_that_answers_numbers_is_adapted_by_its_own_loss_and_metric(tmp_path):
     """Regression: how bright an image is; the error should be small."""
     layers = tf_keras.layers

@@ -1,0 +1,95 @@
+"""A training step on several devices at once: each has a replica of the network and sees its part of every batch."""
+
+import copy
+import functools
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from absl import logging
+
+from netadapt_tf.training.task import Loss
+from tflite_bench.errors import UserError
+
+
+def strategy_of(name: str) -> tf.distribute.Strategy | None:
+    """How the long stages are spread over devices.
+
+    Args:
+        name: `none`: not at all. `mirrored`: over all GPUs of this machine; over its logical CPUs where it has no GPU.
+    """
+    if name == "none":
+        return None
+    devices = _devices()
+    if len(devices) == 1:
+        logging.warning("The strategy %s finds one device, %s, which trains alone.", name, devices[0])
+    return _mirrored(devices)
+
+
+def replicas(name: str) -> int:
+    """Over how many devices that is; it changes results, see `docs/scaling.md`."""
+    return 1 if name == "none" else len(_devices())
+
+
+def copied(network: tf_keras.Model) -> tf_keras.Model:
+    """The same network with the same weights; in the scope of a strategy, with a replica on each device."""
+    twin = tf_keras.Model.from_config(network.get_config())
+    twin.set_weights(network.get_weights())
+    return twin
+
+
+def own_part(images: tf.Tensor, targets: Any) -> tuple[tf.Tensor, Any, tf.Tensor | float]:
+    """What the replica that asks sees of a batch: neighbours, as many as every other sees, or one more or less.
+
+    A replica that a small batch leaves nothing for sees one example all the same, which counts for nothing.
+
+    Args:
+        images: float32 [B, H, W, C].
+        targets: [B, ...].
+
+    Returns:
+        images [b, H, W, C], targets [b, ...] and b / B, which is 1 in all over the replicas: the weight of a mean over
+        the part in the mean over the batch.
+    """
+    context = tf.distribute.get_replica_context()
+    count = context.num_replicas_in_sync
+    if count == 1:
+        return images, targets, 1.0
+    size, number = tf.shape(images)[0], tf.cast(context.replica_id_in_sync_group, tf.int32)
+    first, end = size * number // count, size * (number + 1) // count
+    share = tf.cast(end - first, tf.float32) / tf.cast(size, tf.float32)
+    part = slice(first, tf.maximum(end, first + 1))
+    return images[part], tf.nest.map_structure(lambda values: values[part], targets), share
+
+
+def check_averages(loss: Loss) -> None:
+    """Sees that the means over parts of a batch, weighed, are the loss of the batch.
+
+    A function that returns one number is taken at its word.
+
+    Raises:
+        UserError: the loss is a sum.
+    """
+    if isinstance(loss, tf_keras.losses.Loss) and loss.reduction == tf_keras.losses.Reduction.SUM:
+        raise UserError(f"the loss {loss.name} sums over the batch; for a strategy it should average")
+
+
+def of_a_part(loss: Loss) -> Loss:
+    """The loss as a replica may call it; see `check_averages`."""
+    check_averages(loss)
+    if not isinstance(loss, tf_keras.losses.Loss):
+        return loss
+    of_part: Any = copy.copy(loss)
+    of_part._allow_sum_over_batch_size = True  # Keras refuses where it cannot know what to divide by; `own_part` does
+    return of_part
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """One for a process: TensorFlow numbers sums over devices by strategy, and takes those of two for the same."""
+    return tf.distribute.MirroredStrategy(list(devices))
+
+
+def _devices() -> tuple[str, ...]:
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tuple(device.name for device in devices)

@@ -1,0 +1,81 @@
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from netadapt_tf.training.replicas import check_averages, copied, own_part, replicas, strategy_of
+from tests.tiny_networks import tiny_cnn
+from tflite_bench.errors import UserError
+
+Weights = Callable[[str], list[np.ndarray]]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Weights:
+    folder = tmp_path_factory.mktemp("two_replicas")
+    command = [sys.executable, "-m", "tests.two_replicas", str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stderr
+
+    def read(name: str) -> list[np.ndarray]:
+        with np.load(folder / f"{name}.npz") as file:
+            return [file[key] for key in file.files]
+
+    return read
+
+
+def test_two_replicas_come_to_what_one_comes_to_but_for_rounding(weights):
+    """Parts of unequal size, an empty one and a loss of the weights included."""
+    for start, one, two in zip(weights("start"), weights("one"), weights("two"), strict=True):
+        assert np.abs(one - start).max() > 1e-3
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)
+
+
+def test_an_interrupted_stage_of_two_replicas_ends_as_one_that_was_not(weights):
+    """Batch norm's statistics and the draws of dropout, which differ between replicas, included."""
+    for one, other in zip(weights("random"), weights("random_resumed"), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_batch_norm_and_dropout_make_it_another_result(weights):
+    """Why the strategy is part of the request."""
+    differences = [np.abs(a - b).max() for a, b in zip(weights("random"), weights("random_one"), strict=True)]
+    assert all(np.isfinite(differences))
+    assert max(differences) > 1e-3
+
+
+def test_without_a_strategy_there_is_one_replica():
+    assert strategy_of("none") is None
+    assert replicas("none") == 1
+
+
+def test_one_device_trains_alone_and_that_is_said(caplog):
+    mirrored = strategy_of("mirrored")
+    assert mirrored is not None
+    assert mirrored.num_replicas_in_sync == replicas("mirrored") == 1
+    assert "finds one device" in caplog.text
+
+
+def test_one_replica_sees_all_of_a_batch():
+    images, targets, share = own_part(tf.zeros([3, 8, 8, 3]), {"a": tf.range(3)})
+    assert (images.shape[0], targets["a"].shape[0], share) == (3, 3, 1.0)
+
+
+def test_a_copy_has_the_weights_and_shares_none():
+    network = tiny_cnn()
+    twin = copied(network)
+    for one, other in zip(network.weights, twin.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one is not other
+
+
+def test_a_loss_that_sums_is_refused():
+    reductions = tf_keras.losses.Reduction
+    check_averages(tf_keras.losses.MeanSquaredError())
+    check_averages(lambda targets, outputs: outputs)
+    with pytest.raises(UserError, match="sums over the batch"):
+        check_averages(tf_keras.losses.MeanSquaredError(reduction=reductions.SUM))

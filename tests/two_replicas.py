@@ -1,0 +1,87 @@
+"""Training on two logical devices of this machine: `python -m tests.two_replicas FOLDER`.
+
+Leaves the weights of each training in the folder, under its name. A process of its own, since devices are cut in two
+before TensorFlow starts.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from netadapt_tf.training.checkpoint import Checkpoint
+from netadapt_tf.training.images import batches, image_set
+from netadapt_tf.training.repeatable import make_repeatable
+from netadapt_tf.training.replicas import replicas, strategy_of
+from netadapt_tf.training.stages import train
+from netadapt_tf.training.task import classification
+from tests.tiny_networks import randomised, tiny_cnn
+
+EPOCHS = 3
+
+
+def regularised() -> tf_keras.Model:
+    """Without batch norm, whose statistics depend on how a batch is split; with a loss of its weights."""
+    layers = tf_keras.layers
+    images = layers.Input((8, 8, 3))
+    penalty = tf_keras.regularizers.L2(0.01)
+    x = layers.Conv2D(8, 3, activation="relu", kernel_regularizer=penalty)(images)
+    x = layers.GlobalAveragePooling2D()(x)
+    return randomised(tf_keras.Model(images, layers.Dense(4, activation="softmax")(x)))
+
+
+def shuffled(seed: int) -> tf.data.Dataset:
+    """Batches of 15, 15 and 1: parts of 7 and 8, and one that is left with nothing."""
+    generator = np.random.default_rng(0)
+    images = image_set(generator.integers(0, 256, (31, 8, 8, 3), dtype=np.uint8), np.arange(31) % 4, 4)
+    return batches(images, 15, "tf", seed)
+
+
+def trained(
+    network: tf_keras.Model, strategy: str = "mirrored", checkpoint: Checkpoint | None = None
+) -> list[np.ndarray]:
+    """Its weights in the end."""
+    task = classification(network)
+    train(network, task, shuffled, 3, EPOCHS, 0.05, "long-term fine-tune", checkpoint, strategy_of(strategy))
+    return network.get_weights()
+
+
+def interrupted(network: tf_keras.Model, file: Path) -> list[np.ndarray]:
+    """The same after an interruption, once the first epoch is kept."""
+
+    def write(content: bytes) -> None:
+        first = not file.exists()
+        file.write_bytes(content)
+        if first:
+            raise KeyboardInterrupt
+
+    checkpoint = Checkpoint(file, write)
+    try:
+        trained(network, checkpoint=checkpoint)
+    except KeyboardInterrupt:
+        return trained(network, checkpoint=checkpoint)
+    raise AssertionError("nothing was kept")
+
+
+def main(folder: Path) -> None:
+    """Trains, and keeps what comes of it."""
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    make_repeatable(1)
+    assert replicas("mirrored") == 2
+    results = {
+        "start": regularised().get_weights(),
+        "one": trained(regularised(), "none"),
+        "two": trained(regularised()),
+        "random": trained(tiny_cnn(dropout=0.5)),
+        "random_resumed": interrupted(tiny_cnn(dropout=0.5), folder / "checkpoint.npz"),
+        "random_one": trained(tiny_cnn(dropout=0.5), "none"),
+    }
+    for name, weights in results.items():
+        np.savez(folder / f"{name}.npz", *weights)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
