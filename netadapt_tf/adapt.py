@@ -266,8 +266,9 @@ _STRATEGY = flags.DEFINE_enum(
     "strategy",
     _DEFAULTS.strategy,
     STRATEGIES,
-    "What pre-training and the last stage run on: one device, or all GPUs of this machine, each with its part of every "
-    "batch (mirrored), which changes the result.",
+    "What pre-training and the last stage run on: one device, all GPUs of this machine (mirrored), or those of all "
+    "machines that the variable TF_CONFIG names, on each of which this command is started (multi_worker). Each GPU has "
+    "its part of every batch, which changes the result.",
 )
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run",
@@ -307,12 +308,14 @@ def main(_: Sequence[str]) -> None:
         from netadapt_tf.reporting.summary import closing_table
         from netadapt_tf.training.repeatable import make_repeatable
 
-        make_repeatable(request.threads)
     if _DRY_RUN.value:
+        make_repeatable(request.threads)
         print(forecast_text(job.forecast(request)))
         return
+    make_repeatable(request.threads, request.settings.strategy)
     adapted = job.adapt(request, command="python -m netadapt_tf.adapt " + shlex.join(sys.argv[1:]))
-    print(closing_table(adapted.summary, request.run_dir))
+    if adapted is not None:
+        print(closing_table(adapted.summary, request.run_dir))
 
 
 def _request() -> Request:

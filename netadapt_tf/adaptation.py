@@ -29,7 +29,7 @@ from netadapt_tf.start import Costs, Start, check_reachable, costs_of, measured_
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.replicas import strategy_of
-from netadapt_tf.training.stages import evaluate, train
+from netadapt_tf.training.stages import PRE_TRAINING, evaluate, train
 from netadapt_tf.training.task import ACCURACY, Loss, Metric
 from netadapt_tf.work import Work
 from tflite_bench.damage import set_aside
@@ -168,13 +168,13 @@ def _trained(work: Work, start: Start) -> Start:
                 settings.seed,
                 settings.pretrain_epochs,
                 settings.long_term_learning_rate,
-                "pre-training",
-                run.checkpoint("pre-training"),
+                PRE_TRAINING,
+                run.checkpoint(PRE_TRAINING),
                 strategy_of(settings.strategy),
             )
     if not run.has_iteration(0):
         run.save_iteration(0, start.network, start.widths)
-    run.checkpoint("pre-training").discard()
+    run.checkpoint(PRE_TRAINING).discard()
     kept = run.file("start.tflite")
     if kept.exists():
         if kept.read_bytes() == start.tflite:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import tf_keras
+from absl import logging
 
 from netadapt_tf.adaptation import adapt_network, finished_adaptation
 from netadapt_tf.forecast import Forecast, dry_run
@@ -13,20 +14,42 @@ from netadapt_tf.networks.by_name import NAMES, NETWORKS
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.trained_weights import take_over, trained_network
 from netadapt_tf.outcome import AdaptedNetwork
+from netadapt_tf.problem import readable
 from netadapt_tf.request import Request
 from netadapt_tf.search.run_directory import RunDirectory
+from netadapt_tf.settings import MULTI_WORKER
+from netadapt_tf.training.cluster import cluster
 from netadapt_tf.training.datasets import Datasets
+from netadapt_tf.training.followers import follow, led
 from netadapt_tf.training.image_dataset import find_images, load_images
-from netadapt_tf.training.task import ACCURACY
+from netadapt_tf.training.replicas import strategy_of
+from netadapt_tf.training.task import ACCURACY, classification
 from tflite_bench.errors import UserError
 
 
-def adapt(request: Request, command: str) -> AdaptedNetwork:
+def adapt(request: Request, command: str) -> AdaptedNetwork | None:
     """Runs the adaptation that the flags ask for, goes on with it, or repeats a finished one's result.
+
+    Returns:
+        The adapted network; None where another machine adapts, and this one has followed it.
 
     Raises:
         UserError: what the user can mend.
     """
+    if request.settings.strategy != MULTI_WORKER:
+        return _adapted(request, command)
+    strategy, machines = strategy_of(MULTI_WORKER), cluster()
+    if machines.is_chief:
+        with led(strategy, machines):
+            return _adapted(request, command)
+    network, datasets = _read(request, _run_directory(request))
+    with readable(network, request.allow_lambda):
+        stages = follow(strategy, machines, classification(network), datasets())
+    logging.info("Trained %d stages along with the chief, %s.", stages, machines.chief)
+    return None
+
+
+def _adapted(request: Request, command: str) -> AdaptedNetwork:
     run = _run_directory(request)
     finished = finished_adaptation(run, request.budgets)
     if finished is not None:

@@ -14,7 +14,8 @@ from tflite_bench.errors import UserError
 from tflite_bench.precision import MIN_CALIBRATION_IMAGES, PRECISIONS
 
 FINALS = ("fine_tune", "retrain")
-STRATEGIES = ("none", "mirrored")
+MULTI_WORKER = "multi_worker"
+STRATEGIES = ("none", "mirrored", MULTI_WORKER)
 
 
 class _Range(NamedTuple):
@@ -76,7 +77,8 @@ class Settings:
         filter_multiple: numbers of filters are multiples of this, of half of it in groups of under four times it.
         seed: of weights, shuffling and proposals.
         strategy: of pre-training and the last stage: `none`, on one device, or `mirrored`, every batch split over all
-            GPUs of this machine. It changes more than rounding: each has the batch norm statistics of its own part.
+            GPUs of this machine, or `multi_worker`, over those of several, for the command alone. It changes more than
+            rounding: each has the batch norm statistics of its own part.
     """
 
     pretrain_epochs: int = 0

@@ -12,7 +12,6 @@ import tensorflow as tf
 import tf_keras
 
 from netadapt_tf.training.checkpoint import Checkpoint
-from netadapt_tf.training.images import batches, image_set
 from netadapt_tf.training.repeatable import make_repeatable
 from netadapt_tf.training.replicas import replicas, strategy_of
 from netadapt_tf.training.stages import train
@@ -35,8 +34,8 @@ def regularised() -> tf_keras.Model:
 def shuffled(seed: int) -> tf.data.Dataset:
     """Batches of 15, 15 and 1: parts of 7 and 8, and one that is left with nothing."""
     generator = np.random.default_rng(0)
-    images = image_set(generator.integers(0, 256, (31, 8, 8, 3), dtype=np.uint8), np.arange(31) % 4, 4)
-    return batches(images, 15, "tf", seed)
+    images = generator.uniform(-1, 1, (31, 8, 8, 3)).astype(np.float32)
+    return tf.data.Dataset.from_tensor_slices((images, np.arange(31) % 4)).shuffle(31, seed).batch(15)
 
 
 def trained(

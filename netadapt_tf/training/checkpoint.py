@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,8 +19,8 @@ from tflite_bench.damage import set_aside
 Write = Callable[[bytes], None]
 """Writes a file's content, whole or not at all."""
 
-Stage = Mapping[str, str | int | float]
-"""What a stage was asked to do, and with which network."""
+Stage = Mapping[str, Any]
+"""What a stage was asked to do, and with which network: texts and numbers."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,7 @@ class Checkpoint:
             stage: what the stage was asked to do, and with which network.
             finished: after its last finished epoch.
         """
-        about = np.array(json.dumps({**stage, "finished_epochs": finished.epochs}))
-        content = io.BytesIO()
-        np.savez(content, allow_pickle=False, about=about, **_named(finished.state))
-        self.write(content.getvalue())
+        self.write(packed({**stage, "finished_epochs": finished.epochs}, finished.state))
 
     def finished(self, stage: Stage) -> Finished | None:
         """How far the stage has come; None where nothing is kept of it. A damaged file is set aside.
@@ -70,9 +68,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            kept = json.loads(str(arrays.pop("about")))
+            kept, state = unpacked(self.path.read_bytes())
             epochs = kept.pop("finished_epochs")
         except (OSError, ValueError, KeyError, EOFError, AttributeError, BadZipFile, zlib.error) as error:
             aside = set_aside(self.path)
@@ -83,11 +79,30 @@ class Checkpoint:
                 aside.name,
             )
             return None
-        return Finished(epochs, _state(arrays)) if kept == dict(stage) else None
+        return Finished(epochs, state) if kept == dict(stage) else None
 
     def discard(self) -> None:
         """Forgets it, now that what the stage came to is kept elsewhere."""
         self.path.unlink(missing_ok=True)
+
+
+def packed(about: Mapping[str, Any], state: TrainingState) -> bytes:
+    """A state, and what else is to be known of it, as the content of an `.npz`.
+
+    Args:
+        about: of JSON values.
+        state: of a training.
+    """
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, about=np.array(json.dumps(dict(about))), **_named(state))
+    return content.getvalue()
+
+
+def unpacked(content: bytes) -> tuple[dict[str, Any], TrainingState]:
+    """The other way round; damage raises one of several errors."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    return json.loads(str(arrays.pop("about"))), _state(arrays)
 
 
 def _named(state: TrainingState) -> dict[str, np.ndarray]:

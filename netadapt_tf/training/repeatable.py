@@ -3,11 +3,20 @@
 import tensorflow as tf
 import tf_keras
 
+from netadapt_tf.training.replicas import join_cluster
 from tflite_bench.binary import quiet_native_code
 
 
-def make_repeatable(threads: int) -> None:
-    """Sets TensorFlow up, once, before it is first used; the number of threads changes how sums round."""
+def make_repeatable(threads: int, strategy: str = "none") -> None:
+    """Sets TensorFlow up, once, before it is first used; the number of threads changes how sums round.
+
+    Args:
+        threads: that one operator takes.
+        strategy: see `replicas.strategy_of`; for `multi_worker` it waits for the other machines.
+
+    Raises:
+        UserError: they do not come.
+    """
     with quiet_native_code():
         gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
@@ -16,5 +25,7 @@ def make_repeatable(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
     tf_keras.backend.experimental.enable_tf_random_generator()  # dropout that can be given a seed again
+    if strategy == "multi_worker":
+        join_cluster()
     with quiet_native_code():
         tf.config.list_logical_devices()  # starts the runtime

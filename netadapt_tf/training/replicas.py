@@ -2,13 +2,16 @@
 
 import copy
 import functools
+import signal
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 from absl import logging
 
+from netadapt_tf.training.cluster import cluster
 from netadapt_tf.training.task import Loss
+from tflite_bench.binary import quiet_native_code
 from tflite_bench.errors import UserError
 
 
@@ -17,18 +20,44 @@ def strategy_of(name: str) -> tf.distribute.Strategy | None:
 
     Args:
         name: `none`: not at all. `mirrored`: over all GPUs of this machine; over its logical CPUs where it has no GPU.
+            `multi_worker`: over those of all machines of the cluster, which `join_cluster` has joined.
+
+    Raises:
+        UserError: no cluster was joined.
     """
     if name == "none":
         return None
+    if name == "multi_worker":
+        return _multi_worker()
     devices = _devices()
     if len(devices) == 1:
         logging.warning("The strategy %s finds one device, %s, which trains alone.", name, devices[0])
     return _mirrored(devices)
 
 
+def join_cluster() -> None:
+    """Waits for the other machines; to be called before TensorFlow is first used.
+
+    Raises:
+        UserError: the environment names no cluster; one of its machines does not come.
+    """
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)  # TensorFlow waits in C++, where Python's would not be heard
+    try:
+        _multi_worker()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def replicas(name: str) -> int:
     """Over how many devices that is; it changes results, see `docs/scaling.md`."""
+    if name == "multi_worker":
+        return _multi_worker().num_replicas_in_sync
     return 1 if name == "none" else len(_devices())
+
+
+def has_followers(strategy: tf.distribute.Strategy | None) -> bool:
+    """Whether other machines train along."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def copied(network: tf_keras.Model) -> tf_keras.Model:
@@ -88,6 +117,26 @@ def of_a_part(loss: Loss) -> Loss:
 def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     """One for a process: TensorFlow numbers sums over devices by strategy, and takes those of two for the same."""
     return tf.distribute.MirroredStrategy(list(devices))
+
+
+@functools.cache
+def _multi_worker() -> tf.distribute.Strategy:
+    machines = cluster()
+    logging.info(
+        "Waiting for all %d machines of TF_CONFIG; this is number %d, %s.",
+        *(len(machines.addresses), machines.own, machines.addresses[machines.own]),
+    )
+    try:
+        with quiet_native_code():
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise UserError(
+            "multi_worker is for the command netadapt, which joins the other machines when it starts"
+        ) from error
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"the machines {', '.join(machines.addresses)} of TF_CONFIG did not find together: {error.message}"
+        ) from error
 
 
 def _devices() -> tuple[str, ...]:

@@ -1,18 +1,24 @@
 """The long stages of training, pre-training and long-term fine-tune, and the metric as it is reported."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 from absl import logging
 
+from netadapt_tf.training.assignments import Assignment, assign
 from netadapt_tf.training.checkpoint import Checkpoint, Finished, Stage, digest_of
 from netadapt_tf.training.datasets import Shuffled, batch_spec, epoch_seed, epochs_from, steps_per_epoch
-from netadapt_tf.training.replicas import copied
+from netadapt_tf.training.replicas import copied, has_followers
 from netadapt_tf.training.task import Metric, Task
-from netadapt_tf.training.trainer import Trainer, cosine, reseed
+from netadapt_tf.training.trainer import Trainer, TrainingState, cosine, reseed
 from tflite_bench import runtime
 from tflite_bench.progress import progress
+
+PRE_TRAINING = "pre-training"
 
 
 def train(
@@ -44,39 +50,72 @@ def train(
         strategy: over whose replicas every batch is split; a copy of the network is trained in its scope, and its
             weights are handed back at the end. By default the network itself is trained, and on one device.
     """
-    per_epoch = steps_per_epoch(dataset)
-    steps = epochs * per_epoch
-    spread = strategy or tf.distribute.get_strategy()
-    with spread.scope():
-        trainee = copied(network) if strategy else network
-        trainer = Trainer(trainee, task, batch_spec(dataset), stage_steps=steps, strategy=strategy)
     stage: Stage = {
         "stage": what,
         "began_from": digest_of(network.get_weights()),
         "seed": seed,
         "epochs": epochs,
-        "steps_per_epoch": per_epoch,
+        "steps_per_epoch": steps_per_epoch(dataset),
         "learning_rate": learning_rate,
-        "replicas": spread.num_replicas_in_sync,
+        "replicas": strategy.num_replicas_in_sync if strategy else 1,
     }
+    begin = checkpoint.finished(stage) if checkpoint else None
+    if begin:
+        logging.info("Going on after epoch %d of %d.", begin.epochs, epochs)
+    if has_followers(strategy):
+        assign(strategy, Assignment(stage, network.to_json(), begin or _unfinished(network)))
+    with progress(what, epochs * stage["steps_per_epoch"] if what else 0) as bar:
+        keep = partial(checkpoint.keep, stage) if checkpoint else None
+        train_epochs(network, task, dataset, stage, begin, keep, bar.update, strategy)
+
+
+def train_epochs(
+    network: tf_keras.Model,
+    task: Task,
+    dataset: tf.data.Dataset | Shuffled,
+    stage: Stage,
+    begin: Finished | None = None,
+    keep: Callable[[Finished], None] | None = None,
+    update: Callable[[int], object] = lambda steps: None,
+    strategy: tf.distribute.Strategy | None = None,
+) -> None:
+    """The epochs of a stage that are still to be trained; see `train`.
+
+    Args:
+        network: to be trained.
+        task: the loss and the metric.
+        dataset: seen once an epoch.
+        stage: what was asked for.
+        begin: what is finished of it.
+        keep: is given what every epoch came to.
+        update: is told how many steps are done.
+        strategy: see `train`.
+    """
+    per_epoch, epochs = stage["steps_per_epoch"], stage["epochs"]
+    with strategy.scope() if strategy else nullcontext():
+        trainee = copied(network) if strategy else network
+        trainer = Trainer(trainee, task, batch_spec(dataset), stage_steps=epochs * per_epoch, strategy=strategy)
     first = 0
-    if checkpoint and (finished := checkpoint.finished(stage)):
-        trainer.resume(finished.state)
-        first = finished.epochs
-        logging.info("Going on after epoch %d of %d.", first, epochs)
-    rates = cosine(learning_rate, steps)
-    batches = epochs_from(dataset, seed, first)
-    with progress(what, steps if what else 0) as bar:
-        bar.update(first * per_epoch)
-        for number in range(first, epochs):
-            reseed(trainee, epoch_seed(seed, number))
-            trainer.fit(next(batches), per_epoch, rates, begin=number * per_epoch, update=bar.update)
-            if checkpoint:
-                checkpoint.keep(stage, Finished(number + 1, trainer.state()))
-            if strategy:  # as after an interruption: every replica goes on from the mean of all batch norm statistics
-                trainer.resume(trainer.state())
+    if begin and begin.epochs:
+        trainer.resume(begin.state)
+        first = begin.epochs
+    rates = cosine(stage["learning_rate"], epochs * per_epoch)
+    batches = epochs_from(dataset, stage["seed"], first)
+    update(first * per_epoch)
+    for number in range(first, epochs):
+        reseed(trainee, epoch_seed(stage["seed"], number))
+        trainer.fit(next(batches), per_epoch, rates, begin=number * per_epoch, update=partial(update, 1))
+        state = trainer.state()
+        if keep:
+            keep(Finished(number + 1, state))
+        if strategy:  # as after an interruption: every replica goes on from the mean of all batch norm statistics
+            trainer.resume(state)
     if trainee is not network:
         network.set_weights(trainee.get_weights())
+
+
+def _unfinished(network: tf_keras.Model) -> Finished:
+    return Finished(0, TrainingState(network.get_weights(), momentums=[], draws=[]))
 
 
 def evaluate(network: tf_keras.Model, task: Task, dataset: tf.data.Dataset) -> float:

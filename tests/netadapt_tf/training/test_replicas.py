@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,3 +80,10 @@ def test_a_loss_that_sums_is_refused():
     check_averages(lambda targets, outputs: outputs)
     with pytest.raises(UserError, match="sums over the batch"):
         check_averages(tf_keras.losses.MeanSquaredError(reduction=reductions.SUM))
+
+
+def test_a_cluster_is_joined_before_tensorflow_is_used_or_not_at_all(monkeypatch):
+    told = {"cluster": {"worker": ["127.0.0.1:9"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+    with pytest.raises(UserError, match="multi_worker is for the command netadapt, which joins"):
+        strategy_of("multi_worker")

@@ -1,0 +1,88 @@
+"""What the chief of several machines tells its followers: which network to train along, and how."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from netadapt_tf.training.checkpoint import Finished, Stage, packed, unpacked
+
+_WORD_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A long stage that is about to begin.
+
+    Attributes:
+        stage: what it was asked to do.
+        network: its structure, as JSON.
+        begin: where it goes on from; after no epoch, weights only.
+    """
+
+    stage: Stage
+    network: str
+    begin: Finished
+
+    def built(self) -> tf_keras.Model:
+        """The network with the weights that the stage goes on from."""
+        network = tf_keras.models.model_from_json(self.network)
+        network.set_weights(self.begin.state.weights)
+        return network
+
+
+def assign(strategy: tf.distribute.Strategy, assignment: Assignment | None) -> None:
+    """Told by the chief, to all followers at once.
+
+    Args:
+        strategy: of all machines.
+        assignment: what to train along; None: nothing more is to come.
+    """
+    if assignment is None:
+        _spoken(strategy, b"")
+        return
+    about = {
+        "stage": dict(assignment.stage),
+        "network": assignment.network,
+        "finished_epochs": assignment.begin.epochs,
+    }
+    _spoken(strategy, packed(about, assignment.begin.state))
+
+
+def next_assignment(strategy: tf.distribute.Strategy) -> Assignment | None:
+    """What the chief tells next, in a follower, which waits for it; None: nothing more is to come."""
+    content = _spoken(strategy)
+    if not content:
+        return None
+    about, state = unpacked(content)
+    return Assignment(about["stage"], about["network"], Finished(about["finished_epochs"], state))
+
+
+def _spoken(strategy: tf.distribute.Strategy, content: bytes = b"") -> bytes:
+    """What the chief says, on every machine; a sum to which nobody else adds anything."""
+    of_chief = _of_chief(strategy)
+    length = int(of_chief(np.array([len(content)], np.int32))[0])
+    if not length:
+        return b""
+    words = np.zeros(-(-length // _WORD_BYTES), np.int32)
+    words.view(np.uint8)[: len(content)] = np.frombuffer(content, np.uint8)
+    return of_chief(words).numpy().tobytes()[:length]
+
+
+@functools.cache
+def _of_chief(strategy: tf.distribute.Strategy) -> Callable[[np.ndarray], tf.Tensor]:
+    """The chief's numbers, on every machine; traced once."""
+
+    def of_replica(own: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        counted = tf.where(context.replica_id_in_sync_group == 0, own, tf.zeros_like(own))
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, counted)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+    def summed(own: tf.Tensor) -> tf.Tensor:
+        return strategy.experimental_local_results(strategy.run(of_replica, (own,)))[0]
+
+    return summed
