@@ -29,8 +29,9 @@ from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.search.executors.place import EXECUTORS, Place
 from netadapt_tf.search.filter_choice import CRITERIA
 from netadapt_tf.search.selection import PICKS
-from netadapt_tf.settings import FINALS, STRATEGIES, Settings
+from netadapt_tf.settings import FINALS, Settings
 from netadapt_tf.training.data_names import AUGMENTATIONS, DATASETS, HOLDOUT_IMAGES
+from netadapt_tf.training.strategy_names import STRATEGIES
 from tflite_bench.binary import quiet_native_code, run
 from tflite_bench.precision import MIN_CALIBRATION_IMAGES, PRECISIONS
 

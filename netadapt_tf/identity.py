@@ -10,7 +10,7 @@ import tf_keras
 
 from netadapt_tf.search.run_directory import RESERVED
 from netadapt_tf.settings import Settings
-from netadapt_tf.training.replicas import replicas
+from netadapt_tf.training.replicas import replica_count
 from netadapt_tf.training.task import Loss, Metric
 from tflite_bench.errors import UserError
 
@@ -40,7 +40,7 @@ def run_identity(
         identity = {"network": network.name, "network_sha256": _digest(network)}
     own = {
         **asdict(settings),
-        "replicas": replicas(settings.strategy),
+        "replicas": replica_count(settings.strategy),
         "loss": "default" if loss is None else getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__)),
         "metric": metric.name,
         "larger_is_better": metric.larger_is_better,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tf_keras
 from absl import logging
+from tf_keras.src.saving.serialization_lib import SafeModeScope
 
 from netadapt_tf.adaptation import adapt_network, finished_adaptation
 from netadapt_tf.forecast import Forecast, dry_run
@@ -14,15 +15,14 @@ from netadapt_tf.networks.by_name import NAMES, NETWORKS
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.trained_weights import take_over, trained_network
 from netadapt_tf.outcome import AdaptedNetwork
-from netadapt_tf.problem import readable
 from netadapt_tf.request import Request
 from netadapt_tf.search.run_directory import RunDirectory
-from netadapt_tf.settings import MULTI_WORKER
 from netadapt_tf.training.cluster import cluster
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.followers import follow, led
-from netadapt_tf.training.image_dataset import find_images, load_images
+from netadapt_tf.training.image_dataset import Source, find_images, load_images
 from netadapt_tf.training.replicas import strategy_of
+from netadapt_tf.training.strategy_names import MULTI_WORKER
 from netadapt_tf.training.task import ACCURACY, classification
 from tflite_bench.errors import UserError
 
@@ -40,11 +40,11 @@ def adapt(request: Request, command: str) -> AdaptedNetwork | None:
         return _adapted(request, command)
     strategy, machines = strategy_of(MULTI_WORKER), cluster()
     if machines.is_chief:
-        with led(strategy, machines):
+        with led(strategy):
             return _adapted(request, command)
-    network, datasets = _read(request, _run_directory(request))
-    with readable(network, request.allow_lambda):
-        stages = follow(strategy, machines, classification(network), datasets())
+    source = find_images(request.dataset)
+    with SafeModeScope(not request.allow_lambda):
+        stages = follow(strategy, lambda network: _datasets(request, source, network)(), classification)
     logging.info("Trained %d stages along with the chief, %s.", stages, machines.chief)
     return None
 
@@ -109,6 +109,10 @@ def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Callable
     if network is None:
         network = _built(request, source.classes, trained)
     _check_output(request, network, source.classes)
+    return network, _datasets(request, source, network)
+
+
+def _datasets(request: Request, source: Source, network: tf_keras.Model) -> Callable[[], Datasets]:
     images = load_images(
         source,
         network.input_shape[1],
@@ -117,7 +121,7 @@ def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Callable
         request.settings.seed,
         request.augmentation,
     )
-    return network, partial(images.datasets, request.batch_size, request.preprocessing)
+    return partial(images.datasets, request.batch_size, request.preprocessing)
 
 
 def _kept_or_given(request: Request, run: RunDirectory) -> tf_keras.Model | None:

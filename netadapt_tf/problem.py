@@ -23,6 +23,7 @@ from netadapt_tf.training.calibration import calibration_images
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.quantization_aware import check_quantizable
 from netadapt_tf.training.replicas import check_averages
+from netadapt_tf.training.strategy_names import NONE
 from netadapt_tf.training.task import Loss, Metric, Task, classification
 from tflite_bench.convert import convert
 from tflite_bench.errors import UserError
@@ -114,7 +115,7 @@ def problem_of(
         )
     if settings.quantization_aware_epochs:
         check_quantizable(network)
-    if settings.strategy != "none" and loss is not None:
+    if settings.strategy != NONE and loss is not None:
         check_averages(loss)
     default = classification(network)
     path = Path(table) if table else default_table()

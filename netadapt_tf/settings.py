@@ -10,12 +10,11 @@ from typing import NamedTuple
 from netadapt_tf.search.filter_choice import CRITERIA
 from netadapt_tf.search.schedule import Schedule
 from netadapt_tf.search.selection import PICKS
+from netadapt_tf.training.strategy_names import NONE, STRATEGIES
 from tflite_bench.errors import UserError
 from tflite_bench.precision import MIN_CALIBRATION_IMAGES, PRECISIONS
 
 FINALS = ("fine_tune", "retrain")
-MULTI_WORKER = "multi_worker"
-STRATEGIES = ("none", "mirrored", MULTI_WORKER)
 
 
 class _Range(NamedTuple):
@@ -98,7 +97,7 @@ class Settings:
     screen: bool = False
     filter_multiple: int = 8
     seed: int = 0
-    strategy: str = "none"
+    strategy: str = NONE
 
     def __post_init__(self) -> None:
         """Refuses what cannot be; NumPy's numbers become Python's, which JSON can hold."""

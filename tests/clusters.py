@@ -4,8 +4,10 @@ import json
 import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import IO
 
 
 def both(command: Sequence[str], timeout_s: float = 600) -> list[subprocess.CompletedProcess[str]]:
@@ -15,25 +17,28 @@ def both(command: Sequence[str], timeout_s: float = 600) -> list[subprocess.Comp
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         addresses = ["{}:{}".format(*probe.getsockname()) for probe in probes]
-    processes = [
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "TF_CONFIG": json.dumps(_told(addresses, own))},
-        )
-        for own in range(2)
+    with ExitStack() as stack:
+        outputs = [[stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(2)] for _ in addresses]
+        processes = [
+            subprocess.Popen(
+                command, stdout=out, stderr=err, env={**os.environ, "TF_CONFIG": json.dumps(_told(addresses, own))}
+            )
+            for own, (out, err) in enumerate(outputs)
+        ]
+        for process in processes:
+            stack.callback(process.kill)
+        for process in processes:
+            process.wait(timeout_s)
+        said = [[_read(file) for file in files] for files in outputs]
+    return [
+        subprocess.CompletedProcess(command, process.returncode, out, err)
+        for process, (out, err) in zip(processes, said, strict=True)
     ]
-    try:
-        ends = []
-        for process in processes:
-            out, err = process.communicate(timeout=timeout_s)
-            ends.append(subprocess.CompletedProcess(command, process.returncode, out, err))
-        return ends
-    finally:
-        for process in processes:
-            process.kill()
+
+
+def _read(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read()
 
 
 def _told(addresses: Sequence[str], own: int) -> dict[str, object]:

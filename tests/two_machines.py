@@ -1,12 +1,15 @@
 """One of two machines, both of them this one: `python -m tests.two_machines FOLDER SCENARIO`, with TF_CONFIG set.
 
-The chief leaves the weights of each training in the folder, under its name. Scenarios: `whole`; `other data`, of the
-follower; `chief lost` and `follower lost`, in the middle of a stage.
+The chief leaves the weights of each training in the folder, under its name. Scenarios: `whole`; `fewer images` and
+`other images`, of the follower; `chief lost` and `follower lost`, in the middle of a stage; `follower lost in the end`;
+`refused, follower lost`.
 """
 
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +21,20 @@ from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.followers import follow, led
 from netadapt_tf.training.repeatable import make_repeatable
 from netadapt_tf.training.replicas import strategy_of
+from netadapt_tf.training.strategy_names import MULTI_WORKER, NONE
 from netadapt_tf.training.task import classification
 from tests.tiny_networks import tiny_cnn
 from tests.two_replicas import EPOCHS, regularised, shuffled, trained
 from tflite_bench.errors import UserError
 
-_MULTI_WORKER = "multi_worker"
+_PATIENCE_S = 5.0
+_ASKED_IN_AN_EPOCH = 4  # for its batches, their number, the first and the form of them
+_ASKED_IN_ALL = (3 + EPOCHS) + (3 + EPOCHS) + (3 + EPOCHS - 1)
+
+
+def die() -> None:
+    """At once, without a word."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def lead(folder: Path, scenario: str) -> None:
@@ -33,40 +44,54 @@ def lead(folder: Path, scenario: str) -> None:
         kept = sorted(folder.glob("epoch_*"))
         (folder / f"epoch_{len(kept)}").write_bytes(content)
         if scenario == "chief lost":
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
 
     network, random = regularised(), tiny_cnn(dropout=0.5)
     results = {"start": network.get_weights()}
-    with led(strategy_of(_MULTI_WORKER), cluster()):
-        results["one"] = trained(regularised(), "none")
-        results["two"] = trained(network, _MULTI_WORKER)
-        results["random"] = trained(random, _MULTI_WORKER, Checkpoint(folder / "none", keep))
+    with led(strategy_of(MULTI_WORKER)):
+        if scenario == "refused, follower lost":
+            time.sleep(_PATIENCE_S)
+            raise UserError("the real reason")
+        results["one"] = trained(regularised(), NONE)
+        results["two"] = trained(network, MULTI_WORKER)
+        results["random"] = trained(random, MULTI_WORKER, Checkpoint(folder / "nothing", keep))
         assert len(list(folder.glob("epoch_*"))) == EPOCHS
         resumed = Checkpoint(folder / "epoch_0", lambda content: None)
-        results["resumed"] = trained(tiny_cnn(dropout=0.5), _MULTI_WORKER, resumed)
-    for name, weights in results.items():
-        np.savez(folder / f"{name}.npz", *weights)
+        results["resumed"] = trained(tiny_cnn(dropout=0.5), MULTI_WORKER, resumed)
+        for name, weights in results.items():
+            np.savez(folder / f"{name}.npz", *weights)
+        if scenario == "follower lost in the end":
+            time.sleep(_PATIENCE_S)
 
 
 def train_along(scenario: str) -> int:
     """How many stages were trained along."""
-    epochs = 0
+    asked = 0
 
-    def counted(seed: int) -> tf.data.Dataset:
-        nonlocal epochs
-        epochs += 1
-        if scenario == "follower lost" and epochs > 4:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return shuffled(seed).take(2) if scenario == "other data" else shuffled(seed)
+    def shown(seed: int) -> tf.data.Dataset:
+        nonlocal asked
+        asked += 1
+        if scenario == "follower lost" and asked > _ASKED_IN_AN_EPOCH:
+            die()
+        if scenario == "follower lost in the end" and asked == _ASKED_IN_ALL:
+            threading.Timer(_PATIENCE_S / 2, die).start()
+        if scenario == "fewer images":
+            return shuffled(seed).take(2)
+        return shuffled(seed + 1 if scenario == "other images" else seed)
 
     one = shuffled(0)
-    datasets = Datasets(train=counted, holdout=one, test=one)
-    return follow(strategy_of(_MULTI_WORKER), cluster(), classification(tiny_cnn()), datasets)
+    if scenario == "refused, follower lost":
+        die()
+    return follow(
+        strategy_of(MULTI_WORKER),
+        lambda network: Datasets(train=shown, holdout=one, test=one),
+        classification,
+    )
 
 
 def main(folder: Path, scenario: str) -> None:
     """Leads or follows, as the environment says."""
-    make_repeatable(1, _MULTI_WORKER)
+    make_repeatable(1, MULTI_WORKER)
     try:
         if cluster().is_chief:
             lead(folder, scenario)

@@ -13,9 +13,10 @@ import tf_keras
 
 from netadapt_tf.training.checkpoint import Checkpoint
 from netadapt_tf.training.repeatable import make_repeatable
-from netadapt_tf.training.replicas import replicas, strategy_of
+from netadapt_tf.training.replicas import replica_count, strategy_of
 from netadapt_tf.training.stages import train
-from netadapt_tf.training.task import classification
+from netadapt_tf.training.strategy_names import MIRRORED, NONE
+from netadapt_tf.training.task import Loss, Task, classification
 from tests.tiny_networks import randomised, tiny_cnn
 
 EPOCHS = 3
@@ -38,11 +39,17 @@ def shuffled(seed: int) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices((images, np.arange(31) % 4)).shuffle(31, seed).batch(15)
 
 
+def precisely(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """A loss in float64."""
+    return tf.cast(tf_keras.losses.sparse_categorical_crossentropy(targets, outputs), tf.float64)
+
+
 def trained(
-    network: tf_keras.Model, strategy: str = "mirrored", checkpoint: Checkpoint | None = None
+    network: tf_keras.Model, strategy: str = MIRRORED, checkpoint: Checkpoint | None = None, loss: Loss | None = None
 ) -> list[np.ndarray]:
     """Its weights in the end."""
-    task = classification(network)
+    usual = classification(network)
+    task = Task(loss or usual.loss, usual.metric)
     train(network, task, shuffled, 3, EPOCHS, 0.05, "long-term fine-tune", checkpoint, strategy_of(strategy))
     return network.get_weights()
 
@@ -69,14 +76,15 @@ def main(folder: Path) -> None:
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     make_repeatable(1)
-    assert replicas("mirrored") == 2
+    assert replica_count(MIRRORED) == 2
     results = {
         "start": regularised().get_weights(),
-        "one": trained(regularised(), "none"),
+        "one": trained(regularised(), NONE),
         "two": trained(regularised()),
+        "precise": trained(regularised(), loss=precisely),
         "random": trained(tiny_cnn(dropout=0.5)),
         "random_resumed": interrupted(tiny_cnn(dropout=0.5), folder / "checkpoint.npz"),
-        "random_one": trained(tiny_cnn(dropout=0.5), "none"),
+        "random_one": trained(tiny_cnn(dropout=0.5), NONE),
     }
     for name, weights in results.items():
         np.savez(folder / f"{name}.npz", *weights)

@@ -1,16 +1,21 @@
 """What the chief of several machines tells its followers: which network to train along, and how."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from absl import logging
 
 from netadapt_tf.training.checkpoint import Finished, Stage, packed, unpacked
+from tflite_bench.errors import UserError
 
 _WORD_BYTES = 4
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError)
+"""What TensorFlow raises in the middle of a sum over machines when one of them goes away."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +24,13 @@ class Assignment:
 
     Attributes:
         stage: what it was asked to do.
+        first_batch: a digest of what it sees first.
         network: its structure, as JSON.
         begin: where it goes on from; after no epoch, weights only.
     """
 
     stage: Stage
+    first_batch: str
     network: str
     begin: Finished
 
@@ -34,22 +41,45 @@ class Assignment:
         return network
 
 
-def assign(strategy: tf.distribute.Strategy, assignment: Assignment | None) -> None:
-    """Told by the chief, to all followers at once.
+class LostMachineError(UserError):
+    """The machines that train together have lost each other."""
 
-    Args:
-        strategy: of all machines.
-        assignment: what to train along; None: nothing more is to come.
+
+@contextmanager
+def noticed_losses() -> Iterator[None]:
+    """Inside, machines train together.
+
+    Raises:
+        LostMachineError: one of them went away.
     """
-    if assignment is None:
-        _spoken(strategy, b"")
-        return
+    try:
+        yield
+    except _LOST as error:
+        logging.debug("%s", error)
+        raise LostMachineError(
+            f"the machines have lost each other ({type(error).__name__}); the same commands go on from the last "
+            "finished epoch"
+        ) from error
+
+
+def assign(strategy: tf.distribute.Strategy, assignment: Assignment) -> None:
+    """Told by the chief, to all followers at once."""
     about = {
         "stage": dict(assignment.stage),
+        "first_batch": assignment.first_batch,
         "network": assignment.network,
         "finished_epochs": assignment.begin.epochs,
     }
     _spoken(strategy, packed(about, assignment.begin.state))
+
+
+def dismiss(strategy: tf.distribute.Strategy) -> None:
+    """Tells the followers that nothing more is to come; one that is gone already does not matter."""
+    try:
+        _spoken(strategy, b"")
+    except tf.errors.OpError as error:
+        logging.debug("%s", error)
+        logging.warning("A machine went away before the end.")
 
 
 def next_assignment(strategy: tf.distribute.Strategy) -> Assignment | None:
@@ -58,7 +88,8 @@ def next_assignment(strategy: tf.distribute.Strategy) -> Assignment | None:
     if not content:
         return None
     about, state = unpacked(content)
-    return Assignment(about["stage"], about["network"], Finished(about["finished_epochs"], state))
+    begin = Finished(about["finished_epochs"], state)
+    return Assignment(about["stage"], about["first_batch"], about["network"], begin)
 
 
 def _spoken(strategy: tf.distribute.Strategy, content: bytes = b"") -> bytes:

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 
+from netadapt_tf.training.strategy_names import MIRRORED, NONE
 from tflite_bench.errors import UserError
 
 _EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
@@ -54,6 +55,8 @@ def cluster() -> Cluster:
         ) from error
     if kind != "worker" or names != {"worker"}:
         raise UserError(f"TF_CONFIG is {text!r}; all tasks should be of the type worker, as in {_EXAMPLE}")
+    if len(addresses) < 2:
+        raise UserError(f"TF_CONFIG names one machine; for one, take the strategy {MIRRORED} or {NONE}")
     if not 0 <= own < len(addresses):
         raise UserError(
             f"TF_CONFIG has {len(addresses)} workers; the index of this one is {own}, and should be below that"

@@ -5,76 +5,63 @@ the same batches, and wait again.
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import tensorflow as tf
-from absl import logging
+import tf_keras
 
-from netadapt_tf.training.assignments import assign, next_assignment
-from netadapt_tf.training.cluster import Cluster
+from netadapt_tf.training.assignments import LostMachineError, dismiss, next_assignment, noticed_losses
 from netadapt_tf.training.datasets import Datasets, steps_per_epoch
-from netadapt_tf.training.stages import PRE_TRAINING, train_epochs
+from netadapt_tf.training.stages import PRE_TRAINING, first_batch, train_epochs
 from netadapt_tf.training.task import Task
 from tflite_bench.errors import UserError
 
-_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError)
-"""What TensorFlow raises in the middle of a sum over machines when one of them goes away."""
 
-
-def follow(strategy: tf.distribute.Strategy, cluster: Cluster, task: Task, datasets: Datasets) -> int:
+def follow(
+    strategy: tf.distribute.Strategy,
+    datasets_of: Callable[[tf_keras.Model], Datasets],
+    task_of: Callable[[tf_keras.Model], Task],
+) -> int:
     """Trains along until the chief is done.
 
     Args:
         strategy: of all machines.
-        cluster: the machines.
-        task: the loss and the metric, as the chief has them.
-        datasets: as the chief has them.
+        datasets_of: network -> the data as the chief has them; asked once, when the chief begins its first stage.
+        task_of: network -> the loss and the metric as the chief has them.
 
     Returns:
         How many stages were trained.
 
     Raises:
-        UserError: the chief has other data, or goes away.
+        UserError: the chief has other data, or a machine goes away.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing of a follower's is lost, and TensorFlow waits in C++
-    stages = 0
-    try:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # TensorFlow waits in C++, and nothing of a follower's can be lost
+    stages, datasets = 0, None
+    with noticed_losses():
         while assignment := next_assignment(strategy):
-            stage = assignment.stage
+            stage, network = assignment.stage, assignment.built()
+            datasets = datasets or datasets_of(network)
             dataset = datasets.train if stage["stage"] == PRE_TRAINING else datasets.long_term
-            if (own := steps_per_epoch(dataset)) != stage["steps_per_epoch"]:
+            per_epoch = steps_per_epoch(dataset)
+            if (per_epoch, first_batch(dataset, stage["seed"])) != (stage["steps_per_epoch"], assignment.first_batch):
                 raise UserError(
-                    f"an epoch of the chief, {cluster.chief}, has {stage['steps_per_epoch']} batches, and one here "
-                    f"{own}; the same command, with the same data, is needed on every machine"
+                    f"the data here are not the chief's ({per_epoch} batches an epoch, the chief has "
+                    f"{stage['steps_per_epoch']}); the same command, with the same data, is needed on every machine"
                 )
-            train_epochs(assignment.built(), task, dataset, stage, assignment.begin, strategy=strategy)
+            train_epochs(network, task_of(network), dataset, stage, assignment.begin, strategy=strategy)
             stages += 1
-    except _LOST as error:
-        logging.debug("%s", error)
-        raise UserError(
-            f"the chief, {cluster.chief}, or another machine went away; the same commands go on from its last finished "
-            "epoch"
-        ) from error
     return stages
 
 
 @contextmanager
-def led(strategy: tf.distribute.Strategy, cluster: Cluster) -> Iterator[None]:
-    """What the chief does; its followers end with it.
-
-    Raises:
-        UserError: a follower goes away.
-    """
+def led(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """What the chief does; its followers end with it."""
     try:
         yield
-    except UserError:
-        assign(strategy, None)
+    except LostMachineError:
         raise
-    except _LOST as error:
-        logging.debug("%s", error)
-        raise UserError(
-            f"one of the machines {', '.join(cluster.addresses[1:])} went away; the same commands go on from the last "
-            "finished epoch"
-        ) from error
-    assign(strategy, None)
+    except UserError:
+        dismiss(strategy)
+        raise
+    dismiss(strategy)

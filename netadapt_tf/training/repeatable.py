@@ -4,10 +4,11 @@ import tensorflow as tf
 import tf_keras
 
 from netadapt_tf.training.replicas import join_cluster
+from netadapt_tf.training.strategy_names import MULTI_WORKER, NONE
 from tflite_bench.binary import quiet_native_code
 
 
-def make_repeatable(threads: int, strategy: str = "none") -> None:
+def make_repeatable(threads: int, strategy: str = NONE) -> None:
     """Sets TensorFlow up, once, before it is first used; the number of threads changes how sums round.
 
     Args:
@@ -25,7 +26,7 @@ def make_repeatable(threads: int, strategy: str = "none") -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
     tf_keras.backend.experimental.enable_tf_random_generator()  # dropout that can be given a seed again
-    if strategy == "multi_worker":
+    if strategy == MULTI_WORKER:
         join_cluster()
     with quiet_native_code():
         tf.config.list_logical_devices()  # starts the runtime

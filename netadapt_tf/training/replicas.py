@@ -10,6 +10,7 @@ import tf_keras
 from absl import logging
 
 from netadapt_tf.training.cluster import cluster
+from netadapt_tf.training.strategy_names import MULTI_WORKER, NONE
 from netadapt_tf.training.task import Loss
 from tflite_bench.binary import quiet_native_code
 from tflite_bench.errors import UserError
@@ -25,9 +26,9 @@ def strategy_of(name: str) -> tf.distribute.Strategy | None:
     Raises:
         UserError: no cluster was joined.
     """
-    if name == "none":
+    if name == NONE:
         return None
-    if name == "multi_worker":
+    if name == MULTI_WORKER:
         return _multi_worker()
     devices = _devices()
     if len(devices) == 1:
@@ -48,11 +49,17 @@ def join_cluster() -> None:
         signal.signal(signal.SIGINT, handler)
 
 
-def replicas(name: str) -> int:
-    """Over how many devices that is; it changes results, see `docs/scaling.md`."""
-    if name == "multi_worker":
-        return _multi_worker().num_replicas_in_sync
-    return 1 if name == "none" else len(_devices())
+def replica_count(name: str) -> int:
+    """Over how many devices that is, which changes results, see `docs/scaling.md`.
+
+    Raises:
+        UserError: the environment names no cluster.
+    """
+    if name == NONE:
+        return 1
+    if name == MULTI_WORKER:  # all machines have as many as this one, says TensorFlow, too
+        return len(cluster().addresses) * max(1, len(tf.config.list_physical_devices("GPU")))
+    return len(_devices())
 
 
 def has_followers(strategy: tf.distribute.Strategy | None) -> bool:
@@ -70,7 +77,8 @@ def copied(network: tf_keras.Model) -> tf_keras.Model:
 def own_part(images: tf.Tensor, targets: Any) -> tuple[tf.Tensor, Any, tf.Tensor | float]:
     """What the replica that asks sees of a batch: neighbours, as many as every other sees, or one more or less.
 
-    A replica that a small batch leaves nothing for sees one example all the same, which counts for nothing.
+    A replica that a small batch leaves nothing for sees all of it, which counts for nothing but in its own batch norm
+    statistics.
 
     Args:
         images: float32 [B, H, W, C].
@@ -87,7 +95,8 @@ def own_part(images: tf.Tensor, targets: Any) -> tuple[tf.Tensor, Any, tf.Tensor
     size, number = tf.shape(images)[0], tf.cast(context.replica_id_in_sync_group, tf.int32)
     first, end = size * number // count, size * (number + 1) // count
     share = tf.cast(end - first, tf.float32) / tf.cast(size, tf.float32)
-    part = slice(first, tf.maximum(end, first + 1))
+    is_empty = tf.equal(first, end)
+    part = slice(tf.where(is_empty, 0, first), tf.where(is_empty, size, end))
     return images[part], tf.nest.map_structure(lambda values: values[part], targets), share
 
 
@@ -130,6 +139,8 @@ def _multi_worker() -> tf.distribute.Strategy:
         with quiet_native_code():
             return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
+        if "program startup" not in str(error):
+            raise
         raise UserError(
             "multi_worker is for the command netadapt, which joins the other machines when it starts"
         ) from error

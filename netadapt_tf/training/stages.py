@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 from absl import logging
 
-from netadapt_tf.training.assignments import Assignment, assign
+from netadapt_tf.training.assignments import Assignment, assign, noticed_losses
 from netadapt_tf.training.checkpoint import Checkpoint, Finished, Stage, digest_of
 from netadapt_tf.training.datasets import Shuffled, batch_spec, epoch_seed, epochs_from, steps_per_epoch
 from netadapt_tf.training.replicas import copied, has_followers
@@ -62,11 +62,15 @@ def train(
     begin = checkpoint.finished(stage) if checkpoint else None
     if begin:
         logging.info("Going on after epoch %d of %d.", begin.epochs, epochs)
-    if has_followers(strategy):
-        assign(strategy, Assignment(stage, network.to_json(), begin or _unfinished(network)))
+    keep = partial(checkpoint.keep, stage) if checkpoint else None
     with progress(what, epochs * stage["steps_per_epoch"] if what else 0) as bar:
-        keep = partial(checkpoint.keep, stage) if checkpoint else None
-        train_epochs(network, task, dataset, stage, begin, keep, bar.update, strategy)
+        if strategy is None or not has_followers(strategy):
+            train_epochs(network, task, dataset, stage, begin, keep, bar.update, strategy)
+            return
+        with noticed_losses():
+            seen_first = first_batch(dataset, seed)
+            assign(strategy, Assignment(stage, seen_first, network.to_json(), begin or _unfinished(network)))
+            train_epochs(network, task, dataset, stage, begin, keep, bar.update, strategy)
 
 
 def train_epochs(
@@ -105,13 +109,19 @@ def train_epochs(
     for number in range(first, epochs):
         reseed(trainee, epoch_seed(stage["seed"], number))
         trainer.fit(next(batches), per_epoch, rates, begin=number * per_epoch, update=partial(update, 1))
-        state = trainer.state()
+        if keep or strategy:
+            state = trainer.state()
         if keep:
             keep(Finished(number + 1, state))
         if strategy:  # as after an interruption: every replica goes on from the mean of all batch norm statistics
             trainer.resume(state)
     if trainee is not network:
         network.set_weights(trainee.get_weights())
+
+
+def first_batch(dataset: tf.data.Dataset | Shuffled, seed: int) -> str:
+    """A digest of what the first epoch of a stage begins with."""
+    return digest_of([part.numpy() for part in tf.nest.flatten(next(next(epochs_from(dataset, seed, 0))))])
 
 
 def _unfinished(network: tf_keras.Model) -> Finished:

@@ -163,7 +163,7 @@ class Trainer:
     def _replica_step(self, images: tf.Tensor, targets: Any) -> tf.Tensor:
         images, targets, share = own_part(images, targets)
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(self._loss(targets, self.network(images, training=True)))
+            loss = tf.cast(tf.reduce_mean(self._loss(targets, self.network(images, training=True))), tf.float32)
             loss += tf.add_n(self.network.losses) if self.network.losses else 0.0
             loss *= share
         variables = self.network.trainable_variables

@@ -1,5 +1,6 @@
 """The command on two machines, both of them this one, at once."""
 
+import subprocess
 import sys
 
 import pytest
@@ -27,6 +28,14 @@ def test_the_chief_adapts_and_its_follower_trains_along(tmp_path):
     again, idle = both(command)
     assert "budget macs=95%: met" in again.stdout
     assert "Trained 0 stages" in idle.stderr
+
+
+@pytest.mark.slow
+def test_a_dry_run_waits_for_nobody(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}')
+    result = subprocess.run([*COMMAND, "--dry_run", f"--run_dir={tmp_path}"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "macs" in result.stdout
 
 
 @pytest.mark.slow

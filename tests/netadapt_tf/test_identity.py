@@ -12,7 +12,7 @@ def test_latencies_of_the_table_alone_make_another_run_either_way():
 
 def test_another_number_of_replicas_makes_another_run(monkeypatch):
     def asked(count: int) -> dict:
-        monkeypatch.setattr(identity, "replicas", lambda strategy: count)
+        monkeypatch.setattr(identity, "replica_count", lambda strategy: count)
         return run_identity(None, {"data": 1}, Settings(strategy="mirrored"), None, ACCURACY)
 
     two, four = asked(2), asked(4)

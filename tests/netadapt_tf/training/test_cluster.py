@@ -32,6 +32,10 @@ def test_the_first_machine_is_the_chief(monkeypatch):
         (told(_TWO, {"type": "worker", "index": "x"}), "cannot be read"),
         (told({**_TWO, "ps": ["c:1"]}, {"type": "worker", "index": 0}), "all tasks should be of the type worker"),
         (told(_TWO, {"type": "chief", "index": 0}), "all tasks should be of the type worker"),
+        (
+            told({"worker": ["a:1"]}, {"type": "worker", "index": 0}),
+            "names one machine; for one, take the strategy mirrored",
+        ),
         (told(_TWO, {"type": "worker", "index": 2}), "has 2 workers; the index of this one is 2"),
     ],
 )

@@ -47,9 +47,18 @@ def test_a_stage_that_goes_on_after_its_first_epoch_ends_as_one_that_was_not_int
 @pytest.mark.parametrize(
     ("scenario", "of_chief", "of_follower"),
     [
-        ("other data", "went away", "has 3 batches, and one here 2; the same command, with the same data"),
-        ("chief lost", None, "or another machine went away; the same commands go on from its last finished epoch"),
-        ("follower lost", "went away; the same commands go on from the last finished epoch", None),
+        (
+            "fewer images",
+            "have lost each other",
+            "not the chief's (2 batches an epoch, the chief has 3); the same command",
+        ),
+        (
+            "other images",
+            "have lost each other",
+            "not the chief's (3 batches an epoch, the chief has 3); the same command",
+        ),
+        ("chief lost", None, "have lost each other (UnavailableError); the same commands go on from the last finished"),
+        ("follower lost", "have lost each other (UnavailableError); the same commands go on from the last", None),
     ],
 )
 def test_a_machine_that_is_lost_is_named(tmp_path, scenario, of_chief, of_follower):
@@ -58,4 +67,19 @@ def test_a_machine_that_is_lost_is_named(tmp_path, scenario, of_chief, of_follow
             assert end.returncode == -9
         else:
             assert end.returncode == 1
-            assert said in end.stderr.splitlines()[-1], end.stderr
+            assert said in end.stderr
+
+
+@pytest.mark.slow
+def test_a_follower_that_is_lost_after_its_last_stage_does_not_matter(tmp_path):
+    chief, follower = ends(tmp_path, "follower lost in the end")
+    assert (chief.returncode, follower.returncode) == (0, -9), chief.stderr
+    assert "A machine went away before the end" in chief.stderr
+    assert (tmp_path / "resumed.npz").exists()
+
+
+@pytest.mark.slow
+def test_what_the_chief_refuses_is_said_though_its_follower_is_gone(tmp_path):
+    chief, _ = ends(tmp_path, "refused, follower lost")
+    assert chief.returncode == 1
+    assert "Error: the real reason" in chief.stderr

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from netadapt_tf.training.replicas import check_averages, copied, own_part, replicas, strategy_of
+from netadapt_tf.training.replicas import check_averages, copied, own_part, replica_count, strategy_of
 from tests.tiny_networks import tiny_cnn
 from tflite_bench.errors import UserError
 
@@ -36,6 +36,11 @@ def test_two_replicas_come_to_what_one_comes_to_but_for_rounding(weights):
         np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)
 
 
+def test_a_loss_in_float64_is_split_as_well(weights):
+    for two, precise in zip(weights("two"), weights("precise"), strict=True):
+        np.testing.assert_allclose(precise, two, rtol=1e-4, atol=1e-6)
+
+
 def test_an_interrupted_stage_of_two_replicas_ends_as_one_that_was_not(weights):
     """Batch norm's statistics and the draws of dropout, which differ between replicas, included."""
     for one, other in zip(weights("random"), weights("random_resumed"), strict=True):
@@ -51,13 +56,13 @@ def test_batch_norm_and_dropout_make_it_another_result(weights):
 
 def test_without_a_strategy_there_is_one_replica():
     assert strategy_of("none") is None
-    assert replicas("none") == 1
+    assert replica_count("none") == 1
 
 
 def test_one_device_trains_alone_and_that_is_said(caplog):
     mirrored = strategy_of("mirrored")
     assert mirrored is not None
-    assert mirrored.num_replicas_in_sync == replicas("mirrored") == 1
+    assert mirrored.num_replicas_in_sync == replica_count("mirrored") == 1
     assert "finds one device" in caplog.text
 
 
@@ -83,7 +88,7 @@ def test_a_loss_that_sums_is_refused():
 
 
 def test_a_cluster_is_joined_before_tensorflow_is_used_or_not_at_all(monkeypatch):
-    told = {"cluster": {"worker": ["127.0.0.1:9"]}, "task": {"type": "worker", "index": 0}}
+    told = {"cluster": {"worker": ["127.0.0.1:9", "127.0.0.1:10"]}, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(told))
     with pytest.raises(UserError, match="multi_worker is for the command netadapt, which joins"):
         strategy_of("multi_worker")
