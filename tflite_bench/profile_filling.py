@@ -101,31 +101,34 @@ def _profiled_once(
     readings: defaultdict[str, list[list[Reading]]] = defaultdict(lambda: [[] for _ in range(PASSES)])
     for one in references.vouched_for(unfinished.readings(wanted)):
         readings[one.signature][one.number].append(one.reading)
-    for number in range(PASSES):
-        waiting = [
-            (network, (position + number) % references.places)
-            for position, network in enumerate(batch)
-            if not all(readings[signature][number] for signature in wanted.intersection(network.signatures))
-        ]
-        update(len(batch) - len(waiting))
-        at_once = _REFERENCE_EVERY * references.places
-        for begin in range(0, len(waiting), at_once):
-            references.time_at(range(references.places))
-            part = waiting[begin : begin + at_once]
-            for position, answer in meter.profile_all([Job(network.tflite, place=place) for network, place in part]):
-                network, place = part[position]
-                reference_ms = references.latest_ms(place) or 0.0
-                seen = [
-                    SingleReading(signature, number, reading, reference_ms, network.sha256)
-                    for signature, reading in _by_signature(network, answer).items()
-                    if signature in wanted
-                ]
-                unfinished.keep(seen)
-                for one in seen:
-                    readings[one.signature][number].append(one.reading)
-                update(1)
-        if waiting:
-            references.time_at(range(references.places))
+    with unfinished:
+        for number in range(PASSES):
+            waiting = [
+                (network, (position + number) % references.places)
+                for position, network in enumerate(batch)
+                if not all(readings[signature][number] for signature in wanted.intersection(network.signatures))
+            ]
+            update(len(batch) - len(waiting))
+            at_once = _REFERENCE_EVERY * references.places
+            for begin in range(0, len(waiting), at_once):
+                references.time_at(range(references.places))
+                part = waiting[begin : begin + at_once]
+                for position, answer in meter.profile_all(
+                    [Job(network.tflite, place=place) for network, place in part]
+                ):
+                    network, place = part[position]
+                    reference_ms = references.latest_ms(place) or 0.0
+                    seen = [
+                        SingleReading(signature, number, reading, reference_ms, network.sha256)
+                        for signature, reading in _by_signature(network, answer).items()
+                        if signature in wanted
+                    ]
+                    unfinished.keep(seen)
+                    for one in seen:
+                        readings[one.signature][number].append(one.reading)
+                    update(1)
+            if waiting:
+                references.time_at(range(references.places))
     measured = {signature: passes for signature, passes in readings.items() if all(passes)}
     if not measured:
         return []

@@ -164,38 +164,39 @@ def _timed_once(
     readings = {
         (one.signature, one.number): one.reading for one in references.vouched_for(unfinished.readings(models.keys()))
     }
-    for number in range(PASSES):
-        waiting = {
-            place: [s for s in part if s not in failed and (s, number) not in readings]
-            for place, part in _parts(list(models), number, references.places).items()
-        }
-        update(len(models) - sum(map(len, waiting.values())))
-        slots = [slot for place, part in waiting.items() for slot in _with_references(place, part)]
-        jobs = [
-            Job(models[slot.signature].tflite, loads=meter.procedure.loads, place=slot.place)
-            if slot.signature
-            else reference_job(meter, slot.place)
-            for slot in slots
-        ]
-        missed = []
-        for position, answer in meter.time_all(jobs):
-            slot = slots[position]
-            if slot.signature is None:
-                if isinstance(answer, Reading):
-                    references.add(slot.place, answer)
+    with unfinished:
+        for number in range(PASSES):
+            waiting = {
+                place: [s for s in part if s not in failed and (s, number) not in readings]
+                for place, part in _parts(list(models), number, references.places).items()
+            }
+            update(len(models) - sum(map(len, waiting.values())))
+            slots = [slot for place, part in waiting.items() for slot in _with_references(place, part)]
+            jobs = [
+                Job(models[slot.signature].tflite, loads=meter.procedure.loads, place=slot.place)
+                if slot.signature
+                else reference_job(meter, slot.place)
+                for slot in slots
+            ]
+            missed = []
+            for position, answer in meter.time_all(jobs):
+                slot = slots[position]
+                if slot.signature is None:
+                    if isinstance(answer, Reading):
+                        references.add(slot.place, answer)
+                    else:
+                        missed.append(slot.place)
+                elif isinstance(answer, Reading):
+                    readings[slot.signature, number] = answer
+                    reference_ms = references.latest_ms(slot.place)
+                    if reference_ms:
+                        unfinished.keep([SingleReading(slot.signature, number, answer, reference_ms)])
                 else:
-                    missed.append(slot.place)
-            elif isinstance(answer, Reading):
-                readings[slot.signature, number] = answer
-                reference_ms = references.latest_ms(slot.place)
-                if reference_ms:
-                    unfinished.keep([SingleReading(slot.signature, number, answer, reference_ms)])
-            else:
-                logging.warning("%s cannot be measured: %s.", slot.signature, answer)
-                failed.add(slot.signature)
-            update(slot.signature is not None)
-        for place in missed:
-            references.time_at([place])
+                    logging.warning("%s cannot be measured: %s.", slot.signature, answer)
+                    failed.add(slot.signature)
+                update(slot.signature is not None)
+            for place in missed:
+                references.time_at([place])
     measured = [signature for signature in models if signature not in failed]
     drift = references.drift(table.reference_ms()) if measured else 0.0
     is_flagged = drift > meter.procedure.max_drift

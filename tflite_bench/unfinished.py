@@ -1,14 +1,18 @@
 """What is measured of batches that are not finished, kept in the table's file: an interruption costs nothing."""
 
 import hashlib
+import math
+import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from tflite_bench.latency_table import Entry, LatencyTable
 from tflite_bench.timing import Reading
 
 _MAX_AGE = timedelta(hours=24)
+_STORED_EVERY_S = 1.0
 _READING = "latency_ms, p5_ms, p95_ms, runs, reference_ms"
 
 
@@ -41,6 +45,8 @@ class Unfinished:
     def __init__(self, table: LatencyTable) -> None:
         """Of the table's context."""
         self._table = table
+        self._to_store: list[SingleReading] = []
+        self._stored_at_s = -math.inf
         oldest = (datetime.now(UTC) - _MAX_AGE).isoformat(timespec="seconds")
         with self._table.opened() as (database, _):
             database.execute("DELETE FROM unfinished_readings WHERE measured_at < ?", [oldest])
@@ -57,8 +63,26 @@ class Unfinished:
             SingleReading(row[0], row[1], Reading(*row[3:7]), row[7], row[2]) for row in rows if row[0] in signatures
         ]
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            self._store()
+
     def keep(self, readings: Iterable[SingleReading]) -> None:
-        """Stores readings, all or none."""
+        """Stores readings, at most once in a second: it takes as long as a small layer's reading.
+
+        What is not stored yet is if measuring ends with an exception within a `with` statement of this.
+        """
+        self._to_store += readings
+        if time.monotonic() >= self._stored_at_s + _STORED_EVERY_S:
+            self._store()
+
+    def _store(self) -> None:
+        """All or none."""
+        readings, self._to_store = self._to_store, []
+        self._stored_at_s = time.monotonic()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [(one.signature, one.number, one.model, *_row(one), now) for one in readings]
         with self._table.opened() as (database, context):

@@ -41,6 +41,30 @@ def test_readings_are_found_by_their_layers(table):
     assert Unfinished(table).readings({"a", "b"}) == kept
 
 
+def test_readings_of_the_last_second_are_stored_when_measuring_is_cut_short(table):
+    def cut_short() -> None:
+        with Unfinished(table) as unfinished:
+            unfinished.keep([single("a")])
+            unfinished.keep([single("b")])
+            assert Unfinished(table).readings({"a", "b"}) == [single("a")]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut_short()
+    assert Unfinished(table).readings({"a", "b"}) == [single("a"), single("b")]
+
+
+def test_readings_are_stored_once_in_a_second(table, monkeypatch):
+    now_s = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now_s)
+    unfinished = Unfinished(table)
+    for signature in ("a", "b"):
+        unfinished.keep([single(signature)])
+    now_s += 1.0
+    unfinished.keep([single("c")])
+    assert Unfinished(table).readings({"a", "b", "c"}) == [single("a"), single("b"), single("c")]
+
+
 def test_a_batch_that_is_finished_takes_only_its_own_readings_with_it(table):
     Unfinished(table).keep([single("a"), single("b")])
     Unfinished(table).keep_try(["c"], 0, [entry("c")])
