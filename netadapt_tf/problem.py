@@ -17,6 +17,7 @@ from netadapt_tf.networks.own_objects import check_copyable, own_objects
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import Budget
 from netadapt_tf.resources.own import OwnResource
+from netadapt_tf.search.executors.opening import check_sendable
 from netadapt_tf.search.executors.place import Place
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import check_shrinkable, targets_of
@@ -116,6 +117,8 @@ def problem_of(
         check_quantizable(network)
     default = classification(network)
     task = Task(loss or default.loss, metric or default.metric)
+    place = place or Place()
+    check_sendable(place, network, source, task)
     path = Path(table) if table else default_table()
     prepare_file(path)
     return Problem(
@@ -130,7 +133,7 @@ def problem_of(
         table_only=table_only,
         resources=resources,
         source=source,
-        place=place or Place(),
+        place=place,
     )
 
 
