@@ -89,7 +89,7 @@ def _prepare_sound(path: Path) -> None:
 
 def _rescue(path: Path) -> None:
     """Puts a new table of what can be read in a damaged one's place; the first process to come does so."""
-    with filling_lock(path, "rescue"):
+    with filling_lock(path, "rescue").held():
         damage = damage_of(path)
         rows = rescued(path) if damage else None
         if rows is None:
