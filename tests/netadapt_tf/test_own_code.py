@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from netadapt_tf import Datasets, Metric, Place, Settings, UserError, adapt_network
+from netadapt_tf import Datasets, Metric, Place, UserError, adapt_network
+from tests.tiny_adaptation import QUICK
 from tests.tiny_networks import tiny_cnn
 from tests.tiny_search import corner_datasets
 
-QUICK = Settings(initial_reduction=0.2, short_term_steps=2, long_term_epochs=1, filter_multiple=2)
 TWO = Place("processes", workers=2)
 
 layers = tf_keras.layers
