@@ -89,11 +89,6 @@ def described(config: Any) -> Iterator[tuple[Mapping[str, Any], str]]:
         waiting += [(child, layer) for child in reversed(children)]
 
 
-def is_a_name_of_keras(name: str) -> bool:
-    """Whether Keras takes a name for a class or a function of its own."""
-    return name in _CLASSES | _FUNCTIONS | _OUTSIDE
-
-
 def _judge(description: Mapping[str, Any], layer: str, registered: Collection[str]) -> str | None:
     """What program one description may stand for, if any."""
     kind, module, alias = description["class_name"], description.get("module"), description.get("registered_name")

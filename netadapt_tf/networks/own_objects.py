@@ -11,11 +11,17 @@ from typing import Any
 import tf_keras
 from tf_keras.layers import Layer
 
-from netadapt_tf.networks.inspection import described, is_a_name_of_keras
+from netadapt_tf.networks.inspection import described
 from netadapt_tf.wording import keras_words
 from tflite_bench.errors import UserError
 
 _OF_OTHERS = ("tf_keras", "keras", "tensorflow")
+_FIRST_LOOKED_FOR_IN_KERAS = {
+    name
+    for module in (tf_keras.activations, tf_keras.initializers, tf_keras.regularizers, tf_keras.constraints)
+    for name in vars(module)
+}
+"""Names for which Keras takes its own unless a scope says otherwise, wherever a network is loaded."""
 
 
 def own_objects(layers: Iterable[Layer]) -> dict[str, Any]:
@@ -31,12 +37,15 @@ def own_objects(layers: Iterable[Layer]) -> dict[str, Any]:
         UserError: a name stands for two things, of which copies would get the wrong one; or a layer has no
             configuration.
     """
+    given = list(layers)
+    of_keras = {type(layer).__name__: type(layer) for layer in given if not _is_own(type(layer))}
     found: dict[str, Any] = {}
-    for layer in layers:
+    for layer in given:
         for name, own in _named(layer).items():
-            if found.setdefault(name, own) is not own:
+            other = found.setdefault(name, own) if name not in of_keras else of_keras[name]
+            if other is not own:
                 raise UserError(
-                    f"the network holds two things called {name}, of {found[name].__module__} and of {own.__module__} "
+                    f"the network holds two things called {name}, of {other.__module__} and of {own.__module__} "
                     f"(in {layer.name}), which its copies cannot tell apart; rename one of them"
                 )
     return found
@@ -81,7 +90,7 @@ def _named(layer: Layer) -> dict[str, Any]:
         registered = tf_keras.saving.get_registered_name(own)
         if names.isdisjoint((registered, own.__name__)):
             continue
-        if not is_a_name_of_keras(own.__name__):
+        if own.__name__ not in _FIRST_LOOKED_FOR_IN_KERAS:
             found[own.__name__] = own
         elif registered == own.__name__ or not isinstance(own, type):
             raise UserError(

@@ -116,8 +116,8 @@ class ByName(tf_keras.layers.Layer):
 
 
 def test_what_only_a_scope_knows_is_found_there():
-    with tf_keras.saving.custom_object_scope({"slope": steep, "not asked for": steep}):
-        assert own_objects([ByName()]) == {"ByName": ByName, "slope": steep}
+    with tf_keras.saving.custom_object_scope({"slope": tf.nn.relu, "not asked for": steep}):
+        assert own_objects([ByName()]) == {"ByName": ByName, "slope": tf.nn.relu}
 
 
 def test_nested_models_are_laid_flat_with_what_is_the_users_own():
@@ -135,6 +135,20 @@ def relu(x):
 def test_a_function_called_as_one_of_keras_is_refused():
     with pytest.raises(UserError, match=r"relu of .*test_own_objects \(in a\) is called as something of Keras' own"):
         own_objects(network(activation=relu).layers)
+
+
+class GlorotUniform(Sevens):
+    pass
+
+
+def test_an_initializer_called_as_one_of_keras_is_refused_and_a_layer_where_both_are_there():
+    with pytest.raises(UserError, match=r"GlorotUniform of .* is called as something of Keras' own"):
+        own_objects(network(kernel_initializer=GlorotUniform()).layers)
+    dense = type("Dense", (Doubled,), {})
+    with pytest.raises(UserError, match=r"two things called Dense, of tf_keras\..* and of "):
+        own_objects(network(inner=dense()).layers)
+    images = layers.Input((8, 8, 3))
+    assert own_objects(tf_keras.Model(images, dense()(layers.Conv2D(8, 3)(images))).layers) == {"Dense": dense}
 
 
 def test_two_of_the_same_name_are_refused():
