@@ -62,12 +62,16 @@ class Parcel:
 
     def opened(self) -> Stage:
         """The stage, its network built anew."""
+        self._seed()  # initializers of the user's own may draw without a seed, which nothing repeatable may
         with SafeModeScope(not self.runs_programs), tf_keras.saving.custom_object_scope(dict(self.own)):
             network = tf_keras.Model.from_config(dict(self.config))
         network.set_weights(self.weights)
+        self._seed()
+        return Stage(self.iteration, network, self.channels, self.kept)
+
+    def _seed(self) -> None:
         if self.seed is not None:
             tf.random.set_seed(self.seed)
-        return Stage(self.iteration, network, self.channels, self.kept)
 
 
 class Worker:

@@ -108,6 +108,25 @@ def test_copies_have_what_is_the_users_own_here_and_in_a_worker(monkeypatch, set
                 assert type(getattr(one.get_layer("a"), name)) is type(setting)
 
 
+class Drawn(Sevens):
+    def __call__(self, shape, dtype=None, **_):
+        return tf.random.uniform(shape)
+
+
+def test_an_initializer_may_draw_without_a_seed_in_a_worker():
+    tf.random.set_seed(3)
+    original = network(kernel_initializer=Drawn())
+    parcel = Parcel.of(Stage(1, original, find_channels(original), {}))
+    tf.random.set_seed(None)  # as in a new process
+    try:
+        there = parcel.opened().network
+        np.testing.assert_array_equal(there.get_weights()[0], original.get_weights()[0])
+        drawn = tf.random.uniform([3]).numpy()
+    finally:
+        tf.random.set_seed(3)
+    np.testing.assert_array_equal(drawn, tf.random.uniform([3]).numpy(), "building the network has drawn from it")
+
+
 class ByName(tf_keras.layers.Layer):
     """Does not hold what its configuration names."""
 
