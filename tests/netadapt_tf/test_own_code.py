@@ -56,18 +56,32 @@ def network(inner: tf_keras.layers.Layer | None = None, **settings: Any) -> tf_k
 
 
 @pytest.mark.slow
-def test_processes_find_the_same_network_as_one_that_has_registered_what_is_the_users_own(tmp_path):
+@pytest.mark.parametrize(
+    ("place", "constraint"),
+    [(TWO, None), (Place("ray", workers=2), lambda: local_constraint())],
+    ids=["processes", "ray"],
+)
+def test_workers_find_the_same_network_as_the_process_that_knows_what_is_the_users_own(tmp_path, place, constraint):
     tf_keras.utils.set_random_seed(0)
-    own = network(kernel_initializer=Halves(), bias_regularizer=Gentle(), activation=steep)
+    settings = {"kernel_initializer": Halves(), "bias_regularizer": Gentle(), "activation": steep}
+    own = network(**settings, kernel_constraint=constraint and constraint())
     found = []
-    for place in (Place(), TWO):
-        arguments = own, corner_datasets, ["macs=60%"], tmp_path / place.executor
-        found.append(adapt_network(*arguments, settings=QUICK, allow_lambda=True, place=place))
+    for where in (Place(), place):
+        arguments = own, corner_datasets, ["macs=60%"], tmp_path / where.executor
+        found.append(adapt_network(*arguments, settings=QUICK, allow_lambda=True, place=where))
     here, there = found
     assert here.widths == there.widths
     assert isinstance(there.network.get_layer("a").kernel_initializer, Halves)
     for a, b in zip(here.network.get_weights(), there.network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def local_constraint() -> tf_keras.constraints.Constraint:
+    class Bounded(tf_keras.constraints.Constraint):
+        def __call__(self, w):
+            return tf.clip_by_value(w, -1.0, 1.0)
+
+    return Bounded()
 
 
 def local_initializer() -> tf_keras.initializers.Initializer:
