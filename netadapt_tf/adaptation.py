@@ -92,13 +92,13 @@ def adapt_network(
     check_own(resources)
     parsed = parse_budgets(budgets, {name: resource.units for name, resource in resources.items()})
     network = checked(network, "the network")
-    run = RunDirectory(
-        Path(run_dir),
-        run_identity(network, identity, settings or Settings(), loss, metric or ACCURACY, table_only),
-        parsed,
-        allow_lambda=allow_lambda,
-    )
     with readable(network, allow_lambda):
+        run = RunDirectory(
+            Path(run_dir),
+            run_identity(network, identity, settings or Settings(), loss, metric or ACCURACY, table_only),
+            parsed,
+            allow_lambda=allow_lambda,
+        )
         finished = finished_adaptation(run, parsed)
         if finished is not None:
             return finished

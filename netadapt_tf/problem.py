@@ -13,9 +13,11 @@ from netadapt_tf.networks.channel_groups import Channels
 from netadapt_tf.networks.files import check_no_program
 from netadapt_tf.networks.locks import locks_of
 from netadapt_tf.networks.narrowing import narrow
+from netadapt_tf.networks.own_objects import check_copyable, own_objects
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import Budget
 from netadapt_tf.resources.own import OwnResource
+from netadapt_tf.search.executors.opening import check_sendable
 from netadapt_tf.search.executors.place import Place
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import check_shrinkable, targets_of
@@ -118,13 +120,16 @@ def problem_of(
     if settings.strategy != NONE and loss is not None:
         check_averages(loss)
     default = classification(network)
+    task = Task(loss or default.loss, metric or default.metric)
+    place = place or Place()
+    check_sendable(place, network, source, task)
     path = Path(table) if table else default_table()
     prepare_file(path)
     return Problem(
         network=narrow(network, channels, {}),
         channels=channels,
         datasets=datasets,
-        task=Task(loss or default.loss, metric or default.metric),
+        task=task,
         budgets=budgets,
         settings=settings,
         table=path,
@@ -132,7 +137,7 @@ def problem_of(
         table_only=table_only,
         resources=resources,
         source=source,
-        place=place or Place(),
+        place=place,
     )
 
 
@@ -149,17 +154,13 @@ def readable(network: tf_keras.Model, allow_lambda: bool) -> Iterator[None]:
     """Inside, copies of the network can be built and read back, its own Python code included where that is allowed.
 
     Raises:
-        UserError: it holds Python code, and that is not allowed.
+        UserError: it holds Python code, and that is not allowed; or a layer of which no copy can be built.
     """
     with ExitStack() as stack:
         if allow_lambda:
             stack.enter_context(SafeModeScope(False))
-            own = {type(layer).__name__: type(layer) for layer in network.layers if not _is_of_keras(layer)}
-            stack.enter_context(tf_keras.saving.custom_object_scope(own))
         else:
             check_no_program(network, "the network")
+        stack.enter_context(tf_keras.saving.custom_object_scope(own_objects(network.layers)))
+        check_copyable(network.layers)
         yield
-
-
-def _is_of_keras(layer: tf_keras.layers.Layer) -> bool:
-    return type(layer).__module__.partition(".")[0] == "tf_keras"

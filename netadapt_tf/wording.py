@@ -1,5 +1,6 @@
 """How messages hold what others wrote: foreign text, and long lists of names."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,3 +32,9 @@ def some(names: Sequence[str], count: int | None = None) -> str:
     """
     more = (len(names) if count is None else count) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} other{'s' * (more > 1)}" if more > 0 else "")
+
+
+def keras_words(error: Exception) -> str:
+    """The cause in Keras' words, without the configurations and calls that led to it."""
+    innermost = re.split(r"Exception encountered(?:: | when calling[^\n]*\n+)", str(error))[-1]
+    return one_line(innermost) or type(error).__name__

@@ -82,10 +82,11 @@ class Phone:
         try:
             self._facts = read_facts(adb.shell(FACTS_SCRIPT))
             self.identity = self._facts.identity or adb.serial
-            self._lock = cache_folder() / f"phone-{hashlib.sha256(self.identity.encode()).hexdigest()[:16]}.lock"
+            digest = hashlib.sha256(self.identity.encode()).hexdigest()
+            self._lock = measuring_lock(cache_folder() / f"phone-{digest[:16]}.lock")
             self.binary = fitting_binary(self.name, self._facts, binaries)
             self._cores = pinned_cores(self.name, self._facts, target)
-            with measuring_lock(self._lock):
+            with self._lock.held():
                 self._folder.make()
                 self._folder.put({_TOOL: self.binary.path.read_bytes()})
                 answer = self._folder.shell(f"chmod 755 {_TOOL}\n./{_TOOL} --help 2>&1\n:")
@@ -113,7 +114,7 @@ class Phone:
             left = len(waiting)
             stream = BatchStream(secrets.token_hex(8))
             try:
-                with measuring_lock(self._lock):
+                with self._lock.held():
                     self._bring(_first_that_fit(waiting), stream.token)
                     for number, output in self._streamed(stream):
                         del waiting[number]

@@ -61,6 +61,7 @@ class HostMeter:
         self._target = target
         self._timeout_s = timeout_s
         self._worker_module = worker_module
+        self._lock = measuring_lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
 
@@ -115,7 +116,7 @@ class HostMeter:
         self._process = self._connection = None
 
     def _ask(self, request: timing.Job | timing.Pair, answer_type: type[_Answer]) -> _Answer:
-        with measuring_lock():
+        with self._lock.held():
             try:
                 connection = self._connected()
                 connection.send(request)

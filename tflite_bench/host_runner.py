@@ -43,6 +43,7 @@ class HostRunner:
         """
         self.binary = _fitting(target, binaries)
         self._timeout_s = timeout_s
+        self._lock = measuring_lock()
         cores = sorted(os.sched_getaffinity(0))
         if target.threads > len(cores):
             raise UserError(f"{target} asks for {target.threads} threads; this machine has {len(cores)} cores")
@@ -58,7 +59,7 @@ class HostRunner:
     def run_all(self, runs: Sequence[ToolRun]) -> Iterator[tuple[int, ToolOutput | MeasurementError]]:
         """Starts the tool for one run after the other, never beside other measuring."""
         for number, run in enumerate(runs):
-            with measuring_lock():
+            with self._lock.held():
                 answer = self._run(run)
             yield number, answer
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
-from tflite_bench.locking import cache_folder, filling_lock
+from tflite_bench.locking import Lock, cache_folder, filling_lock
 from tflite_bench.table_file import forget, prepare_file, transaction
 from tflite_bench.timing import Reading
 
@@ -97,10 +98,14 @@ class LatencyTable:
             )
         self._latencies_ms = stored | self._latencies_ms
 
+    @cached_property
+    def _filling(self) -> Lock:
+        return filling_lock(self.path, str(self._context.key()))
+
     @contextmanager
     def filling(self) -> Iterator[None]:
         """Waits until no other process fills this table's context; inside, what those have stored is known."""
-        with filling_lock(self.path, str(self._context.key())):
+        with self._filling.held():
             self.refresh()
             yield
 

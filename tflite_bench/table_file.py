@@ -19,13 +19,13 @@ _BUSY_TIMEOUT_S = 60.0
 _COMPANIONS = ("-journal", "-wal", "-shm")
 """What SQLite puts beside a file; beside another one it would do harm."""
 _READING = "latency_ms REAL NOT NULL, p5_ms REAL NOT NULL, p95_ms REAL NOT NULL, runs INTEGER NOT NULL"
-_SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS contexts (
+_TABLES = {
+    "contexts": """(
         id INTEGER PRIMARY KEY,
         target TEXT NOT NULL, fingerprint TEXT NOT NULL, caches TEXT NOT NULL, statistic TEXT NOT NULL,
         UNIQUE (target, fingerprint, caches, statistic)
     )""",
-    f"""CREATE TABLE IF NOT EXISTS entries (
+    "entries": f"""(
         context INTEGER NOT NULL REFERENCES contexts (id),
         signature TEXT NOT NULL,
         {_READING},
@@ -33,28 +33,28 @@ _SCHEMA = (
         drift REAL NOT NULL DEFAULT 0, flagged INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (context, signature)
     ) WITHOUT ROWID""",
-    f"""CREATE TABLE IF NOT EXISTS unfinished_readings (
+    "unfinished_readings": f"""(
         context INTEGER NOT NULL REFERENCES contexts (id),
         signature TEXT NOT NULL, pass INTEGER NOT NULL, model TEXT NOT NULL,
         {_READING},
         reference_ms REAL NOT NULL, measured_at TEXT NOT NULL,
         PRIMARY KEY (context, signature, pass, model)
     ) WITHOUT ROWID""",
-    f"""CREATE TABLE IF NOT EXISTS unfinished_tries (
+    "unfinished_tries": f"""(
         context INTEGER NOT NULL REFERENCES contexts (id),
         signature TEXT NOT NULL, try INTEGER NOT NULL, batch TEXT NOT NULL,
         {_READING},
         reference_ms REAL NOT NULL, measured_at TEXT NOT NULL, drift REAL NOT NULL,
         PRIMARY KEY (context, signature, try)
     ) WITHOUT ROWID""",
-)
+}
 _UPGRADES = {
     1: [
         "ALTER TABLE entries ADD COLUMN drift REAL NOT NULL DEFAULT 0",
         "ALTER TABLE entries ADD COLUMN flagged INTEGER NOT NULL DEFAULT 0",
     ],
 }
-"""What a file of this or an older format needs before `_SCHEMA` fits it."""
+"""What a file of this or an older format needs before `_TABLES` fit it."""
 
 
 def prepare_file(path: Path) -> None:
@@ -82,16 +82,20 @@ def _prepare_sound(path: Path) -> None:
         if (version or tables) and not (1 <= version <= _FORMAT and tables >= {"contexts", "entries"}):
             raise UserError(f"{path} is no latency table of format {_FORMAT}; name another file with --table")
         upgrades = [statement for older, needed in _UPGRADES.items() if 1 <= version <= older for statement in needed]
-        for statement in (*upgrades, *_SCHEMA):
+        for statement in (
+            *upgrades,
+            *(f"CREATE TABLE IF NOT EXISTS {name} {columns}" for name, columns in _TABLES.items()),
+        ):
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {_FORMAT}")
 
 
 def _rescue(path: Path) -> None:
     """Puts a new table of what can be read in a damaged one's place; the first process to come does so."""
-    with filling_lock(path, "rescue"):
+    with filling_lock(path, "rescue").held():
         damage = damage_of(path)
-        rows = rescued(path) if damage else None
+        statements = {name: f"CREATE TABLE {name} {columns}" for name, columns in _TABLES.items()}
+        rows = rescued(path, statements, _FORMAT) if damage else None
         if rows is None:
             return
         fresh = path.with_name(f".{path.name}.rescued")
@@ -112,6 +116,13 @@ def _rescue(path: Path) -> None:
             aside.name,
             len(rows.entries),
         )
+        if rows.unusable:
+            logging.warning(
+                "Rows that %s holds and that make no sense: %d, the first in %s.",
+                aside.name,
+                len(rows.unusable),
+                rows.unusable[0],
+            )
 
 
 def _insert(database: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
@@ -135,7 +146,7 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S)) as database, database:
             yield database
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where its own words hold bytes of the file
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise UserError(f"{path} cannot be used as a latency table ({error}); name another with --table") from error

@@ -14,9 +14,11 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+from absl import logging
 
 from tflite_bench.errors import UserError
 from tflite_bench.latency_table import Context, Entry, LatencyTable
@@ -24,6 +26,8 @@ from tflite_bench.timing import Reading
 
 _TITLE = "# netadapt_tf latency table, format 1"
 _HEADINGS = ("target", "fingerprint", "caches", "statistic")
+_HEAD = 1 + len(_HEADINGS) + 1
+"""Lines above the entries."""
 _COLUMNS = ("signature", "latency_ms", "p5_ms", "p95_ms", "runs", "reference_ms", "drift", "flagged", "measured_at")
 
 
@@ -55,6 +59,9 @@ def export_tables(tables: Iterable[tuple[Context, Sequence[Entry]]], path: Path)
 def import_tables(path: Path, table: Path) -> list[tuple[Context, int]]:
     """Takes the entries of a text into a table; of two of the same layer the newer stays.
 
+    Entries with bytes that are no text are left out, and so are all below a heading with such bytes; a warning names
+    the lines. The file stays as it is.
+
     Args:
         path: a file that `export_tables` wrote.
         table: file of the latency table.
@@ -66,11 +73,16 @@ def import_tables(path: Path, table: Path) -> list[tuple[Context, int]]:
         UserError: the text is no such table; nothing is taken over then.
     """
     try:
-        sections = list(_sections(list(io.StringIO(path.read_bytes().decode()))))
+        text = path.read_bytes().decode(errors="surrogateescape")
+        sections, left_out = _sections(list(io.StringIO(text)))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, csv.Error) as error:
         raise UserError(f"{path} is no exported latency table: {error}") from error
+    if left_out:
+        logging.warning(
+            "%s holds bytes that are no text: left out are %s; the rest is taken over.", path, "; ".join(left_out)
+        )
     taken = []
     for context, entries in sections:
         there = LatencyTable(table, context)
@@ -81,17 +93,27 @@ def import_tables(path: Path, table: Path) -> list[tuple[Context, int]]:
     return taken
 
 
-def _sections(lines: Sequence[str]) -> Iterator[tuple[Context, list[Entry]]]:
+def _sections(lines: Sequence[str]) -> tuple[list[tuple[Context, list[Entry]]], list[str]]:
+    """Contexts with their entries; and which lines hold what is no text, in words."""
     begins = [number for number, line in enumerate(lines) if line.rstrip("\r\n") == _TITLE]
     if not begins or begins[0]:
         raise ValueError(f"its first line should read {_TITLE!r}")
     if not lines[-1].endswith("\n"):
         raise ValueError(f"line {len(lines)} has no end; the file is cut short")
+    sections, left_out = [], []
     for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True):
-        yield _section(lines[begin:end], begin + 1)
+        if all(map(_is_text, lines[begin : begin + _HEAD])):
+            context, entries, of_entries = _section(lines[begin:end], begin + 1)
+            sections.append((context, entries))
+            left_out += of_entries
+        else:
+            left_out.append(_lines(begin + 1, end))
+    if not sections:
+        raise ValueError(f"{left_out[0]}: a heading holds bytes that are no text")
+    return sections, left_out
 
 
-def _section(lines: Sequence[str], first_line: int) -> tuple[Context, list[Entry]]:
+def _section(lines: Sequence[str], first_line: int) -> tuple[Context, list[Entry], list[str]]:
     heading: list[str] = []
     for name, line in zip(_HEADINGS, lines[1:], strict=False):
         if not line.startswith(f"# {name}: "):
@@ -106,11 +128,30 @@ def _section(lines: Sequence[str], first_line: int) -> tuple[Context, list[Entry
         fingerprint = None
     if not isinstance(fingerprint, dict):
         raise ValueError(f"line {first_line + 2}: the fingerprint should be a JSON object")
+    entries, left_out = [], []
+    above = first_line + len(_HEADINGS)
+    before = reader.line_num
     try:
-        entries = [_entry(row) for row in reader]
+        for row in reader:
+            if all(map(_is_text, row)):
+                entries.append(_entry(row))
+            elif row[0].startswith("# "):
+                raise ValueError("a heading holds bytes that are no text")
+            else:
+                left_out.append(_lines(above + before + 1, above + reader.line_num))
+            before = reader.line_num
     except (ValueError, OverflowError, csv.Error) as error:
-        raise ValueError(f"line {first_line + len(_HEADINGS) + reader.line_num}: {error}") from error
-    return Context(heading[0], fingerprint, heading[2], heading[3]), entries
+        raise ValueError(f"line {above + reader.line_num}: {error}") from error
+    return Context(heading[0], fingerprint, heading[2], heading[3]), entries, left_out
+
+
+def _is_text(decoded: str) -> bool:
+    """Whether none of it stands for bytes that could not be decoded."""
+    return not any("\udc80" <= character <= "\udcff" for character in decoded)
+
+
+def _lines(first: int, last: int) -> str:
+    return f"line {first}" if first == last else f"lines {first} to {last}"
 
 
 def _entry(row: Sequence[str]) -> Entry:

@@ -1,7 +1,6 @@
 """Trained networks from files, and to files."""
 
 import os
-import re
 from pathlib import Path
 
 import tf_keras
@@ -11,7 +10,7 @@ from netadapt_tf.networks.flattening import is_graph, laid_flat
 from netadapt_tf.networks.inspection import find_program
 from netadapt_tf.networks.stored_config import read_config
 from netadapt_tf.networks.training_rules import own_loss
-from netadapt_tf.wording import one_line
+from netadapt_tf.wording import keras_words
 from tflite_bench.errors import UserError
 
 _SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -36,7 +35,7 @@ def load_network(path: Path, *, allow_lambda: bool = False, trust_saved_model: b
     try:
         network = tf_keras.models.load_model(path, compile=False, safe_mode=not allow_lambda)
     except Exception as error:  # Keras raises whatever its readers raise
-        raise UserError(f"{path} cannot be loaded as a network saved by tf_keras: {_reason(error)}") from error
+        raise UserError(f"{path} cannot be loaded as a network saved by tf_keras: {keras_words(error)}") from error
     return checked(network, str(path))
 
 
@@ -124,9 +123,3 @@ def _check_file(path: Path, allow_lambda: bool) -> None:
     program = None if allow_lambda else find_program(config, tf_keras.saving.get_custom_objects().keys())
     if program is not None:
         raise UserError(f"{path} holds {program}; --allow_lambda loads it if you trust where it comes from")
-
-
-def _reason(error: Exception) -> str:
-    """The cause in Keras' words, without the configurations and calls that led to it."""
-    innermost = re.split(r"Exception encountered(?:: | when calling[^\n]*\n+)", str(error))[-1]
-    return one_line(innermost) or type(error).__name__

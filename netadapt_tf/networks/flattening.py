@@ -11,6 +11,7 @@ from tf_keras.layers import Layer
 from tf_keras.src.engine.functional import Functional
 from tf_keras.src.saving.serialization_lib import SafeModeScope
 
+from netadapt_tf.networks.own_objects import own_objects
 from tflite_bench.errors import UserError
 
 _CALLS = (Functional.call, tf_keras.Sequential.call)
@@ -107,7 +108,8 @@ class _Copies:
 
     def _copy(self, layer: Layer) -> Layer:
         if id(layer) not in self._copies:
-            with SafeModeScope(False):  # what a Lambda layer holds is in this process already
+            own = tf_keras.saving.custom_object_scope(own_objects([layer]))
+            with SafeModeScope(False), own:  # what a Lambda layer holds is in this process already
                 copy = type(layer).from_config({**layer.get_config(), "name": self._names[id(layer)]})
             self._copies[id(layer)] = layer, copy
         return self._copies[id(layer)][1]

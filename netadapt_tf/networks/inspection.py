@@ -70,16 +70,16 @@ def find_program(config: Any, registered: Collection[str]) -> str | None:
     Returns:
         What it is and where, fit to follow "holds", or None: then all that is named is known to be arithmetic.
     """
-    findings = (_judge(described, one_line(layer), registered) for described, layer in _described(config))
+    findings = (_judge(description, one_line(layer), registered) for description, layer in described(config))
     return next((finding for finding in findings if finding is not None), None)
 
 
-def _described(config: Any) -> Iterator[tuple[Mapping[str, Any], str]]:
+def described(config: Any) -> Iterator[tuple[Mapping[str, Any], str]]:
     """All that a configuration describes, in order, each with the name of the layer that it belongs to."""
     waiting = [(config, "the network")]  # not recursive: files may nest deeper than Python does
     while waiting:
         value, layer = waiting.pop()
-        children: list[Any] = value if isinstance(value, list) else []
+        children: list[Any] = list(value) if isinstance(value, list | tuple) else []
         if isinstance(value, dict):
             if "class_name" in value:
                 own = value.get("config")
@@ -89,10 +89,10 @@ def _described(config: Any) -> Iterator[tuple[Mapping[str, Any], str]]:
         waiting += [(child, layer) for child in reversed(children)]
 
 
-def _judge(described: Mapping[str, Any], layer: str, registered: Collection[str]) -> str | None:
+def _judge(description: Mapping[str, Any], layer: str, registered: Collection[str]) -> str | None:
     """What program one description may stand for, if any."""
-    kind, module, alias = described["class_name"], described.get("module"), described.get("registered_name")
-    config = described.get("config")
+    kind, module, alias = description["class_name"], description.get("module"), description.get("registered_name")
+    config = description.get("config")
     if kind == "Lambda":
         return f"a Lambda layer ({layer}), which is a program"
     if kind == "__lambda__":

@@ -10,7 +10,7 @@ from netadapt_tf.filling import Filling
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.training.trainer import Trainer
 from tests.fake_meter import FakeMeter
-from tests.netadapt_tf.test_adaptation import corner_datasets
+from tests.tiny_adaptation import corner_datasets
 from tests.tiny_networks import tiny_cnn
 from tflite_bench.target import parse_target
 

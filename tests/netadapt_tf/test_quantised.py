@@ -13,7 +13,7 @@ from netadapt_tf.search.journal import Journal
 from netadapt_tf.training.calibration import calibration_images
 from netadapt_tf.training.quantization_aware import check_quantizable, trained_quantization_aware
 from netadapt_tf.training.task import classification
-from tests.netadapt_tf.test_adaptation import QUICK, corner_datasets, four_corners
+from tests.tiny_adaptation import QUICK, corner_datasets, four_corners
 from tests.tiny_networks import tiny_cnn
 from tflite_bench import runtime
 from tflite_bench.convert import convert

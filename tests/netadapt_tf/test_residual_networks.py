@@ -14,7 +14,7 @@ from tf_keras import layers
 from netadapt_tf import Datasets, Settings, adapt_network
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.tracing import find_channels
-from tests.netadapt_tf.test_adaptation import four_corners
+from tests.tiny_adaptation import four_corners
 from tests.tiny_networks import randomised
 from tflite_bench import runtime
 from tflite_bench.host import HostMeter

@@ -1,6 +1,8 @@
 """A process that fills a table with a network's layers, and says of each reading when it was taken.
 
-python -m tests.tflite_bench.filling_process NETWORK.tflite TABLE NAME START_S
+python -m tests.tflite_bench.filling_process NETWORK.tflite TABLE NAME START_S [WIDTHS]
+
+With widths, of the layer `first`, it is only the layers that differ between them.
 """
 
 import sys
@@ -30,9 +32,12 @@ class SlowMeter(FakeMeter):
         return reading
 
 
-def main(network: str, path: str, name: str, start_s: str) -> None:
+def main(network: str, path: str, name: str, start_s: str, widths: str = "") -> None:
     graph = Graph(Path(network).read_bytes())
     layers = {layer_signature(graph, layer): layer for layer in sized(graph, {})}
+    if widths:
+        narrower = [layer for width in widths.split(",") for layer in sized(graph, {"first": int(width)})]
+        layers = {s: layer for layer in narrower if (s := layer_signature(graph, layer)) not in layers}
     time.sleep(max(0.0, float(start_s) - time.time()))
     table_filling._BATCH = 2
     table = LatencyTable(Path(path), CONTEXT)

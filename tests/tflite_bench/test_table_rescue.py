@@ -2,12 +2,13 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tflite_bench.errors import UserError
-from tflite_bench.latency_table import Context, Entry, LatencyTable
+from tflite_bench.latency_table import Context, Entry, LatencyTable, stored_contexts, stored_kinds
 from tflite_bench.table_file import transaction
 from tflite_bench.timing import Reading
 from tflite_bench.unfinished import SingleReading, Unfinished
@@ -53,6 +54,90 @@ def test_what_can_be_read_is_kept_and_the_file_set_aside(path, caplog, damage, a
     assert LatencyTable(path, CONTEXT).latency_ms("new") == 3.0
     assert not caplog.text, "what was mended is not mended again"
     assert sorted(file.name for file in path.parent.iterdir()) == ["table.sqlite", "table.sqlite.damaged-1"]
+
+
+def replaced(old: bytes, new: bytes) -> Callable[[Path], object]:
+    def damage(path: Path) -> None:
+        assert old in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(old, new))
+
+    return damage
+
+
+def executed(statement: str) -> Callable[[Path], object]:
+    def damage(path: Path) -> None:
+        with sqlite3.connect(path) as database:
+            database.executescript(statement)
+
+    return damage
+
+
+def both(*damages: Callable[[Path], object]) -> Callable[[Path], object]:
+    return lambda path: [damage(path) for damage in damages]
+
+
+NO_TEXT = "CAST(x'ff30' AS TEXT)"
+TWO_ROWS = "signature IN ('CONV_2D 0100', 'CONV_2D 0500')"
+
+
+@pytest.mark.parametrize(
+    ("damage", "kept", "named"),
+    [
+        (both(replaced(b"2D 0100", b"2D \xff100"), replaced(b"2D 0500", b"2D \xff500")), 598, r"b'CONV_2D \xff100'"),
+        (
+            executed(f"UPDATE entries SET signature = CAST(x'ff' || signature AS TEXT) WHERE {TWO_ROWS}"),
+            598,
+            r"2, the first in entries: signature b'\xffCONV_2D 0100'",
+        ),
+        (executed(f"UPDATE entries SET measured_at = {NO_TEXT} WHERE {TWO_ROWS}"), 598, r"measured_at b'\xff0'"),
+        (executed(f"UPDATE entries SET measured_at = 'soon' WHERE {TWO_ROWS}"), 598, "signature 'CONV_2D 0100'"),
+        (executed(f"UPDATE entries SET signature = CAST(signature AS BLOB) WHERE {TWO_ROWS}"), 598, "2, the first"),
+        (
+            replaced(b'{"cpu": "a"}', b'{"cpu": "\xff"}'),
+            0,
+            r"""601, the first in contexts: fingerprint b'{"cpu": "\xff"}'""",
+        ),
+        (replaced(b'{"cpu": "a"}', b'{"cpu": "a"]'), 0, "601, the first in contexts: target 'host/cpu:1'"),
+        (executed(f"UPDATE unfinished_readings SET model = {NO_TEXT}"), 600, r"unfinished_readings: model b'\xff0'"),
+        (executed(f"UPDATE unfinished_readings SET signature = {NO_TEXT}"), 600, r"signature b'\xff0'"),
+        (
+            replaced(b"drift REAL NOT NULL DEFAULT", b"dri\xfft REAL NOT NULL DEFAULT"),
+            600,
+            "definition of entries is no",
+        ),
+        (replaced(b"CREATE TABLE entries", b"CREATE TABL\xff entries"), 600, "0xff"),
+        (replaced(b"CREATE TABLE unfinished_tries", b"CREATE TABL\xff unfinished_tries"), 600, "0xff"),
+    ],
+)
+def test_what_makes_no_sense_is_named_and_everything_else_kept(path, caplog, damage, kept, named):
+    other = Context("android/gpu", {}, "warm", "median")
+    LatencyTable(path, other).add([Entry("ADD", Reading(2.0, 2.0, 2.0, 1), 0.1)])
+    reading = SingleReading("half", 0, Reading(5.0, 5.0, 5.0, 1), 0.1)
+    Unfinished(LatencyTable(path, CONTEXT)).keep([reading])
+    damage(path)
+    damaged = path.read_bytes()
+    table = LatencyTable(path, CONTEXT)
+    assert len(table.entries()) == len(table) == kept
+    assert LatencyTable(path, other).signatures() == ["ADD"]
+    assert path.with_name("table.sqlite.damaged-1").read_bytes() == damaged
+    assert named in caplog.text
+    assert f"{kept + 1} entries could be read, and are kept" in caplog.text
+    caplog.clear()
+    for kind in stored_kinds(path):
+        stored_contexts(path, kind)
+    table.measured_at()
+    Unfinished(table).readings({"half"})
+    assert not caplog.text, "what was mended is not mended again"
+
+
+def test_of_a_damaged_table_of_the_older_format_everything_is_kept(path, caplog):
+    executed(
+        "ALTER TABLE entries DROP COLUMN drift; ALTER TABLE entries DROP COLUMN flagged; "
+        "DROP TABLE unfinished_readings; DROP TABLE unfinished_tries; PRAGMA user_version = 1; VACUUM"
+    )(path)
+    replaced(b"CONV_2D 0599", b"CONV_2D \xff599")(path)
+    assert len(LatencyTable(path, CONTEXT).entries()) == ENTRIES - 1
+    assert "the first in entries: signature" in caplog.text
 
 
 def test_an_older_damaged_file_stays_when_another_comes(path):

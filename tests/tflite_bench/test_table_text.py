@@ -163,12 +163,48 @@ def test_what_is_no_text_of_a_table_is_refused(tmp_path, content):
     assert is_untouched(tmp_path / "table.sqlite")
 
 
-def test_text_that_is_not_utf_8_further_on_is_refused(tmp_path):
-    text = exported(tmp_path)
-    text.write_bytes(text.read_bytes().replace(b"MEAN", b"ME\xe4N"))
-    with pytest.raises(UserError, match="is no exported latency table"):
-        import_tables(text, tmp_path / "table.sqlite")
-    assert is_untouched(tmp_path / "table.sqlite")
+@pytest.mark.parametrize(
+    ("old", "new", "left_out", "taken"),
+    [
+        (b"MEAN", b"ME\xe4N", "line 15", [(PHONE, 2), (HOST, 0)]),
+        (b'"ADD",0.1', b'"ADD",0\xff1', "line 8", [(PHONE, 1), (HOST, 1)]),
+        (b'"ADD",0.1', b'"ADD"\xff0.1', "line 8", [(PHONE, 1), (HOST, 1)]),
+        (b'"ADD",0.1', b'"ADD\xff,0.1', "line 8", [(PHONE, 1), (HOST, 1)]),
+        (b'"CONV_2D', b"\x80CONV_2D", "line 7", [(PHONE, 1), (HOST, 1)]),
+        (b'padding=SAME"', b"padding=SAME\xff", "line 7", [(PHONE, 1), (HOST, 1)]),
+        (b'"\n"ADD"', b'\xff\n"ADD"', "lines 7 to 8", [(PHONE, 0), (HOST, 1)]),
+        (b'{"cpu": "a"}', b'{"cpu": "\xff"}', "lines 9 to 15", [(PHONE, 2)]),
+        (b"# caches: warm", b"# caches: w\xe4rm", "lines 1 to 8", [(HOST, 1)]),
+        (b"# target: host/cpu:1\n", b"# target: host/cpu:1\xff", "lines 9 to 14", [(PHONE, 2)]),
+    ],
+)
+def test_lines_that_cannot_be_decoded_are_named_and_the_rest_is_taken_over(tmp_path, caplog, old, new, left_out, taken):
+    text, table = exported(tmp_path), tmp_path / "table.sqlite"
+    damaged_bytes = text.read_bytes().replace(old, new)
+    assert damaged_bytes != text.read_bytes()
+    text.write_bytes(damaged_bytes)
+    assert import_tables(text, table) == taken
+    assert f"table.csv holds bytes that are no text: left out are {left_out}; the rest" in caplog.text
+    assert text.read_bytes() == damaged_bytes
+    stored = {PHONE.target: 0, HOST.target: 0} | {context.target: count for context, count in taken}
+    assert [len(entries(table, context)) for context in (PHONE, HOST)] == list(stored.values())
+
+
+@pytest.mark.parametrize(
+    ("olds", "words"),
+    [
+        ([b"# target: android", b"# target: host"], "lines 1 to 8: a heading"),
+        ([b"1\n# target: host"], "line 9: a heading"),
+        ([b"\n# target: android"], "first line"),
+    ],
+)
+def test_without_a_heading_that_can_be_decoded_a_text_is_refused(tmp_path, olds, words):
+    text, table = exported(tmp_path), tmp_path / "table.sqlite"
+    for old in olds:
+        text.write_bytes(text.read_bytes().replace(old, b"\xff" + old))
+    with pytest.raises(UserError, match=f"table.csv is no exported latency table: .*{words}"):
+        import_tables(text, table)
+    assert is_untouched(table)
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "."])

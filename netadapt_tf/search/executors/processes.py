@@ -7,15 +7,21 @@ import signal
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import connection
-from typing import Any
 
 from netadapt_tf.search.executors.executor import Bench, Executor
 from netadapt_tf.search.executors.retries import Queue
+from netadapt_tf.search.executors.sending import (
+    check_parts,
+    parts_of_bench,
+    parts_of_network,
+    pickled_for_processes,
+)
 from netadapt_tf.search.executors.serving import serve
 from netadapt_tf.search.executors.worker import Parcel, threads_here
 from netadapt_tf.search.short_term import Portion, Result, Stage
 from netadapt_tf.stopwatch import Stopwatch
-from tflite_bench.errors import UserError
+
+WHITHER = "other processes"
 
 
 class Processes(Executor):
@@ -35,15 +41,25 @@ class Processes(Executor):
             UserError: it cannot be sent.
         """
         threads = threads_here()
-        self._greeting = pickle.dumps((threads, _pickled(bench)), pickle.HIGHEST_PROTOCOL)
+        check_parts(parts_of_bench(bench.datasets, bench.task), pickled_for_processes, WHITHER)
+        common = pickle.dumps(bench, pickle.HIGHEST_PROTOCOL)
+        self._greeting = pickle.dumps((threads, common), pickle.HIGHEST_PROTOCOL)
         self._count = workers or max(1, len(os.sched_getaffinity(0)) // (threads or os.cpu_count() or 1))
         self._workers: list[_Process] = []
         self._stage = b""
         self._clock = Stopwatch()
 
     def begin(self, stage: Stage, clock: Stopwatch) -> None:
-        """See `Executor`."""
-        self._stage = pickle.dumps(Parcel.of(stage), pickle.HIGHEST_PROTOCOL)
+        """See `Executor`.
+
+        Raises:
+            UserError: the network holds something that cannot be sent.
+        """
+        try:
+            self._stage = pickle.dumps(Parcel.of(stage), pickle.HIGHEST_PROTOCOL)
+        except Exception:
+            check_parts(parts_of_network(stage.network), pickled_for_processes, WHITHER)
+            raise
         self._clock = clock
 
     def results(self, portions: Sequence[Portion]) -> Iterator[tuple[str, Result]]:
@@ -123,25 +139,3 @@ class _Process:
         self._process.join()
         self.pipe.close()
         return self._process.exitcode
-
-
-def _pickled(bench: Bench) -> bytes:
-    """What fine-tunes have in common, as it is sent.
-
-    Raises:
-        UserError: a part of it cannot be sent to another process.
-    """
-    parts: dict[str, Any] = {
-        "datasets": bench.datasets,
-        "loss": bench.task.loss,
-        "metric": bench.task.metric.make,
-    }
-    for name, part in parts.items():
-        try:
-            pickle.dumps(part, pickle.HIGHEST_PROTOCOL)
-        except Exception as error:
-            raise UserError(
-                f"the {name} cannot be sent to other processes ({type(error).__name__}: {error}); give functions and "
-                "classes that a module defines by name, or take the executor serial"
-            ) from error
-    return pickle.dumps(bench, pickle.HIGHEST_PROTOCOL)

@@ -4,6 +4,7 @@ Ray is an extra of this package, and this module is loaded only where it is aske
 """
 
 import os
+import pickle
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,8 @@ from absl import logging
 from netadapt_tf.search.executors.executor import Bench, Executor
 from netadapt_tf.search.executors.place import Place
 from netadapt_tf.search.executors.retries import Queue
+from netadapt_tf.search.executors.sending import check_parts, parts_of_bench, parts_of_network
+from netadapt_tf.search.executors.serving import cannot_read
 from netadapt_tf.search.executors.worker import Parcel, Worker, threads_here
 from netadapt_tf.search.short_term import Portion, Result, Stage
 from netadapt_tf.stopwatch import Stopwatch
@@ -22,12 +25,13 @@ from tflite_bench.errors import UserError
 
 try:
     import ray
-    from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
+    from ray.exceptions import OutOfMemoryError, RayError, RaySystemError, RayTaskError
 except ImportError as error:
     raise UserError(
         f"the executor ray needs Ray, an extra of this package: pip install 'netadapt_tf[ray]' ({error})"
     ) from error
 
+WHITHER = "Ray's workers"
 _PATIENCE_S = 60
 
 
@@ -64,6 +68,7 @@ class RayCluster(Executor):
                 max_task_retries=0,
             )
             self._count = _room(self._place)
+            check_parts(parts_of_bench(bench.datasets, bench.task), pickled_for_ray, WHITHER)
             self._bench = _stored(bench, "data set, loss or metric")
         except BaseException:
             self.__exit__()
@@ -73,8 +78,16 @@ class RayCluster(Executor):
         self._clock = Stopwatch()
 
     def begin(self, stage: Stage, clock: Stopwatch) -> None:
-        """See `Executor`."""
-        self._stage = _stored(Parcel.of(stage), "network")
+        """See `Executor`.
+
+        Raises:
+            UserError: the network holds something that cannot be sent.
+        """
+        try:
+            self._stage = _stored(Parcel.of(stage), "network")
+        except UserError:
+            check_parts(parts_of_network(stage.network), pickled_for_ray, WHITHER)
+            raise
         self._stages += 1
         self._clock = clock
         self._count = _room(self._place)
@@ -164,9 +177,9 @@ class _Actor:
         """
         bench, stage = stored
         if self._worker is None:
-            self._worker = Worker(self._threads, partial(ray.get, bench))
+            self._worker = Worker(self._threads, partial(_fetched, bench))
         if self._stages != stages:
-            self._worker.begin(ray.get(stage))
+            self._worker.begin(_fetched(stage))
             self._stages = stages
         return self._worker.fine_tune(portion)
 
@@ -206,6 +219,27 @@ def _room_of(node: Mapping[str, float], place: Place) -> int:
         return room
     has = node.get("GPU", 0)
     return min(room, int(has / gpus) if gpus >= 1 else int(has) * int(1 / gpus))
+
+
+def pickled_for_ray(part: Any) -> None:
+    """Pickles as for Ray's workers, and keeps nothing.
+
+    Raises:
+        Exception: it cannot be pickled.
+    """
+    ray.cloudpickle.dumps(part, pickle.HIGHEST_PROTOCOL, buffer_callback=lambda _: None)
+
+
+def _fetched(stored: Any) -> Any:
+    """What lies in the object store, in a worker.
+
+    Raises:
+        UserError: a module that it needs is not here.
+    """
+    try:
+        return ray.get(stored)
+    except (AttributeError, ImportError, RaySystemError) as error:
+        raise cannot_read(error) from error
 
 
 def _stored(content: Any, what: str) -> Any:

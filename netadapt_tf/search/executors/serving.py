@@ -7,8 +7,10 @@ import threading
 import traceback
 from functools import partial
 from multiprocessing import connection, parent_process
+from typing import Any
 
 from tflite_bench.binary import quiet_native_code
+from tflite_bench.errors import UserError
 
 
 def serve(pipe: connection.Connection) -> None:
@@ -35,10 +37,10 @@ def serve(pipe: connection.Connection) -> None:
         result = None
         try:
             if failure is None:
-                given = pickle.loads(content)
+                given = _read(content)
                 if worker is None:
                     threads, bench = given
-                    worker = Worker(threads, partial(pickle.loads, bench))
+                    worker = Worker(threads, partial(_read, bench))
                 elif what == "stage":
                     worker.begin(given)
                 else:
@@ -47,6 +49,26 @@ def serve(pipe: connection.Connection) -> None:
             failure = _sendable(error)
         if what == "portion":
             pipe.send((result, failure))
+
+
+def cannot_read(error: Exception) -> UserError:
+    """What to say where a class or a function that was sent by its name is not found."""
+    return UserError(
+        f"a worker cannot read what it was sent ({type(error).__name__}: {error}); functions and classes should stand "
+        "in modules that workers can import, too"
+    )
+
+
+def _read(content: bytes) -> Any:
+    """What was sent.
+
+    Raises:
+        UserError: a module that it needs is not here.
+    """
+    try:
+        return pickle.loads(content)
+    except (AttributeError, ImportError) as error:
+        raise cannot_read(error) from error
 
 
 def _sendable(error: Exception) -> Exception:

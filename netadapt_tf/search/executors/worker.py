@@ -15,6 +15,7 @@ from tensorflow.python.eager import context
 from tf_keras.src.saving.serialization_lib import SafeModeScope, in_safe_mode
 
 from netadapt_tf.networks.channel_groups import Channels, Kept
+from netadapt_tf.networks.own_objects import own_objects
 from netadapt_tf.search.executors.executor import Bench
 from netadapt_tf.search.short_term import Portion, Result, ShortTerm, Stage
 from netadapt_tf.stopwatch import Stopwatch
@@ -29,7 +30,7 @@ class Parcel:
         iteration: its number.
         config: of the network.
         weights: of the network.
-        own_layers: classes of layers that are not Keras', by name.
+        own: the user's own classes and functions in the network, see `own_objects`.
         runs_programs: whether the network may hold Python code.
         seed: of the search's whole process, which shuffling mixes with its own; None where none is set.
         channels: of the network.
@@ -39,7 +40,7 @@ class Parcel:
     iteration: int
     config: Mapping[str, Any]
     weights: Sequence[np.ndarray]
-    own_layers: Mapping[str, type]
+    own: Mapping[str, Any]
     runs_programs: bool
     seed: int | None
     channels: Channels
@@ -48,12 +49,11 @@ class Parcel:
     @classmethod
     def of(cls, stage: Stage) -> "Parcel":
         """Packs a stage."""
-        layers = [type(layer) for layer in stage.network.layers]
         return cls(
             iteration=stage.iteration,
             config=stage.network.get_config(),
             weights=stage.network.get_weights(),
-            own_layers={each.__name__: each for each in layers if not each.__module__.startswith("tf_keras.")},
+            own=own_objects(stage.network.layers),
             runs_programs=in_safe_mode() is False,
             seed=context.global_seed(),
             channels=stage.channels,
@@ -62,12 +62,16 @@ class Parcel:
 
     def opened(self) -> Stage:
         """The stage, its network built anew."""
-        with SafeModeScope(not self.runs_programs), tf_keras.saving.custom_object_scope(dict(self.own_layers)):
+        self._seed()  # initializers of the user's own may draw without a seed, which nothing repeatable may
+        with SafeModeScope(not self.runs_programs), tf_keras.saving.custom_object_scope(dict(self.own)):
             network = tf_keras.Model.from_config(dict(self.config))
         network.set_weights(self.weights)
+        self._seed()
+        return Stage(self.iteration, network, self.channels, self.kept)
+
+    def _seed(self) -> None:
         if self.seed is not None:
             tf.random.set_seed(self.seed)
-        return Stage(self.iteration, network, self.channels, self.kept)
 
 
 class Worker:
