@@ -22,7 +22,7 @@ _ELEMENTWISE = (
     *("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "PRELU", "ELU", "GELU"),
     *("LOGISTIC", "TANH", "HARD_SWISH"),
 )
-_SUM = "ADD"
+_ARITHMETIC = ("ADD", "SUB", "MUL", "DIV", "MINIMUM", "MAXIMUM")
 
 
 def joined(graph: Graph, layers: Sequence[SizedOperator]) -> list[SizedOperator]:
@@ -44,7 +44,7 @@ def joined(graph: Graph, layers: Sequence[SizedOperator]) -> list[SizedOperator]
         computed = [index for index in layer.operator.inputs if index in written_at]
         latest = max(computed, key=lambda index: written_at[index], default=-1)
         chain = chain_of.get(latest)
-        if chain is not None and readers[latest] == 1 and _joins(chain, layer, latest):
+        if chain is not None and readers[latest] == 1 and _joins(graph, chain, layer, latest):
             chain.append(layer)
         else:
             chain = [layer]
@@ -55,11 +55,12 @@ def joined(graph: Graph, layers: Sequence[SizedOperator]) -> list[SizedOperator]
     return [SizedOperator(c[0].operator, c[0].input_shapes, c[0].output_shapes, tuple(c[1:])) for c in chains]
 
 
-def _joins(chain: Sequence[SizedOperator], layer: SizedOperator, tensor: int) -> bool:
+def _joins(graph: Graph, chain: Sequence[SizedOperator], layer: SizedOperator, tensor: int) -> bool:
     """Whether a layer may be run in one with a chain whose last result, `tensor`, it alone reads."""
     kind, reads_first = layer.operator.kind, layer.operator.inputs[0] == tensor
     if not any(one.operator.kind in _WITH_WEIGHTS for one in chain):
         return reads_first and chain[-1].operator.kind in _PADDINGS and kind in _PADDED
-    if kind == _SUM:
-        return len(set(layer.input_shapes)) == 1
+    if kind in _ARITHMETIC:
+        operands = zip(layer.operator.inputs, layer.input_shapes, strict=True)
+        return len({shape for index, shape in operands if not graph.is_constant(index)}) == 1
     return reads_first and kind in _ELEMENTWISE
