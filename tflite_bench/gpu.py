@@ -1,5 +1,6 @@
 """Measuring on this machine's GPU: a long-lived child process with LiteRT's GPU accelerator in it."""
 
+import os
 from typing import TypeVar
 
 from absl import logging
@@ -9,6 +10,7 @@ from tflite_bench.adapter import Adapter, remarks
 from tflite_bench.child_meter import ChildMeter, runtime_version
 from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.gpu_requests import WHICH_ADAPTER, GpuAnswer
+from tflite_bench.host import cpu_model
 from tflite_bench.target import ALLOW_PARTIAL, PRECISION, Target
 
 _MAX_DRIFT = 0.05
@@ -51,9 +53,11 @@ class GpuMeter(ChildMeter):
             logging.warning("%s", remark)
 
     def fingerprint(self) -> dict[str, str | int]:
-        """What the readings depend on, without names of machines or people."""
+        """What the readings depend on, without names of machines or people: of the CPU too, which a GPU waits for."""
         return {
             **self._adapter.fingerprint(self._allow_partial),
+            "cpu": cpu_model(),
+            "cores": os.cpu_count() or 0,
             "runtime": runtime_version(),
             "delegate": "gpu",
             "precision": "float32" if self._enforces_float32 else "float16 where the GPU has it",

@@ -17,7 +17,7 @@ from tflite_bench.gpu_model import Accelerator, GpuModel, GpuRequest
 from tflite_bench.gpu_requests import GpuAnswer
 
 _PACE = watch.Pace(warm_up_runs=4, warm_up_ms=5.0, block_runs=4, counted_runs=2)
-_STEADY_RUNS, _MAX_WARM_UPS = 3, 20
+_STEADY_RUNS, _MAX_WARM_UP_MS = 3, 2000.0
 _STEADY_SHARE = 0.9
 
 
@@ -36,13 +36,13 @@ class _Watch(watch.Watch):
 
 def _settled_ms(model: GpuModel) -> float:
     """Runs a model until runs get no shorter: the driver compiles, and the clocks rise, behind the first ones."""
-    before_ms = np.inf
-    for _ in range(_MAX_WARM_UPS):
-        now_ms = float(np.median([model.run_ms() for _ in range(_STEADY_RUNS)]))
-        if now_ms > _STEADY_SHARE * before_ms:
+    before_ms, spent_ms = np.inf, 0.0
+    while True:
+        runs_ms = [model.run_ms() for _ in range(_STEADY_RUNS)]
+        now_ms, spent_ms = float(np.median(runs_ms)), spent_ms + sum(runs_ms)
+        if now_ms > _STEADY_SHARE * before_ms or spent_ms > _MAX_WARM_UP_MS:
             return now_ms
         before_ms = now_ms
-    return before_ms
 
 
 def main() -> None:

@@ -38,8 +38,10 @@ class HostMeter(ChildMeter):
             worker_module: the module that the child runs.
 
         Raises:
-            UserError: more threads than this machine has cores.
+            UserError: another target, or more threads than this machine has cores.
         """
+        if (target.device, target.delegate) != ("host", "cpu"):
+            raise UserError(f"target {target}: what is asked for is measured on host/cpu:N only")
         cores = len(os.sched_getaffinity(0))
         if target.threads > cores:
             raise UserError(f"{target} asks for {target.threads} threads; this machine has {cores} cores")
