@@ -8,7 +8,6 @@ import pytest
 from tflite_bench import gpu_model
 from tflite_bench.gpu_model import GpuModel
 
-
 _TAKES_NS = {"write": 20_000, "run": 100_000, "read": 50_000}
 _NETWORK_MS, _LAYER_MS = 0.02 + 0.1 + 2 * 0.05, 0.1 + 0.05
 
