@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("software_gpu")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where the binaries run: a network with two groups that can shrink."""
-    two_convolutions().save(tmp_path / "net.keras")
+    two_convolutions(resolution=16).save(tmp_path / "net.keras")
     return tmp_path
 
 
