@@ -87,7 +87,7 @@ class Filling:
         Raises:
             UserError: nothing can be measured on the target.
         """
-        layers = layer_grid(self._start.deployed, self._start.widths, self._candidates)
+        layers = layer_grid(self._latency.network, self._start.widths, self._candidates)
         missing = [signature for signature in layers if signature not in self._latency.table]
         networks = self._networks(layers, missing) if self._profiles_layers else []
         models = len(networks) if self._profiles_layers else len(missing)

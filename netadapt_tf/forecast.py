@@ -24,6 +24,7 @@ from netadapt_tf.start import Costs, Reach, Start, costs_of, measured_reaches, s
 from netadapt_tf.training.datasets import Datasets, batch_spec, endless, steps_per_epoch
 from netadapt_tf.training.task import Loss, Metric
 from netadapt_tf.training.trainer import Trainer, constant
+from tflite_bench.adapter import remarks
 from tflite_bench.target import Target
 
 _TIMED_STEPS = 5
@@ -55,12 +56,14 @@ class TargetForecast:
         layers: in order of execution.
         call_ms: what one run costs besides.
         whole_ms: latency of the network, measured whole; by the table where nothing is measured.
+        remarks: sentences on the device that readers must know.
     """
 
     target: Target
     layers: Sequence[LayerLatency]
     call_ms: float
     whole_ms: float
+    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,7 @@ def _forecast(problem: Problem) -> Forecast:
                 _layers(start, latency),
                 latency.call_ms(),
                 measured_ms[target] if target in measured_ms else latency.measure(start.widths).start,
+                remarks(target, latency.fingerprint),
             )
             for target, latency in costs.latency.items()
         )
@@ -199,10 +203,10 @@ def _layers(start: Start, latency: LatencyResource) -> list[LayerLatency]:
     }
     return [
         LayerLatency(
-            name=writers.get(layer.operator.index)
+            name=next((writers[part.operator.index] for part in layer.parts if part.operator.index in writers), None)
             or min(layer.operator.layer_names & known, default=str(layer.operator.index)),
-            kind=layer.operator.kind,
-            output_shape=layer.output_shapes[0],
+            kind=layer.kinds,
+            output_shape=layer.result_shapes[0],
             latency_ms=latency_ms,
         )
         for layer, latency_ms in latency.by_layer(start.widths)

@@ -6,9 +6,12 @@ TensorFlow takes seconds to start, so only what needs it imports it.
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.software_gpu import ENVIRONMENT, require_software_gpu
 
 if TYPE_CHECKING:
     import tf_keras
@@ -45,6 +48,16 @@ def own_cache_folder(tmp_path_factory):
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+        yield
+
+
+@pytest.fixture(scope="session")
+def software_gpu() -> Iterator[None]:
+    """SwiftShader is this machine's GPU."""
+    require_software_gpu()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
         yield
 
 

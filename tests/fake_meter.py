@@ -26,8 +26,8 @@ class FakeMeter:
 
     procedure = Procedure(loads=3, reference_loads=5, statistic="imagined", max_drift=0.03, delegated=False)
 
-    def __init__(self, reference_ms=lambda call: 1.0, places=1):
-        self.procedure = dataclasses.replace(self.procedure, places=places)
+    def __init__(self, reference_ms=lambda call: 1.0, places=1, delegated=False):
+        self.procedure = dataclasses.replace(self.procedure, places=places, delegated=delegated)
         self.jobs: list[Job] = []
         self.reference_jobs: list[Job] = []
         self._references = 0
@@ -48,7 +48,7 @@ class FakeMeter:
             self._references += 1
             self.reference_jobs.append(job)
             return Reading(self._reference_ms(self._references), 1, 1, 1)
-        if job.tflite != almost_empty_model():
+        if job.tflite != almost_empty_model(self.procedure.delegated):
             self.jobs.append(job)
         return Reading(work_ms(job.tflite), 0, 0, 1)
 

@@ -21,10 +21,10 @@ def randomised(network: tf_keras.Model, seed: int = 0) -> tf_keras.Model:
     return network
 
 
-def two_convolutions() -> tf_keras.Model:
-    """Two wide convolutions and a classifier of ten classes, 32x32: few layers, and work enough to see them shrink."""
+def two_convolutions(resolution: int = 32) -> tf_keras.Model:
+    """Two wide convolutions and a classifier of ten classes: few layers, and work enough to see them shrink."""
     layers = tf_keras.layers
-    images = layers.Input((32, 32, 3))
+    images = layers.Input((resolution, resolution, 3))
     x = layers.Conv2D(64, 3, padding="same", activation="relu", name="first")(images)
     x = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu", name="second")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)

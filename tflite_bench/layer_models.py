@@ -5,6 +5,7 @@ affordable (layout: `tensorflow/lite/schema/schema.fbs`; read and written by its
 """
 
 import copy
+from collections import Counter
 from collections.abc import Sequence
 
 import flatbuffers
@@ -24,13 +25,17 @@ def one_layer_model(graph: Graph, layer: SizedOperator, instances: int = 1) -> b
 
     Args:
         graph: the network that the layer is cut from.
-        layer: the layer, at any number of channels.
+        layer: the layer, at any number of channels; with what is joined to it.
         instances: how many times over the layer stands in the model, side by side. All read the same input; each has
             outputs of its own, all of them the model's, lest the runtime leave one out. The file holds the constants
             once; a runtime that packs weights packs them for each instance.
     """
     builder = _ModelBuilder(graph)
-    outputs = [output for _ in range(instances) for output in builder.add_operator(layer)]
+    outputs: list[int] = []
+    for _ in range(instances):
+        for part in layer.parts:
+            results = builder.add_operator(part)
+        outputs += results
     return builder.pack(outputs)
 
 
@@ -76,6 +81,7 @@ class _ModelBuilder:
         self._subgraph.tensors, self._subgraph.operators, self._subgraph.inputs = [], [], []
         self._buffers = [_AlignedBuffer()]  # by convention the first is empty
         self._codes: list[schema.OperatorCodeT] = []
+        self._names: Counter[bytes] = Counter()
         self._computed: dict[int, int] = {}  # tensor of the graph -> tensor here
         self._constants: dict[tuple[int, Shape, str, bool], int] = {}  # what is made of a tensor -> tensor here
 
@@ -162,6 +168,7 @@ class _ModelBuilder:
         tensor = copy.copy(self._graph.tensor(index))
         tensor.shape = list(shape)
         tensor.shapeSignature = None
+        tensor.name = self._own_name(tensor.name)
         tensor.buffer = 0
         tensor.quantization = _resized_scales(tensor.quantization, self._graph.shape(index), shape)
         if constant is not None:
@@ -171,6 +178,11 @@ class _ModelBuilder:
             self._buffers.append(_AlignedBuffer(data=_resized(constant, shape).tobytes()))
         self._subgraph.tensors.append(tensor)
         return len(self._subgraph.tensors) - 1
+
+    def _own_name(self, name: bytes) -> bytes:
+        """The name, or where it is taken one like it: GPU accelerators find outputs by their names."""
+        self._names[name] += 1
+        return name if self._names[name] == 1 else b"%s#%d" % (name, self._names[name])
 
     def _add_shape_constant(self, index: int, shape: Shape) -> int:
         return self._add_tensor(index, (len(shape),), np.asarray(shape, self._graph.type_name(index)))

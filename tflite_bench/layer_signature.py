@@ -26,7 +26,14 @@ _MASKS = {1: "beginMask", 2: "endMask"}
 
 
 def layer_signature(graph: Graph, layer: SizedOperator) -> str:
-    """The layer's signature: operator, number types, shapes, options, and small integer constants (axes, paddings)."""
+    """The layer's signature: operator, number types, shapes, options, and small integer constants (axes, paddings).
+
+    Layers that are joined have one signature, that of each part between ` + `.
+    """
+    return " + ".join(_signature(graph, part) for part in layer.parts)
+
+
+def _signature(graph: Graph, layer: SizedOperator) -> str:
     operator = layer.operator
     operands = [_operand(graph, layer, position) for position, index in enumerate(layer.operator.inputs) if index >= 0]
     results = [

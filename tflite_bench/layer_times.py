@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tflite_bench.errors import UserError
 from tflite_bench.graph import Graph
+from tflite_bench.joining import JOINED
 from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.profile_filling import PROFILE_STATISTIC, PROFILED, fill_from_profiles
 from tflite_bench.sizing import SizedOperator
@@ -18,6 +19,7 @@ class LayerTimes:
 
     Attributes:
         context: of the entries.
+        joins: whether layers that a delegate may join are measured together; those given to `fill` must then be such.
     """
 
     def __init__(self, graph: Graph, target: Target, meter: Meter) -> None:
@@ -38,12 +40,19 @@ class LayerTimes:
         if target.profiles_layers and not (self._profiler and self._profiler.can_profile):
             raise UserError(f"target {target}: layers=profile needs TensorFlow Lite's benchmark_model on a CPU")
         how = PROFILE_STATISTIC if self._profiler else statistic(meter.procedure)
-        self.context = Context(target.kind, meter.fingerprint(), _caches_text(graph, target), how)
+        self.joins = meter.procedure.delegated
+        caches = _caches_text(graph, target) + (JOINED if self.joins else "")
+        self.context = Context(target.kind, meter.fingerprint(), caches, how)
 
     @staticmethod
     def fits(context: Context, graph: Graph, target: Target) -> bool:
         """Whether entries of a context are such as this target and network would be given."""
-        return context.target == target.kind and context.caches == _caches_text(graph, target)
+        return context.target == target.kind and context.caches.removesuffix(JOINED) == _caches_text(graph, target)
+
+    @staticmethod
+    def joined(context: Context) -> bool:
+        """Whether entries of a context are of layers joined as a delegate may."""
+        return context.caches.endswith(JOINED)
 
     def fill(
         self,

@@ -8,6 +8,7 @@ from tflite_bench.adb import choose_devices
 from tflite_bench.android import Patience, Phone, check_different
 from tflite_bench.benchmark_model import check_options, parse_tool_binary
 from tflite_bench.errors import UserError
+from tflite_bench.gpu import GpuMeter
 from tflite_bench.host import HostMeter
 from tflite_bench.host_runner import HostRunner
 from tflite_bench.places import Runner
@@ -47,7 +48,9 @@ class Meters:
             UserError: the target cannot be had here.
         """
         if target not in self._meters:
-            if target.device == "host":
+            if target.device == "host" and target.delegate == "gpu":
+                self._meters[target] = self._open.enter_context(GpuMeter(target))
+            elif target.device == "host":
                 self._meters[target] = self._open.enter_context(HostMeter(target))
             else:
                 self._meters[target] = self._open.enter_context(self._tool_meter(target))

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from absl import logging
 
+from tflite_bench.adapter import remarks
 from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.graph import Graph
+from tflite_bench.joining import joined
 from tflite_bench.latency_table import LatencyTable
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.layer_times import LayerTimes
@@ -46,12 +48,14 @@ class ModelProfile:
         whole: reading of the whole model.
         call_ms: what one run costs besides its layers.
         layers: in order of execution.
+        remarks: sentences on the device that readers must know.
     """
 
     target: Target
     whole: Reading
     call_ms: float
     layers: Sequence[LayerProfile]
+    remarks: Sequence[str] = ()
 
 
 def profile_model(tflite: bytes, target: Target, meter: Meter, table_path: Path) -> ModelProfile:
@@ -72,6 +76,8 @@ def profile_model(tflite: bytes, target: Target, meter: Meter, table_path: Path)
     layers = sized(graph, {})
     alone = replace(target, options=tuple(option for option in target.options if option[0] != "layers"))
     times = LayerTimes(graph, alone, meter)
+    if times.joins:
+        layers = joined(graph, layers)
     table = LatencyTable(table_path, times.context)
     signatures = [layer_signature(graph, layer) for layer in layers]
     missing = {s: layer for s, layer in zip(signatures, layers, strict=True) if s not in table}
@@ -91,6 +97,7 @@ def profile_model(tflite: bytes, target: Target, meter: Meter, table_path: Path)
             LayerProfile(layer, None if signature in failed else table.latency_ms(signature), inside)
             for layer, signature, inside in zip(layers, signatures, inside_ms, strict=True)
         ],
+        remarks(target, meter.fingerprint()),
     )
 
 
@@ -104,18 +111,18 @@ def profile_text(profile: ModelProfile) -> str:
         f"{'alone, ms':>11} {'share':>7} {'inside, ms':>11}  layer",
     ]
     for layer in profile.layers:
-        shape = "x".join(map(str, layer.layer.output_shapes[0][1:]))
+        shape = "x".join(map(str, layer.layer.result_shapes[0][1:]))
         share = f"{(layer.alone_ms or 0.0) / alone_ms:7.1%}" if alone_ms else " " * 7
         lines.append(
             f"{_ms(layer.alone_ms):>11} {share} {_ms(layer.inside_ms):>11}  "
-            f"{layer.layer.operator.index:>3} {layer.layer.operator.kind} -> {shape}"
+            f"{layer.layer.operator.index:>3} {layer.layer.kinds} -> {shape}"
         )
     lines.append(f"{profile.call_ms:11.4f} {'':7} {'':11}  one call")
     lines.append(f"{alone_ms:11.4f} {'':7} {_ms(sum(inside_ms) if inside_ms else None):>11}  in all")
     lines.append(f"sum of the layers alone and one call / whole: {alone_ms / profile.whole.latency_ms:.3f}")
     if inside_ms:
         lines.append(f"sum of the layers inside / whole: {sum(inside_ms) / profile.whole.latency_ms:.3f}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *profile.remarks])
 
 
 def _ms(latency_ms: float | None) -> str:

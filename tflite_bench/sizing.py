@@ -6,7 +6,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tflite_bench.errors import UnsupportedLayerError
 from tflite_bench.graph import Graph, Operator
@@ -17,15 +17,42 @@ _MAC_KINDS = (*WRITERS, "DEPTHWISE_CONV_2D")
 
 @dataclass(frozen=True)
 class SizedOperator:
-    """An operator with the shapes it has at some choice of filters; shapes are of `operator.inputs` and `.outputs`."""
+    """An operator with the shapes it has at some choice of filters; shapes are of `operator.inputs` and `.outputs`.
+
+    Attributes:
+        operator: as it stands in the file.
+        input_shapes: of what it reads.
+        output_shapes: of what it writes.
+        joined: operators after it that a delegate may run in one with it, in order of execution; see `joining`.
+    """
 
     operator: Operator
     input_shapes: tuple[Shape, ...]
     output_shapes: tuple[Shape, ...]
+    joined: tuple["SizedOperator", ...] = ()
+
+    @property
+    def parts(self) -> tuple["SizedOperator", ...]:
+        """The operator, and those that are joined to it, each by itself."""
+        return (replace(self, joined=()), *self.joined) if self.joined else (self,)
+
+    @property
+    def result_shapes(self) -> tuple[Shape, ...]:
+        """Of what the last of its parts writes."""
+        return self.parts[-1].output_shapes
+
+    @property
+    def kinds(self) -> str:
+        """TensorFlow Lite's names of its parts, for readers."""
+        return " + ".join(part.operator.kind for part in self.parts)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulate operations of one run."""
+        return sum(part._own_macs for part in self.parts)
+
+    @property
+    def _own_macs(self) -> int:
         if self.operator.kind not in _MAC_KINDS:
             return 0
         weights = self.input_shapes[1]

@@ -130,9 +130,11 @@ def add_call(table: LatencyTable, meter: Meter) -> None:
 
 
 def _cut_out(graph: Graph, layer: SizedOperator, caches: Caches, table: LatencyTable) -> _Timed:
-    operands = zip(layer.operator.inputs, layer.input_shapes, strict=True)
+    operands = [
+        operand for part in layer.parts for operand in zip(part.operator.inputs, part.input_shapes, strict=True)
+    ]
     weight_bytes = sum(graph.bytes_of(i, shape) for i, shape in operands if i >= 0 and graph.constant(i) is not None)
-    outputs = zip(layer.operator.outputs, layer.output_shapes, strict=True)
+    outputs = zip(layer.parts[-1].operator.outputs, layer.result_shapes, strict=True)
     instances = caches.instances(weight_bytes, sum(graph.bytes_of(i, shape) for i, shape in outputs))
     return _Timed(one_layer_model(graph, layer, instances), instances, table.latency_ms(CALL))
 
@@ -173,7 +175,12 @@ def _timed_once(
             update(len(models) - sum(map(len, waiting.values())))
             slots = [slot for place, part in waiting.items() for slot in _with_references(place, part)]
             jobs = [
-                Job(models[slot.signature].tflite, loads=meter.procedure.loads, place=slot.place)
+                Job(
+                    models[slot.signature].tflite,
+                    loads=meter.procedure.loads,
+                    place=slot.place,
+                    is_layer=slot.signature != CALL,
+                )
                 if slot.signature
                 else reference_job(meter, slot.place)
                 for slot in slots

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tflite_bench.adapter import SOFTWARE, is_software
 from tflite_bench.latency_table import Context, Entry
 
 
@@ -16,8 +17,9 @@ def listing(context: Context, entries: Sequence[Entry]) -> str:
         if entry.reading.latency_ms > 0
     ]
     flagged = sum(entry.flagged for entry in entries)
+    device = f"{context.target} ({SOFTWARE} driver)" if is_software(context.fingerprint) else context.target
     lines = [
-        f"{context.target}: {len(entries)} entries, measured {min(dates)[:16]} to {max(dates)[:16]} (UTC)",
+        f"{device}: {len(entries)} entries, measured {min(dates)[:16]} to {max(dates)[:16]} (UTC)",
         *(f"  {key}: {value}" for key, value in sorted(context.fingerprint.items())),
         f"  caches: {context.caches}",
         f"  statistic: {context.statistic}",

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 
 from tflite_bench.errors import UserError
 
-GRAMMAR = "host/cpu:1, benchmark_model/cpu:1, android/cpu:1, android/gpu or android:SERIAL/gpu,backend=cl"
+GRAMMAR = "host/cpu:1, host/gpu, benchmark_model/cpu:1, android/cpu:1, android/gpu or android:SERIAL/gpu,backend=cl"
+ALLOW_PARTIAL, PRECISION = "allow_partial", "precision"
 
 _DEVICE = re.compile(r"(host|benchmark_model)|android(?::([^\s,]+))?")
 _DELEGATE = re.compile(r"cpu:([1-9][0-9]{0,3})|gpu|nnapi")
+_HOST_DELEGATES = {"host": ("cpu", "gpu"), "benchmark_model": ("cpu",)}
+_HOST_GPU_OPTIONS = {ALLOW_PARTIAL: ("true", "false"), PRECISION: ("float32",)}
 _OPTION = re.compile(r"([a-z][a-z0-9_]*)=([!-+\--~]+(?: +[!-+\--~]+)*)")  # printable ASCII but for commas
 
 
@@ -72,14 +75,23 @@ def parse_target(text: str) -> Target:
     serials = tuple(device[2].split("+")) if device[2] else ()
     if not all(serials) or len(set(serials)) < len(serials) or not all(map(str.isprintable, serials)):
         raise UserError(f"target {text!r}: serials should read SERIAL or SERIAL+SERIAL, each named once")
-    if device[1] and not delegate[1]:
-        raise UserError(f"target {text!r}: {device[1]} measures on the CPU only, as {device[1]}/cpu:1 does")
+    kind = delegate_text.partition(":")[0]
+    if device[1] and kind not in _HOST_DELEGATES[device[1]]:
+        known = ", ".join(f"{device[1]}/{name}" for name in ("cpu:1", *_HOST_DELEGATES[device[1]][1:]))
+        raise UserError(f"target {text!r}: {device[1]} has no {kind}; it measures on {known}")
     matches = [_OPTION.fullmatch(option) for option in written]
     options = tuple((match[1], match[2]) for match in matches if match)
     if len(options) < len(written) or len(dict(options)) < len(options):
         raise UserError(f"target {text!r}: options should read key=value, each key once, without commas in the value")
-    if options and device[1] == "host":
+    if device[1] == "host":
+        _check_host_options(text, kind, options)
+    return Target(device[1] or "android", kind, int(delegate[1] or 1), serials, tuple(options))
+
+
+def _check_host_options(text: str, delegate: str, options: tuple[tuple[str, str], ...]) -> None:
+    if options and delegate == "cpu":
         raise UserError(f"target {text!r}: host/cpu takes no options")
-    return Target(
-        device[1] or "android", delegate_text.partition(":")[0], int(delegate[1] or 1), serials, tuple(options)
-    )
+    for key, value in options:
+        if value not in _HOST_GPU_OPTIONS.get(key, ()):
+            known = ", ".join(f"{name}={' or '.join(values)}" for name, values in _HOST_GPU_OPTIONS.items())
+            raise UserError(f"target {text!r}: {key}={value} is no option of host/gpu; it has {known}")

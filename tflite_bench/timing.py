@@ -19,6 +19,8 @@ class Job:
         min_runs: timed runs of each load, at least.
         min_total_ms: timed time of each load, at least.
         place: which of the meter's places is to time it, from 0; see `Procedure.places`.
+        is_layer: whether the model is cut out of a network, where its neighbours leave and fetch what it reads and
+            writes: a meter that feeds a device may leave that out.
     """
 
     tflite: bytes
@@ -26,6 +28,7 @@ class Job:
     min_runs: int = 11
     min_total_ms: float = 2.0
     place: int = 0
+    is_layer: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,8 @@ class Procedure:
         reference_loads: of the reference network, each time it is timed.
         statistic: what a reading's latency is.
         max_drift: the share by which the reference network may drift before a batch is repeated.
-        delegated: whether a delegate takes models whole, as a GPU's does, with a fixed cost for each run.
+        delegated: whether a delegate takes models whole, as a GPU's does, with a fixed cost for each run, and joins
+            layers as it likes.
         places: how many places measure at once, each of which may drift by itself: phones of one kind.
     """
 

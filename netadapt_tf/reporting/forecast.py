@@ -30,7 +30,7 @@ def _layers(forecast: TargetForecast, table_only: bool) -> list[str]:
     lines.append(f"  {forecast.call_ms:8.4f} {forecast.call_ms / total_ms:6.1%}  one run, besides the layers")
     whole = "by the table" if table_only else f"the whole network: {forecast.whole_ms:.4f}"
     lines.append(f"  {total_ms:8.4f} in all; {whole}")
-    return lines
+    return [*lines, *forecast.remarks]
 
 
 def _reach(reach: Reach) -> str:

@@ -12,6 +12,7 @@ from netadapt_tf.resources.budget import Budget, amount_text
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.task import ACCURACY, Metric
+from tflite_bench.adapter import remarks
 from tflite_bench.target import Target
 
 _PACKAGES = ("tensorflow", "tf-keras", "ai-edge-litert", "numpy")
@@ -142,6 +143,8 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
         lines.append(f"budget {budget['budget']}: {verdict}; at most {asked}, {how} {reached}")
     if from_table:
         lines.append("Latencies are the table's; nothing was measured, nothing is proven.")
+    for target, fingerprint in summary["target"].items():
+        lines += remarks(target, fingerprint)
     if not summary["iterations"]:
         lines.append("The starting network was within budget already; nothing was cut.")
     lines.append(f"{summary['iterations']} iterations, {summary['wall_s']['total'] / 60:.1f} minutes")

@@ -1,10 +1,13 @@
 """The starting network as it ships, and what follows from it for any widths: layers, files, MACs."""
 
+import copy
 from collections.abc import Sequence
+from typing import Self
 
 from netadapt_tf.networks.channel_groups import ChannelGroup, Widths
 from tflite_bench.errors import UnsupportedLayerError
 from tflite_bench.graph import Graph
+from tflite_bench.joining import joined
 from tflite_bench.layer_models import resized_model
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.sizing import SizedOperator, sized
@@ -30,6 +33,7 @@ class DeployedNetwork:
         """
         self.graph = Graph(tflite)
         self._writers = {group.name: group.writers for group in groups}
+        self._joins = False
         self.locks = self._unsupported(groups)
 
     @property
@@ -39,9 +43,14 @@ class DeployedNetwork:
 
     def layers(self, widths: Widths) -> list[SizedOperator]:
         """The layers at these widths; groups not named keep their filters."""
-        return sized(
-            self.graph, {writer: filters for name, filters in widths.items() for writer in self._writers[name]}
-        )
+        layers = self._sized(widths)
+        return joined(self.graph, layers) if self._joins else layers
+
+    def as_delegated(self) -> Self:
+        """The same network, whose layers are those that a delegate may run in one."""
+        other = copy.copy(self)
+        other._joins = True
+        return other
 
     def signatures(self, widths: Widths) -> list[str]:
         """The signature of every layer, in order of execution."""
@@ -49,11 +58,15 @@ class DeployedNetwork:
 
     def resized(self, widths: Widths) -> bytes:
         """A `.tflite` of these widths, for timing and weighing."""
-        return resized_model(self.graph, self.layers(widths))
+        return resized_model(self.graph, self._sized(widths))
 
     def macs(self, widths: Widths) -> int:
         """Multiply-accumulate operations of one inference."""
         return sum(layer.macs for layer in self.layers(widths))
+
+    def _sized(self, widths: Widths) -> list[SizedOperator]:
+        filters = {writer: filters for name, filters in widths.items() for writer in self._writers[name]}
+        return sized(self.graph, filters)
 
     def _unsupported(self, groups: Sequence[ChannelGroup]) -> dict[str, str]:
         locks = {}

@@ -83,7 +83,7 @@ def groups_of_layers(network: DeployedNetwork, start: Widths) -> list[tuple[str,
         if filters == 1:
             continue
         for position, layer in enumerate(network.layers({**start, name: filters - 1})):
-            if (layer.input_shapes, layer.output_shapes) != (own[position].input_shapes, own[position].output_shapes):
+            if layer != own[position]:
                 groups_of[position].append(name)
     return [tuple(groups) for groups in groups_of]
 

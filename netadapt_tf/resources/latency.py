@@ -29,6 +29,7 @@ class Latency:
         unit: of all its answers.
         table: the latency table that predictions are read off.
         fingerprint: of the device.
+        network: the starting network, its layers as the target runs them.
         delegated: whether a delegate takes networks whole, so that a sum of layers needs to be checked.
     """
 
@@ -53,16 +54,16 @@ class Latency:
             table_path: the table's file; shared by all searches, filled on demand.
             again_flagged: measure again what was measured while the device drifted.
         """
-        self._network = network
         self._start = start
         self._target = target
         self._meter = meter
         self._start_tflite = network.resized(start)
         self._times = LayerTimes(network.graph, target, meter)
+        self.network = network.as_delegated() if self._times.joins else network
         self.table = LatencyTable(table_path, self._times.context, without_flagged=again_flagged)
         self.fingerprint = meter.fingerprint()
         self.delegated = meter.procedure.delegated
-        self._sum = LayerSum(network, self.table)
+        self._sum = LayerSum(self.network, self.table)
         self._failed: set[str] = set()
 
     def prepare(self, candidates: Iterable[Widths]) -> None:
@@ -86,7 +87,7 @@ class Latency:
         missing = {s: layer for s, layer in layers.items() if s not in self.table and s not in self._failed}
         if missing or CALL not in self.table:
             self._failed |= self._times.fill(
-                self.table, missing, lambda: [self._network.layers(widths) for widths in networks(missing)]
+                self.table, missing, lambda: [self.network.layers(widths) for widths in networks(missing)]
             )
         return self._failed.intersection(layers)
 
@@ -106,7 +107,7 @@ class Latency:
 
     def measure(self, widths: Widths) -> Measurement:
         """Times the network at these widths and the starting network in turn, both made by editing."""
-        return self._compare(Pair(self._start_tflite, self._network.resized(widths)))
+        return self._compare(Pair(self._start_tflite, self.network.resized(widths)))
 
     def verdict(self, start: bytes, adapted: bytes, widths: Widths) -> Measurement:
         """Times two delivered `.tflite` in turn, for longer than the search does; they are measured, not predicted."""
@@ -129,7 +130,7 @@ class Latency:
 
     def _covering(self, missing: Collection[str], candidates: Sequence[Widths]) -> list[dict[str, int]]:
         """Few networks that hold all missing layers of the candidates; otherwise like the widest of these."""
-        groups_of = groups_of_layers(self._network, self._start)
+        groups_of = groups_of_layers(self.network, self._start)
         wanted: dict[str, Widths] = {}
         for widths in candidates:
             for signature, groups in zip(self._sum.signatures(widths), groups_of, strict=True):

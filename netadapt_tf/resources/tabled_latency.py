@@ -59,7 +59,7 @@ class TabledLatency:
             )
         self.fingerprint = fitting[0].fingerprint
         self.table = LatencyTable(table_path, fitting[0])
-        self._sum = LayerSum(network, self.table)
+        self._sum = LayerSum(network.as_delegated() if LayerTimes.joined(fitting[0]) else network, self.table)
 
     def prepare(self, candidates: Iterable[Widths]) -> None:
         """Nothing can be added."""

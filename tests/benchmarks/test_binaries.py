@@ -21,6 +21,16 @@ def test_table_accuracy_measures_and_draws(tmp_path):
 
 
 @pytest.mark.slow
+def test_table_accuracy_measures_on_a_gpu(software_gpu, tmp_path):
+    command = ["benchmarks.table_accuracy", "--target=host/gpu", "--alphas=0.25", "--resolutions=32", "--widths=1"]
+    printed = call(*command, "--seconds=0.05", f"--output={tmp_path}", f"--table={tmp_path}/table.sqlite")
+    assert "corrected, step" in printed
+    assert "SwiftShader Device (Subzero) is a software driver" in printed
+    assert (tmp_path / "table_accuracy.csv").read_text().splitlines()[1].startswith("host/gpu,")
+    assert (tmp_path / "table_accuracy_host_gpu.png").exists()
+
+
+@pytest.mark.slow
 def test_table_repeatability_fills_once_then_again(tmp_path):
     command = ["benchmarks.table_repeatability", "--alpha=0.25", "--resolution=32", "--widths=1"]
     assert "Call again in an hour" in call(*command, f"--output={tmp_path}")

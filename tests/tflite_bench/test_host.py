@@ -67,6 +67,12 @@ def test_more_threads_than_cores_are_refused():
         HostMeter(Target("host", "cpu", 100_000))
 
 
+@pytest.mark.parametrize("text", ["host/gpu", "benchmark_model/cpu:1"])
+def test_another_target_is_not_answered_with_the_processors_time(text):
+    with pytest.raises(UserError, match="host/cpu:N only"):
+        HostMeter(parse_target(text))
+
+
 def test_fingerprint_names_no_machine(meter):
     import socket
 

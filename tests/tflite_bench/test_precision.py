@@ -16,7 +16,7 @@ def test_processors_run_every_precision(target):
 
 @pytest.mark.parametrize(
     ("target", "refused"),
-    [("android/gpu", {"dynamic", "int8"}), ("android/nnapi", {"dynamic"})],
+    [("android/gpu", {"dynamic", "int8"}), ("host/gpu", {"dynamic", "int8"}), ("android/nnapi", {"dynamic"})],
 )
 def test_a_delegate_refuses_what_it_cannot_run(target, refused):
     for precision in PRECISIONS:

@@ -36,6 +36,13 @@ def test_every_layer_gets_its_own_reading(table, graph, layers):
         assert table.latency_ms(signature) == pytest.approx(layer.macs / 1e6)
 
 
+def test_the_meter_is_told_what_is_a_layer(table, graph, layers):
+    meter = FakeMeter()
+    fill(table, meter, graph, layers, CACHES)
+    assert all(job.is_layer for job in meter.jobs)
+    assert not any(job.is_layer for job in meter.reference_jobs)
+
+
 def test_a_batch_in_which_the_reference_drifts_is_repeated_and_the_steady_try_counts(table, graph, layers):
     class SlowAtFirst(FakeMeter):
         """From the second reading of the reference to the end of the first try everything takes half as long again."""

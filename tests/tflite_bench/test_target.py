@@ -8,6 +8,11 @@ from tflite_bench.target import Target, parse_target
     ("text", "target"),
     [
         ("host/cpu:4", Target("host", "cpu", 4)),
+        ("host/gpu", Target("host", "gpu")),
+        (
+            "host/gpu,allow_partial=true,precision=float32",
+            Target("host", "gpu", 1, (), (("allow_partial", "true"), ("precision", "float32"))),
+        ),
         ("benchmark_model/cpu:1,xnnpack=false", Target("benchmark_model", "cpu", 1, (), (("xnnpack", "false"),))),
         ("android/gpu", Target("android", "gpu")),
         ("android:10.0.0.7:5555/cpu:2", Target("android", "cpu", 2, ("10.0.0.7:5555",))),
@@ -43,7 +48,13 @@ def test_what_would_be_right_is_said(text):
         ("android:A+A/cpu:1", "each named once"),
         ("android:A\x07/cpu:1", "SERIAL"),
         ("android:A B/cpu:1", "should read"),
-        ("host/gpu", "CPU only"),
+        ("host/nnapi", "host has no nnapi; it measures on host/cpu:1, host/gpu$"),
+        ("benchmark_model/gpu", "benchmark_model has no gpu; it measures on benchmark_model/cpu:1$"),
+        (
+            "host/gpu,allow_partial=yes",
+            "allow_partial=yes is no option of host/gpu; it has allow_partial=true or false",
+        ),
+        ("host/gpu,backend=cl", "precision=float32$"),
         ("host/cpu:1,xnnpack=false", "takes no options"),
         ("android/gpu,backend", "key=value"),
         ("android/gpu,backend=", "key=value"),

@@ -44,6 +44,13 @@ def test_layers_are_shown_for_every_target():
         assert part.endswith(f"the whole network: {whole_ms}")
 
 
+def test_a_software_driver_is_named():
+    target = dataclasses.replace(FORECAST.targets[0], remarks=("host/gpu: X is a software driver.",))
+    assert "in all; the whole network: 0.0210\nhost/gpu: X is a software driver.\n" in forecast_text(
+        dataclasses.replace(FORECAST, targets=(target,))
+    )
+
+
 def test_every_budget_has_its_line():
     other = dataclasses.replace(MACS, budget=parse_budget("macs=1M"), allowed=1e6)
     lines = forecast_text(dataclasses.replace(FORECAST, reaches=(MACS, other))).splitlines()

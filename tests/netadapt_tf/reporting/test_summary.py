@@ -6,6 +6,7 @@ from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.task import ACCURACY
+from tflite_bench.adapter import SOFTWARE, Adapter
 from tflite_bench.target import parse_target
 
 HERE, PHONE = parse_target("host/cpu:1"), parse_target("android:0123456789ABCDEF/gpu,backend=cl")
@@ -93,6 +94,15 @@ def test_the_table_reads_at_a_glance(tmp_path):
     assert lines[1].split() == ["accuracy", "(test)", "90.00%", "89.00%", "-1.00", "points"]
     assert lines[2].split() == ["latency,", "ms", "(host/cpu:1)", "0.2000", "0.1100", "55.0%"]
     assert lines[-4].strip() == "runs/demo/adapted.keras"
+
+
+def test_a_software_driver_is_named_in_the_table(tmp_path):
+    result = summary(tmp_path, "latency@host/cpu:1=60%")
+    assert "software" not in closing_table(result, Path("run"))
+    result["target"]["host/gpu"] = Adapter("SwiftShader", "driver 5", "Vulkan", SOFTWARE).fingerprint(False)
+    assert "host/gpu: SwiftShader is a software driver; these milliseconds are no GPU's." in closing_table(
+        result, Path("run")
+    )
 
 
 def test_a_start_within_budget_and_another_metric_are_said(tmp_path):

@@ -34,6 +34,20 @@ def test_prediction_is_the_sum_over_the_layers_and_one_call(cnn_tflite, groups, 
         assert resource.predict(widths) == pytest.approx(expected)
 
 
+def test_where_a_delegate_may_join_layers_they_are_measured_in_one(cnn_tflite, groups, tmp_path):
+    meter = FakeMeter(delegated=True)
+    resource = latency(cnn_tflite, groups, meter, tmp_path / "table")
+    plain = latency(cnn_tflite, groups, FakeMeter(), tmp_path / "table")
+    start = widths_of(groups)
+    assert resource.predict(start) == pytest.approx(plain.predict(start))
+    joined, alone = ([layer.kinds for layer, _ in one.by_layer(start)] for one in (resource, plain))
+    assert "CONV_2D + LOGISTIC" in joined
+    assert "CONV_2D" in alone
+    assert "LOGISTIC" in alone
+    assert set(resource.table.signatures()) != set(plain.table.signatures())
+    assert len(meter.jobs) == 3 * len(set(joined))
+
+
 def test_only_what_is_missing_is_measured_and_it_is_kept(cnn_tflite, groups, tmp_path):
     meter = FakeMeter()
     resource = latency(cnn_tflite, groups, meter, tmp_path / "table")

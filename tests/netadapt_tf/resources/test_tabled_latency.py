@@ -55,6 +55,17 @@ def test_it_predicts_what_the_measured_one_does(measured, deployed, groups, tmp_
     assert tabled.call_ms() == measured.call_ms()
 
 
+def test_a_table_of_joined_layers_is_read_as_one(deployed, groups, tmp_path):
+    start, target = widths_of(groups), parse_target("android/gpu")
+    measured = Latency(deployed, start, target, FakeMeter(delegated=True), tmp_path / "table")
+    measured.prepare([start, NARROW])
+    tabled = TabledLatency(deployed, start, target, tmp_path / "table")
+    assert tabled.predict(NARROW) == measured.predict(NARROW) < measured.predict(start)
+    assert [layer.kinds for layer, _ in tabled.by_layer(start)] == [
+        layer.kinds for layer, _ in measured.by_layer(start)
+    ]
+
+
 def test_what_it_lacks_is_infinite_and_no_measurement(measured, deployed, groups, tmp_path):
     tabled = TabledLatency(deployed, widths_of(groups), TARGET, tmp_path / "table")
     lacking = {"first": 6, "second": 8}
