@@ -9,7 +9,6 @@ import tensorflow as tf
 from absl import logging
 from tf_keras.applications import imagenet_utils
 
-from netadapt_tf.training.datasets import Shuffled
 from netadapt_tf.training.originals import DecodedImages, Originals
 from netadapt_tf.training.views import View
 from tflite_bench.errors import UserError
@@ -61,7 +60,7 @@ class ImageSet:
         """`count` images drawn by seed, as evenly spread over the classes as there are images."""
         return replace(self, indices=self.indices[balanced_sample(self.own_labels, count, seed)])
 
-    def examples(self, seed: int | tf.Tensor | None = None) -> tf.data.Dataset:
+    def examples(self, seed: int | None = None) -> tf.data.Dataset:
         """The images in order; or in a random order and with random draws by seed, others at each repetition.
 
         Order and draws are made before anything is done in parallel, so they do not depend on threads.
@@ -172,9 +171,7 @@ def image_set(images: np.ndarray, labels: np.ndarray, classes: int, view: View |
     return ImageSet(originals, np.arange(len(labels)), view or View(images.shape[1]))
 
 
-def batches(
-    images: ImageSet, batch_size: int, preprocessing: str, seed: int | tf.Tensor | None = None
-) -> tf.data.Dataset:
+def batches(images: ImageSet, batch_size: int, preprocessing: str, seed: int | None = None) -> tf.data.Dataset:
     """What a network is fed.
 
     Args:
@@ -190,23 +187,6 @@ def batches(
     return batched.map(
         lambda pixels, labels: (network_input(pixels, preprocessing), labels), num_parallel_calls=tf.data.AUTOTUNE
     ).prefetch(2)
-
-
-def shuffled_batches(images: ImageSet, batch_size: int, preprocessing: str) -> Shuffled:
-    """`batches` as a function of the seed, much quicker than to make each epoch's anew: the pipeline is traced once.
-
-    A trace keeps the global seed that it is made under, on which shuffling depends, too; so there is one for each.
-    """
-
-    @tf.function
-    def traced(seed: tf.Tensor, _: int) -> tf.data.Dataset:
-        return batches(images, batch_size, preprocessing, seed)
-
-    def seeded(seed: int) -> tf.data.Dataset:
-        global_seed, _ = tf.compat.v1.get_seed(0)
-        return traced(tf.constant(seed, tf.int64), global_seed)
-
-    return seeded
 
 
 def network_input(pixels: tf.Tensor, preprocessing: str) -> tf.Tensor:

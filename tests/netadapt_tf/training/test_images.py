@@ -4,16 +4,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netadapt_tf.training import images as module
-from netadapt_tf.training.images import (
-    balanced_sample,
-    batches,
-    image_set,
-    network_input,
-    shuffled_batches,
-    stratified_sample,
-)
-from netadapt_tf.training.views import views
+from netadapt_tf.training.images import balanced_sample, batches, image_set, network_input, stratified_sample
 
 
 def numbered(count: int = 40, classes: int = 4):
@@ -89,29 +80,6 @@ def test_batches_feed_a_network():
     assert labels.dtype == tf.int64
     assert [len(labels) for _, labels in batches(images, 16, "tf", seed=0)] == [16, 16]
     assert [len(labels) for _, labels in batches(images, 100, "tf", seed=0)] == [40]
-
-
-def test_shuffled_batches_are_traced_once_for_each_global_seed_and_no_others(monkeypatch):
-    pictures = numbered().shown(views("imagenet", 4)[0])
-    make = shuffled_batches(pictures, 16, "tf")
-    traces = 0
-    real = module.batches
-
-    def watched(*arguments):
-        nonlocal traces
-        traces += 1
-        return real(*arguments)
-
-    monkeypatch.setattr(module, "batches", watched)
-    for global_seed in (3, 4, 3):
-        tf.random.set_seed(global_seed)
-        for seed in (0, 1, 2**31 - 1):
-            one, other = make(seed), real(pictures, 16, "tf", seed)
-            assert (one.element_spec, one.cardinality()) == (other.element_spec, other.cardinality())
-            for (pixels, labels), (others, other_labels) in zip(one.repeat(2), other.repeat(2), strict=True):
-                np.testing.assert_array_equal(pixels, others)
-                np.testing.assert_array_equal(labels, other_labels)
-    assert traces == 2
 
 
 @pytest.mark.parametrize(
