@@ -43,6 +43,7 @@ def adapt(request: Request, command: str) -> AdaptedNetwork | None:
         with led(strategy):
             return _adapted(request, command)
     source = find_images(request.dataset)
+    tf_keras.utils.set_random_seed(request.settings.seed)  # as the chief does; shuffling depends on it
     with SafeModeScope(not request.allow_lambda):
         stages = follow(strategy, lambda network: _datasets(request, source, network)(), classification)
     logging.info("Trained %d stages along with the chief, %s.", stages, machines.chief)

@@ -167,10 +167,10 @@ def test_with_dropout_a_run_that_is_interrupted_again_and_again_ends_as_one_that
 
 
 def journal_of(run_dir) -> list[dict]:
-    """What was found out, in the order of the search, without how long it took."""
+    """What was found out, in the order of the search, without how long it took, and digests of files with a date."""
     journal = Journal(run_dir / "journal.jsonl")
     return [
-        {key: value for key, value in record.items() if key != "wall_s"}
+        {key: value for key, value in record.items() if key not in ("wall_s", "sha256")}
         for event in ("proposal", "iteration", "long_term")
         for record in journal.events(event)
     ]
