@@ -7,7 +7,7 @@ import pytest
 
 SMALL = (
     "--resolution=32 --dataset=fashion_mnist_12k --train_images=400 --holdout_images=100 --pretrain_epochs=1 "
-    "--long_term_epochs=1 --short_term_steps=1 --measurings=1 --budget=latency@host/cpu:1=95%"
+    "--long_term_epochs=1 --short_term_steps=1 --measurings=1 --budget=latency@host/cpu:1=85%"
 )
 
 
@@ -37,6 +37,6 @@ def test_the_comparison_runs_and_goes_on_from_its_rows(tmp_path):
     assert again.returncode == 0
     assert "epochs" not in again.stderr, "a finished row was trained again"
 
-    other = compare(tmp_path, "--budget=latency@host/cpu:1=90%")
+    other = compare(tmp_path, "--budget=latency@host/cpu:1=80%")
     assert other.returncode == 2
     assert "it differs in budget" in other.stderr
