@@ -122,7 +122,7 @@ def finished_adaptation(run: RunDirectory, budgets: Sequence[Budget]) -> Adapted
 def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
     budgets, settings = problem.budgets, problem.settings
     tf_keras.utils.set_random_seed(settings.seed)
-    work = Work(problem, run, Stopwatch())
+    work = Work(problem, run, Stopwatch(), strategy_of(settings.strategy))
     with opened_meters(problem) as meters:
         start = _as_given(work)
         costs = costs_of(start, budgets, meters, problem.table, problem.resources)
@@ -170,7 +170,7 @@ def _trained(work: Work, start: Start) -> Start:
                 settings.long_term_learning_rate,
                 PRE_TRAINING,
                 run.checkpoint(PRE_TRAINING),
-                strategy_of(settings.strategy),
+                work.strategy,
             )
     if not run.has_iteration(0):
         run.save_iteration(0, start.network, start.widths)
@@ -304,7 +304,7 @@ def _last_stage(work: Work, found: Iterate) -> tf_keras.Model:
                 settings.long_term_learning_rate,
                 what,
                 checkpoint,
-                strategy_of(settings.strategy),
+                work.strategy,
             )
     run.reopen()
     save_network(network, run.file("adapted.keras"))

@@ -8,6 +8,12 @@ from tests.fake_meter import FakeMeter
 
 QUICK = Settings(initial_reduction=0.2, short_term_steps=2, long_term_epochs=1, filter_multiple=2)
 
+QUICK_FLAGS = (
+    *("--dataset=fashion_mnist_12k", "--train_images=600", "--holdout_images=100", "--batch_size=50"),
+    *("--short_term_steps=1", "--long_term_epochs=1", "--filter_multiple=16", "--initial_reduction=0.3"),
+)
+"""For the command, and a network of two convolutions."""
+
 
 def four_corners(count: int = 96, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Images whose bright corner tells their class."""

@@ -12,7 +12,6 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from netadapt_tf.training.checkpoint import Checkpoint
@@ -24,7 +23,7 @@ from netadapt_tf.training.replicas import strategy_of
 from netadapt_tf.training.strategy_names import MULTI_WORKER, NONE
 from netadapt_tf.training.task import classification
 from tests.tiny_networks import tiny_cnn
-from tests.two_replicas import EPOCHS, regularised, shuffled, trained
+from tests.two_replicas import EPOCHS, keep, regularised, shuffled, trained
 from tflite_bench.errors import UserError
 
 _PATIENCE_S = 5.0
@@ -40,9 +39,9 @@ def die() -> None:
 def lead(folder: Path, scenario: str) -> None:
     """Trains, and keeps what comes of it."""
 
-    def keep(content: bytes) -> None:
-        kept = sorted(folder.glob("epoch_*"))
-        (folder / f"epoch_{len(kept)}").write_bytes(content)
+    def keep_epoch(content: bytes) -> None:
+        before = len(list(folder.glob("epoch_*")))
+        (folder / f"epoch_{before}").write_bytes(content)
         if scenario == "chief lost":
             die()
 
@@ -54,12 +53,11 @@ def lead(folder: Path, scenario: str) -> None:
             raise UserError("the real reason")
         results["one"] = trained(regularised(), NONE)
         results["two"] = trained(network, MULTI_WORKER)
-        results["random"] = trained(random, MULTI_WORKER, Checkpoint(folder / "nothing", keep))
+        results["random"] = trained(random, MULTI_WORKER, Checkpoint(folder / "nothing", keep_epoch))
         assert len(list(folder.glob("epoch_*"))) == EPOCHS
         resumed = Checkpoint(folder / "epoch_0", lambda content: None)
         results["resumed"] = trained(tiny_cnn(dropout=0.5), MULTI_WORKER, resumed)
-        for name, weights in results.items():
-            np.savez(folder / f"{name}.npz", *weights)
+        keep(folder, results)
         if scenario == "follower lost in the end":
             time.sleep(_PATIENCE_S)
 

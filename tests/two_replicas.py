@@ -5,6 +5,7 @@ before TensorFlow starts.
 """
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,18 @@ def interrupted(network: tf_keras.Model, file: Path) -> list[np.ndarray]:
     raise AssertionError("nothing was kept")
 
 
+def keep(folder: Path, results: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Writes weights, each under its name."""
+    for name, weights in results.items():
+        np.savez(folder / f"{name}.npz", *weights)
+
+
+def kept(folder: Path, name: str) -> list[np.ndarray]:
+    """What `keep` has written."""
+    with np.load(folder / f"{name}.npz") as file:
+        return [file[key] for key in file.files]
+
+
 def main(folder: Path) -> None:
     """Trains, and keeps what comes of it."""
     (cpu,) = tf.config.list_physical_devices("CPU")
@@ -86,8 +99,7 @@ def main(folder: Path) -> None:
         "random_resumed": interrupted(tiny_cnn(dropout=0.5), folder / "checkpoint.npz"),
         "random_one": trained(tiny_cnn(dropout=0.5), NONE),
     }
-    for name, weights in results.items():
-        np.savez(folder / f"{name}.npz", *weights)
+    keep(folder, results)
 
 
 if __name__ == "__main__":

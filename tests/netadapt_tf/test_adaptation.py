@@ -70,6 +70,14 @@ def test_in_processes_the_same_network_is_found_and_the_directory_is_the_same_ru
     assert adapt_network(*arguments, settings=QUICK).summary == elsewhere.summary
 
 
+def test_machines_that_were_not_joined_are_missed_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}')
+    settings = dataclasses.replace(QUICK, strategy="multi_worker")
+    with pytest.raises(UserError, match="multi_worker is for the command netadapt"):
+        adapt_network(tiny_cnn(), corner_datasets(), ["macs=80%"], tmp_path / "run", settings=settings)
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_strategy_is_that_of_both_long_stages_and_part_of_the_request(tmp_path, monkeypatch):
     strategies = []
     real = adaptation.train

@@ -8,22 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny_adaptation import QUICK_FLAGS
 from tests.tiny_networks import two_convolutions
 
 CPU, GPU = "host/cpu:1", "host/gpu"
-SEARCH = [
-    "--network=net.keras",
-    "--dataset=fashion_mnist_12k",
-    "--train_images=600",
-    "--holdout_images=100",
-    "--batch_size=50",
-    "--short_term_steps=1",
-    "--long_term_epochs=1",
-    "--filter_multiple=16",
-    "--initial_reduction=0.3",
-    "--table=table.sqlite",
-    "--run_dir=run",
-]
+SEARCH = [*QUICK_FLAGS, "--network=net.keras", "--table=table.sqlite", "--run_dir=run"]
 
 pytestmark = pytest.mark.usefixtures("software_gpu")
 

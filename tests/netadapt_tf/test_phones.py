@@ -11,24 +11,13 @@ import pytest
 
 from tests.emulated_android import AdbServer, fake_elf, write_tool_for_this_machine
 from tests.tflite_bench.phones import phones
+from tests.tiny_adaptation import QUICK_FLAGS
 from tests.tiny_networks import two_convolutions
 from tflite_bench.graph import Graph
 
 QUICK = "min_secs=0.02,warmup_min_secs=0.01,warmup_runs=1"
 CPU, GPU = f"android/cpu:1,{QUICK}", f"android/gpu,{QUICK}"
-SEARCH = [
-    "--network=net.keras",
-    "--dataset=fashion_mnist_12k",
-    "--train_images=600",
-    "--holdout_images=100",
-    "--batch_size=50",
-    "--short_term_steps=1",
-    "--long_term_epochs=1",
-    "--filter_multiple=16",
-    "--initial_reduction=0.3",
-    "--benchmark_model=benchmark_model",
-    "--table=table.sqlite",
-]
+SEARCH = [*QUICK_FLAGS, "--network=net.keras", "--benchmark_model=benchmark_model", "--table=table.sqlite"]
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.clusters import both
+from tests.two_replicas import kept
 
 Weights = Callable[[str], list[np.ndarray]]
 
@@ -23,12 +25,7 @@ def weights(tmp_path_factory) -> Weights:
     assert chief.returncode == 0, chief.stderr
     assert follower.returncode == 0, follower.stderr
     assert follower.stdout == "stages: 3\n"
-
-    def read(name: str) -> list[np.ndarray]:
-        with np.load(folder / f"{name}.npz") as file:
-            return [file[key] for key in file.files]
-
-    return read
+    return partial(kept, folder)
 
 
 def test_two_machines_come_to_what_one_comes_to_but_for_rounding(weights):

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import tf_keras
 
 from netadapt_tf.training.replicas import check_averages, copied, own_part, replica_count, strategy_of
 from tests.tiny_networks import tiny_cnn
+from tests.two_replicas import kept
 from tflite_bench.errors import UserError
 
 Weights = Callable[[str], list[np.ndarray]]
@@ -21,12 +23,7 @@ def weights(tmp_path_factory) -> Weights:
     command = [sys.executable, "-m", "tests.two_replicas", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
-
-    def read(name: str) -> list[np.ndarray]:
-        with np.load(folder / f"{name}.npz") as file:
-            return [file[key] for key in file.files]
-
-    return read
+    return partial(kept, folder)
 
 
 def test_two_replicas_come_to_what_one_comes_to_but_for_rounding(weights):
