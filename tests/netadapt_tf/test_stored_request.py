@@ -102,5 +102,5 @@ def test_a_run_from_python_is_refused_with_what_to_call(request_, change):
 def test_a_folder_that_is_none_of_ours_is_refused(tmp_path: Path, content):
     if content is not None:
         (tmp_path / "config.json").write_text(content)
-    with pytest.raises(UserError, match="is no run directory|is damaged|is not ours"):
+    with pytest.raises(UserError, match=r"is no run directory|is damaged|is not ours"):
         read_config(tmp_path)
