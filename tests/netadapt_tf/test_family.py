@@ -139,6 +139,7 @@ def test_the_network_that_the_run_has_delivered_is_not_trained_again(run_dir):
     assert member.metric == json.loads((run_dir / "summary.json").read_text())["accuracy"]
 
 
+@pytest.mark.slow
 def test_trained_anew_it_is_the_network_that_the_run_has_delivered(run_dir):
     own = adapt(run_dir)
     (run_dir / "adapted.keras").unlink()
@@ -147,6 +148,7 @@ def test_trained_anew_it_is_the_network_that_the_run_has_delivered(run_dir):
     assert member.tflite_path.read_bytes() == own.tflite_path.read_bytes()
 
 
+@pytest.mark.slow
 def test_interrupted_again_and_again_it_ends_as_one_that_is_not(run_dir, tmp_path, monkeypatch):
     whole_dir = Path(shutil.copytree(run_dir, tmp_path / "whole"))
     (whole,) = deliver(whole_dir, iterations=[2])
@@ -176,12 +178,13 @@ def test_interrupted_again_and_again_it_ends_as_one_that_is_not(run_dir, tmp_pat
     assert not list(run_dir.rglob("*.checkpoint.npz"))
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_to_a_lower_budget_as_if_nobody_had_asked_for_its_family(run_dir, tmp_path):
     alone = Path(shutil.copytree(run_dir, tmp_path / "alone"))
     deliver(run_dir, iterations=[1, 2])
     before = (run_dir / "journal.jsonl").read_text()
     reached = records(run_dir)[-1]["iteration"]
-    with_family, without = (adapt(folder, "latency@host/cpu:1=50%") for folder in (run_dir, alone))
+    with_family, without = (adapt(folder, "latency@host/cpu:1=45%") for folder in (run_dir, alone))
     assert (run_dir / "journal.jsonl").read_text().startswith(before), "something was done again, or lost"
     assert with_family.summary["iterations"] > reached
     assert with_family.budgets[0].met
@@ -194,6 +197,7 @@ def test_a_search_goes_on_to_a_lower_budget_as_if_nobody_had_asked_for_its_famil
     assert times["long_term"] == pytest.approx(sum(trained), abs=0.1), "the family's time is not the run's"
 
 
+@pytest.mark.slow
 def test_networks_of_an_unfinished_search_are_delivered_and_it_goes_on(tmp_path, searched, monkeypatch):
     run_dir, fit = tmp_path / "run", Trainer.fit
     calls = itertools.count(1)
@@ -301,6 +305,7 @@ def test_what_the_search_did_not_measure_is_measured_from_the_largest_on_and_onl
     assert not compared
 
 
+@pytest.mark.slow
 def test_another_budget_for_a_finished_network_is_judged_without_training_it_again(run_dir, monkeypatch):
     (first,) = deliver(run_dir, budgets=["macs=80%"])
     monkeypatch.setattr(Trainer, "fit", None)
@@ -312,31 +317,31 @@ def test_another_budget_for_a_finished_network_is_judged_without_training_it_aga
     assert third.summary == second.summary
 
 
+@pytest.mark.slow
 def test_networks_along_the_curve_end_with_the_last_and_stand_in_one_table(run_dir, caplog):
-    last = records(run_dir)[-1]["iteration"]
-    members = deliver(run_dir, pareto=99)
-    numbers = [member.summary["iterations"] for member in members]
-    assert numbers == sorted(numbers)
-    assert numbers[-1] == last
-    assert f"has {len(members)} networks to offer, fewer than 99" in caplog.text
-    costs = [record["measured"]["latency@host/cpu:1"] for record in records(run_dir)]
-    scores = [record["accuracy"] for record in records(run_dir)]
-    for number in numbers[:-1]:
-        assert all(
-            scores[other] < scores[number] or (scores[other], costs[other]) == (scores[number], costs[number])
-            for other in range(number + 1, last + 1)
-        )
-    table = family_table([(member.keras_path.parent, member.summary) for member in members])
-    lines = table.splitlines()
-    assert [line.split()[0] for line in lines[1 : 2 + len(members)]] == ["0", *map(str, numbers)]
-    for line, member in zip(lines[2:], members, strict=False):
+    path = run_dir / "journal.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    accuracies = {0: 0.1, 1: 0.9, 2: 0.2, 3: 0.3}  # the second is beaten by the third
+    for record in lines:
+        if record["event"] == "iteration":
+            record["accuracy"] = accuracies[record["iteration"]]
+    path.write_text("".join(json.dumps(record) + "\n" for record in lines))
+    members = deliver(run_dir, pareto=4)
+    assert [member.summary["iterations"] for member in members] == [1, 3]
+    assert "has 2 networks to offer, fewer than 4" in caplog.text
+    start, *rows = family_table([(member.keras_path.parent, member.summary) for member in members]).splitlines()[1:]
+    assert start.split()[:2] == ["0", "(start)"]
+    for row, member in zip(rows, members, strict=False):
         ms = member.summary["latency_ms"]["host/cpu:1"]
-        assert f"{ms['after']:.4f}" in line
-        assert f"{ms['after'] / ms['before']:.1%}" in line
-        assert f"{member.metric['after']:.2%}" in line
-        assert str(member.keras_path.parent) in table
+        number, latency, of_start, found, tuned, macs, *_ = row.split()
+        assert int(number) == member.summary["iterations"]
+        assert (latency, of_start) == (f"{ms['after']:.4f}", f"{ms['after'] / ms['before']:.1%}")
+        assert (found, tuned) == tuple(f"{member.metric[when]:.2%}" for when in ("after_search", "after"))
+        assert macs == f"{member.summary['macs']['after']:,d}"
+    assert [row.strip() for row in rows[2:]] == [str(member.keras_path.parent) for member in members]
 
 
+@pytest.mark.slow
 def test_other_epochs_are_recorded_and_never_mixed_with_those_of_before(run_dir):
     last = records(run_dir)[-1]["iteration"]
     (member,) = deliver(run_dir, iterations=[last], epochs=1, learning_rate=0.01)
@@ -346,6 +351,7 @@ def test_other_epochs_are_recorded_and_never_mixed_with_those_of_before(run_dir)
         deliver(run_dir, iterations=[last])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_training")
 def test_an_iteration_that_changed_is_not_taken_for_what_was_delivered(run_dir):
     last = records(run_dir)[-1]["iteration"]
@@ -356,6 +362,7 @@ def test_an_iteration_that_changed_is_not_taken_for_what_was_delivered(run_dir):
         deliver(run_dir, iterations=[last])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["adapted.tflite", "adapted.keras", "summary.json"])
 def test_what_is_damaged_is_set_aside_and_delivered_again(run_dir, caplog, name):
     (member,) = deliver(run_dir, iterations=[1])
@@ -374,6 +381,7 @@ def cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+@pytest.mark.slow
 def test_a_damaged_iteration_is_named_and_by_budget_or_curve_passed_over(run_dir, caplog):
     start, *later = records(run_dir)
     first = next(r["iteration"] for r in later if r["macs"] <= 0.8 * start["macs"])
