@@ -198,6 +198,16 @@ def test_a_search_goes_on_to_a_lower_budget_as_if_nobody_had_asked_for_its_famil
 
 
 @pytest.mark.slow
+def test_of_a_run_whose_summary_is_lost_nothing_is_recorded_twice(run_dir):
+    deliver(run_dir, iterations=[records(run_dir)[-1]["iteration"]])
+    before = (run_dir / "journal.jsonl").read_text()
+    summary = json.loads((run_dir / "summary.json").read_text())
+    (run_dir / "summary.json").unlink()
+    assert adapt(run_dir).summary == summary
+    assert (run_dir / "journal.jsonl").read_text() == before
+
+
+@pytest.mark.slow
 def test_networks_of_an_unfinished_search_are_delivered_and_it_goes_on(tmp_path, searched, monkeypatch):
     run_dir, fit = tmp_path / "run", Trainer.fit
     calls = itertools.count(1)
