@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netadapt_tf import AdaptedNetwork, Metric, UserError, adapt_network, delivery, family, finetune_iterations
+from netadapt_tf import AdaptedNetwork, Metric, UserError, adapt_network, delivery, finetune_iterations, members
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.reporting.family import family_table
@@ -124,7 +124,7 @@ def test_what_is_finished_is_not_done_again(run_dir, monkeypatch):
     def again(*_, **__):
         raise AssertionError("it is delivered again")
 
-    monkeypatch.setattr(family, "delivery", again)
+    monkeypatch.setattr(members, "delivery", again)
     (second,) = deliver(run_dir, iterations=[1])
     assert second.summary == first.summary
     assert journals == {path: path.read_text() for path in run_dir.rglob("journal.jsonl")}
@@ -155,8 +155,8 @@ def test_interrupted_again_and_again_it_ends_as_one_that_is_not(run_dir, tmp_pat
     fit, epochs, parts = Trainer.fit, [], None
     calls = itertools.count(1)
 
-    def interrupted(*arguments, begin=0, **more):
-        fit(*arguments, begin=begin, **more)
+    def interrupted(trainer, batches, steps, rates, begin=0, update=None):
+        fit(trainer, batches, steps, rates, begin, update)
         if next(calls) in (2, 4):  # after the second epoch, before it is kept; and again in the third
             raise KeyboardInterrupt
         epochs.append(begin)
@@ -322,7 +322,7 @@ def test_another_budget_for_a_finished_network_is_judged_without_training_it_aga
     (second,) = deliver(run_dir, budgets=["macs=81%"])
     assert second.summary["iterations"] == first.summary["iterations"]
     assert [row.budget for row in second.budgets] == ["macs=80%", "macs=81%"]
-    monkeypatch.setattr(family, "delivery", None)
+    monkeypatch.setattr(members, "delivery", None)
     (third,) = deliver(run_dir, budgets=["macs=80%"])
     assert third.summary == second.summary
 
@@ -336,19 +336,19 @@ def test_networks_along_the_curve_end_with_the_last_and_stand_in_one_table(run_d
         if record["event"] == "iteration":
             record["accuracy"] = accuracies[record["iteration"]]
     path.write_text("".join(json.dumps(record) + "\n" for record in lines))
-    members = deliver(run_dir, pareto=4)
-    assert [member.summary["iterations"] for member in members] == [1, 3]
+    delivered = deliver(run_dir, pareto=4)
+    assert [member.summary["iterations"] for member in delivered] == [1, 3]
     assert "has 2 networks to offer, fewer than 4" in caplog.text
-    start, *rows = family_table([(member.keras_path.parent, member.summary) for member in members]).splitlines()[1:]
+    start, *rows = family_table([(member.keras_path.parent, member.summary) for member in delivered]).splitlines()[1:]
     assert start.split()[:2] == ["0", "(start)"]
-    for row, member in zip(rows, members, strict=False):
+    for row, member in zip(rows, delivered, strict=False):
         ms = member.summary["latency_ms"]["host/cpu:1"]
         number, latency, of_start, found, tuned, macs, *_ = row.split()
         assert int(number) == member.summary["iterations"]
         assert (latency, of_start) == (f"{ms['after']:.4f}", f"{ms['after'] / ms['before']:.1%}")
         assert (found, tuned) == tuple(f"{member.metric[when]:.2%}" for when in ("after_search", "after"))
         assert macs == f"{member.summary['macs']['after']:,d}"
-    assert [row.strip() for row in rows[2:]] == [str(member.keras_path.parent) for member in members]
+    assert [row.strip() for row in rows[2:]] == [str(member.keras_path.parent) for member in delivered]
 
 
 @pytest.mark.slow
