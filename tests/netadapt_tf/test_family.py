@@ -269,6 +269,7 @@ def test_a_budget_that_no_network_is_within_is_refused_with_what_was_reached(run
     assert not (run_dir / "family").exists()
 
 
+@pytest.mark.slow
 def test_the_delivered_file_has_the_last_word(run_dir, monkeypatch):
     budget = "macs=80%"
     start, *later = records(run_dir)
@@ -284,6 +285,7 @@ def test_the_delivered_file_has_the_last_word(run_dir, monkeypatch):
     assert json.loads((run_dir / "family" / f"{first:03d}" / "summary.json").read_text())["budgets"][0]["met"] is False
 
 
+@pytest.mark.slow
 def test_what_the_search_did_not_measure_is_measured_from_the_largest_on_and_only_once(run_dir, monkeypatch):
     compared = []
 
