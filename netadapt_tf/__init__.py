@@ -14,6 +14,7 @@ from tflite_bench.binary import quiet_native_code
 
 if TYPE_CHECKING:
     from netadapt_tf.adaptation import adapt_network
+    from netadapt_tf.family import finetune_iterations
     from netadapt_tf.forecast import Forecast, dry_run
     from netadapt_tf.logs import log_progress
     from netadapt_tf.outcome import AdaptedNetwork, BudgetOutcome
@@ -37,6 +38,7 @@ __all__ = [
     "UserError",
     "adapt_network",
     "dry_run",
+    "finetune_iterations",
     "log_progress",
     "make_repeatable",
 ]
@@ -53,6 +55,7 @@ _HOMES = {
     "UserError": "tflite_bench.errors",
     "adapt_network": "netadapt_tf.adaptation",
     "dry_run": "netadapt_tf.forecast",
+    "finetune_iterations": "netadapt_tf.family",
     "log_progress": "netadapt_tf.logs",
     "make_repeatable": "netadapt_tf.training.repeatable",
 }

@@ -7,17 +7,16 @@ from typing import Any
 import tf_keras
 from absl import logging
 
-from netadapt_tf.delivery import Delivery, delivery, summarised
+from netadapt_tf.beginning import as_given, measured_start, trained
+from netadapt_tf.delivery import Delivery, delivery, last_stage, summarised
 from netadapt_tf.devices import check_devices, keep_devices
 from netadapt_tf.estimates import check_estimates
 from netadapt_tf.identity import run_identity
-from netadapt_tf.networks.files import checked, save_network
-from netadapt_tf.networks.narrowing import fresh_copy
+from netadapt_tf.networks.files import checked
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
 from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.resources.own import OwnResource, check_own
-from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.executors.opening import opened
 from netadapt_tf.search.executors.place import Place
 from netadapt_tf.search.goals import Goal, corrected_by_delivery
@@ -25,15 +24,12 @@ from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.search.netadapt import Search
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.settings import Settings
-from netadapt_tf.start import Costs, Start, check_reachable, costs_of, measured_reaches, start_of
+from netadapt_tf.start import Costs, Start, check_reachable, costs_of, measured_reaches
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.replicas import strategy_of
-from netadapt_tf.training.stages import PRE_TRAINING, evaluate, train
 from netadapt_tf.training.task import ACCURACY, Loss, Metric
 from netadapt_tf.work import Work
-from tflite_bench.damage import set_aside
-from tflite_bench.errors import InvalidModelError
 
 
 def adapt_network(
@@ -124,7 +120,7 @@ def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
     tf_keras.utils.set_random_seed(settings.seed)
     work = Work(problem, run, Stopwatch(), strategy_of(settings.strategy))
     with opened_meters(problem) as meters:
-        start = _as_given(work)
+        start = as_given(work)
         costs = costs_of(start, budgets, meters, problem.table, problem.resources)
         check_devices(run, budgets, costs)
         with work.clock("measure"):
@@ -133,59 +129,12 @@ def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
         with run.claimed():
             check_devices(run, budgets, costs)
             keep_devices(run, budgets, costs)
-            start = _trained(work, start)
+            start = trained(work, start)
             costs = costs_of(start, budgets, meters, problem.table, problem.resources)
             check_estimates(work, start, costs)
             result = _adapt_within_budgets(work, start, costs)
-            summary = summarised(work, command, start, costs, result)
+            summary = summarised(work, command, budgets, start, costs, result)
     return adapted_network(run, summary)
-
-
-def _as_given(work: Work) -> Start:
-    """The starting network, perhaps untrained: enough to know its layers."""
-    problem, kept = work.problem, work.run.file("start.tflite")
-    if kept.exists():
-        try:
-            return start_of(problem.network, problem.channels, kept.read_bytes(), problem.settings.filters)
-        except InvalidModelError as error:
-            logging.warning("%s is damaged (%s); the starting network is converted anew.", kept, error)
-    logging.info("Converting the starting network.")
-    with work.clock("convert"):
-        return start_of(problem.network, problem.channels, problem.convert(problem.network), problem.settings.filters)
-
-
-def _trained(work: Work, start: Start) -> Start:
-    """Pre-trains where that is asked for, and keeps the starting network; what is kept is not done again."""
-    run, settings = work.run, work.problem.settings
-    to_train = settings.pretrain_epochs > 0 and not run.has_iteration(0)
-    if to_train:
-        logging.info("Pre-training for %d epochs.", settings.pretrain_epochs)
-        with work.clock("pretrain"):
-            train(
-                start.network,
-                work.problem.task,
-                work.problem.datasets.train,
-                settings.seed,
-                settings.pretrain_epochs,
-                settings.long_term_learning_rate,
-                PRE_TRAINING,
-                run.checkpoint(PRE_TRAINING),
-                work.strategy,
-            )
-    if not run.has_iteration(0):
-        run.save_iteration(0, start.network, start.widths)
-    run.checkpoint(PRE_TRAINING).discard()
-    kept = run.file("start.tflite")
-    if kept.exists():
-        if kept.read_bytes() == start.tflite:
-            return start
-        logging.warning("%s is set aside as %s.", kept, set_aside(kept).name)
-    tflite = start.tflite
-    if to_train:
-        with work.clock("convert"):
-            tflite = work.problem.convert(start.network)
-    run.write_bytes("start.tflite", tflite)
-    return start_of(start.network, start.channels, tflite)
 
 
 def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
@@ -195,7 +144,7 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
     measured anew, has the last word. Where it disagrees, the search goes on with a limit as much lower.
     """
     budgets = work.problem.budgets
-    beginning = _measured_start(work, start, costs)
+    beginning = measured_start(work, start, costs)
     goals: Sequence[Goal] = [
         Goal(budget.name, costs.budgeted[budget.name], budget.limit(beginning.costs[budget.name].value))
         for budget in budgets
@@ -214,8 +163,7 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
         logging.info("The starting network is within budget already.")
     while True:
         found = _searched(work, costs, goals, beginning)
-        adapted = _last_stage(work, found)
-        result = delivery(work, start, costs, found, adapted)
+        result = delivery(work, start, costs, found, last_stage(work, found))
         asked = {budget.name: budget.limit(result.before.amount(budget)) for budget in budgets}
         reached = {budget.name: result.after.amount(budget) for budget in budgets}
         corrected = corrected_by_delivery(goals, found.costs, asked, reached)
@@ -247,68 +195,3 @@ def _searched(work: Work, costs: Costs, goals: Sequence[Goal], beginning: Iterat
             executor,
         )
         return search.run(beginning)
-
-
-def _measured_start(work: Work, start: Start, costs: Costs) -> Iterate:
-    """Iteration 0: the starting network, measured."""
-    record = next(work.run.journal.events("iteration"), None)
-    if record is None:
-        predicted, measured = {}, {}
-        with work.clock("measure"):
-            for name, resource in costs.budgeted.items():
-                resource.prepare([start.widths])
-                predicted[name], measured[name] = resource.predict(start.widths), resource.measure(start.widths).start
-        with work.clock("evaluate"):
-            holdout_accuracy = evaluate(start.network, work.problem.task, work.problem.datasets.holdout)
-        record = work.run.journal.append(
-            "iteration",
-            iteration=0,
-            picked=None,
-            accuracy=holdout_accuracy,
-            predicted=predicted,
-            measured=measured,
-            spread=dict.fromkeys(measured, 0.0),
-            **costs.counted(start.widths),
-            wall_s=work.clock.lap("other"),
-        )
-    measured = {name: record["measured"][name] for name in costs.budgeted}
-    return Iterate(
-        0,
-        start.network,
-        start.channels,
-        record["accuracy"],
-        {name: Measurement(cost, cost) for name, cost in measured.items()},
-    )
-
-
-def _last_stage(work: Work, found: Iterate) -> tf_keras.Model:
-    """The search's network fine-tuned, or its shape retrained; the start itself where nothing had to shrink."""
-    run, settings = work.run, work.problem.settings
-    checkpoint = run.checkpoint("long-term")
-    if run.is_done("long_term", found.iteration, "adapted.keras"):
-        checkpoint.discard()
-        return run.load_network("adapted.keras")
-    network = found.network
-    if found.iteration and settings.final_epochs:
-        what = "long-term fine-tune"
-        if settings.final == "retrain":
-            what, network = "retraining", fresh_copy(network, settings.seed)
-        logging.info("%s: %d epochs.", what.capitalize(), settings.final_epochs)
-        with work.clock("long_term"):
-            train(
-                network,
-                work.problem.task,
-                work.problem.datasets.long_term,
-                settings.seed + 1,
-                settings.final_epochs,
-                settings.long_term_learning_rate,
-                what,
-                checkpoint,
-                work.strategy,
-            )
-    run.reopen()
-    save_network(network, run.file("adapted.keras"))
-    digest, lap = run.digest("adapted.keras"), work.clock.lap("other")
-    run.journal.append("long_term", iteration=found.iteration, sha256=digest, wall_s=lap)
-    checkpoint.discard()
-    return network

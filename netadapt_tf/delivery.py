@@ -1,17 +1,22 @@
-"""What an adaptation delivers: the converted network, what it costs as it ships, and the summary of the run."""
+"""What is delivered of an iteration: its network fine-tuned, converted, measured as it ships, tested and summarised."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tf_keras
 from absl import logging
 
+from netadapt_tf.networks.files import save_network
+from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.reporting.summary import Delivered, summarise
+from netadapt_tf.resources.budget import Budget
 from netadapt_tf.resources.resource import LatencyResource
 from netadapt_tf.search.iterate import Iterate
+from netadapt_tf.search.journal import OF_FAMILY
 from netadapt_tf.start import Costs, Start
 from netadapt_tf.training.quantization_aware import trained_quantization_aware
-from netadapt_tf.training.stages import evaluate_tflite
+from netadapt_tf.training.stages import evaluate_tflite, train
 from netadapt_tf.work import Work
 from tflite_bench.convert import convert
 from tflite_bench.target import Target
@@ -36,6 +41,39 @@ class Delivery:
     after: Delivered
 
 
+def last_stage(work: Work, found: Iterate) -> tf_keras.Model:
+    """The search's network fine-tuned, or its shape retrained; the start itself where nothing had to shrink."""
+    into, settings = work.into, work.problem.settings
+    checkpoint = into.checkpoint("long-term")
+    if into.is_done("long_term", found.iteration, "adapted.keras"):
+        checkpoint.discard()
+        return into.load_network("adapted.keras")
+    network = found.network
+    if found.iteration and settings.final_epochs:
+        what = "long-term fine-tune"
+        if settings.final == "retrain":
+            what, network = "retraining", fresh_copy(network, settings.seed)
+        logging.info("%s: %d epochs.", what.capitalize(), settings.final_epochs)
+        with work.clock("long_term"):
+            train(
+                network,
+                work.problem.task,
+                work.problem.datasets.long_term,
+                settings.seed + 1,
+                settings.final_epochs,
+                settings.long_term_learning_rate,
+                what,
+                checkpoint,
+                work.strategy,
+            )
+    into.reopen()
+    save_network(network, into.file("adapted.keras"))
+    digest, lap = into.digest("adapted.keras"), work.clock.lap("other")
+    into.journal.append("long_term", iteration=found.iteration, sha256=digest, wall_s=lap)
+    checkpoint.discard()
+    return network
+
+
 def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf_keras.Model) -> Delivery:
     """Converts the adapted network, keeps its file, and measures that.
 
@@ -50,8 +88,8 @@ def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf
     if found.iteration:
         tflite = _converted(work, found, adapted)
         logging.info("Measuring the adapted network.")
-    work.run.reopen()
-    work.run.write_bytes("adapted.tflite", tflite)
+    work.into.reopen()
+    work.into.write_bytes("adapted.tflite", tflite)
     widths = found.channels.widths
     with work.clock("measure"):
         measured = {target: latency.verdict(start.tflite, tflite, widths) for target, latency in costs.latency.items()}
@@ -77,15 +115,15 @@ def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf
 
 def _converted(work: Work, found: Iterate, adapted: tf_keras.Model) -> bytes:
     """The adapted network as it ships; quantisation-aware training, where that is asked for, is not done twice."""
-    run, settings = work.run, work.problem.settings
+    into, settings = work.into, work.problem.settings
     logging.info("Converting the adapted network.")
     if not settings.quantization_aware_epochs:
         with work.clock("convert"):
             return work.problem.convert(adapted)
-    checkpoint = run.checkpoint("quantization-aware")
-    if run.is_done("quantization_aware", found.iteration, "adapted.tflite"):
+    checkpoint = into.checkpoint("quantization-aware")
+    if into.is_done("quantization_aware", found.iteration, "adapted.tflite"):
         checkpoint.discard()
-        return run.file("adapted.tflite").read_bytes()
+        return into.file("adapted.tflite").read_bytes()
     logging.info("Quantisation-aware training: %d epochs.", settings.quantization_aware_epochs)
     with work.clock("quantization_aware"):
         rounding = trained_quantization_aware(
@@ -99,38 +137,48 @@ def _converted(work: Work, found: Iterate, adapted: tf_keras.Model) -> bytes:
         )
     with work.clock("convert"):
         tflite = convert(rounding, "int8")
-    run.reopen()
-    run.write_bytes("adapted.tflite", tflite)
-    digest, lap = run.digest("adapted.tflite"), work.clock.lap("other")
-    run.journal.append("quantization_aware", iteration=found.iteration, sha256=digest, wall_s=lap)
+    into.reopen()
+    into.write_bytes("adapted.tflite", tflite)
+    digest, lap = into.digest("adapted.tflite"), work.clock.lap("other")
+    into.journal.append("quantization_aware", iteration=found.iteration, sha256=digest, wall_s=lap)
     checkpoint.discard()
     return tflite
 
 
-def summarised(work: Work, command: str, start: Start, costs: Costs, result: Delivery) -> dict[str, Any]:
-    """Tests what is delivered on the test set, and writes the summary."""
-    run, budgets = work.run, work.problem.budgets
+def summarised(
+    work: Work, command: str, budgets: Sequence[Budget], start: Start, costs: Costs, result: Delivery
+) -> dict[str, Any]:
+    """Tests what is delivered on the test set, and writes the summary.
+
+    Args:
+        work: what all stages share.
+        command: how it was asked for.
+        budgets: that the delivered network is judged by.
+        start: the starting network.
+        costs: how latency is measured.
+        result: what is delivered.
+    """
+    into = work.into
     found_tflite = start.tflite
     if result.found.iteration:
         with work.clock("convert"):
-            found_tflite = work.problem.convert(run.load_iteration(result.found.iteration))
+            found_tflite = work.problem.convert(work.run.load_iteration(result.found.iteration))
     unrounded = _unrounded(work, start, result)
-    with work.clock("evaluate"):
-        tested = {
-            tflite: evaluate_tflite(tflite, work.problem.task.metric, work.problem.datasets.test, start.network.output)
-            for tflite in {start.tflite, found_tflite, result.tflite, *unrounded.values()}
-        }
+    tested = {
+        tflite: _tested(work, start, tflite)
+        for tflite in {start.tflite, found_tflite, result.tflite, *unrounded.values()}
+    }
     predicted_ms = _predicted_ms(work, start, costs, result)
     asked = ", ".join(budget.text for budget in budgets)
-    *_, newest = run.journal.events()
+    *_, newest = (record for record in into.journal.events() if record["event"] not in OF_FAMILY)
     if (newest["event"], newest.get("budget")) != ("finished", asked):  # else only the summary was lost
-        run.journal.append("finished", budget=asked, wall_s=work.clock.lap("other"))
+        into.journal.append("finished", budget=asked, wall_s=work.clock.lap("other"))
     summary = summarise(
         command=command,
         budgets=budgets,
         settings=work.problem.settings,
         metric=work.problem.task.metric,
-        journal=run.journal,
+        journal=into.journal,
         start=result.before,
         adapted=result.after,
         accuracy={
@@ -144,9 +192,18 @@ def summarised(work: Work, command: str, start: Start, costs: Costs, result: Del
         fingerprints={target: latency.fingerprint for target, latency in costs.latency.items()},
         table_only=work.problem.table_only,
     )
-    summary["sha256"] = {"adapted.tflite": run.digest("adapted.tflite")}
-    run.write_json("summary.json", summary)
+    summary["sha256"] = {"adapted.tflite": into.digest("adapted.tflite")}
+    into.write_json("summary.json", summary)
     return summary
+
+
+def _tested(work: Work, start: Start, tflite: bytes) -> float:
+    """The metric of a `.tflite` on the test set; no file is tested twice."""
+    if tflite not in work.tested:
+        task, datasets = work.problem.task, work.problem.datasets
+        with work.clock("evaluate"):
+            work.tested[tflite] = evaluate_tflite(tflite, task.metric, datasets.test, start.network.output)
+    return work.tested[tflite]
 
 
 def _unrounded(work: Work, start: Start, result: Delivery) -> dict[str, bytes]:
@@ -159,14 +216,15 @@ def _unrounded(work: Work, start: Start, result: Delivery) -> dict[str, bytes]:
 
 
 def _predicted_ms(work: Work, start: Start, costs: Costs, result: Delivery) -> dict[Target, float]:
-    """What the search predicted for its last network; by the table alone where no budget is about latency."""
-    first, last = next(work.run.journal.events("iteration")), work.run.journal.last("iteration")
+    """What the search predicted for its network; by the table alone where no budget of it is about that latency."""
+    first, *later = work.run.journal.events("iteration")
+    record = next((record for record in later if record["iteration"] == result.found.iteration), first)
     widths = result.found.channels.widths
     names = {budget.target: budget.name for budget in work.problem.budgets}
 
     def ratio(target: Target, latency: LatencyResource) -> float:
-        if target in names and last is not None and last["iteration"]:
-            return last["predicted"][names[target]] / first["measured"][names[target]]
+        if record is not first and names.get(target) in record["predicted"]:
+            return record["predicted"][names[target]] / first["measured"][names[target]]
         return latency.predict(widths) / latency.predict(start.widths)
 
     return {

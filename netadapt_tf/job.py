@@ -1,14 +1,16 @@
-"""The main job as the command line asks for it: network and data by name, then `adapt_network`."""
+"""The jobs as the command line asks for them: network and data by name, then what Python would call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import tf_keras
 from absl import logging
 from tf_keras.src.saving.serialization_lib import SafeModeScope
 
 from netadapt_tf.adaptation import adapt_network, finished_adaptation
+from netadapt_tf.family import finetune_iterations
 from netadapt_tf.forecast import Forecast, dry_run
 from netadapt_tf.identity import run_identity
 from netadapt_tf.networks.by_name import NAMES, NETWORKS
@@ -26,6 +28,8 @@ from netadapt_tf.training.strategy_names import MULTI_WORKER
 from netadapt_tf.training.task import ACCURACY, classification
 from tflite_bench.errors import UserError
 
+T = TypeVar("T")
+
 
 def adapt(request: Request, command: str) -> AdaptedNetwork | None:
     """Runs the adaptation that the flags ask for, goes on with it, or repeats a finished one's result.
@@ -36,12 +40,66 @@ def adapt(request: Request, command: str) -> AdaptedNetwork | None:
     Raises:
         UserError: what the user can mend.
     """
+    return _led(request, lambda: _adapted(request, command))
+
+
+def finetune(
+    request: Request,
+    iterations: Sequence[int],
+    budgets: Sequence[str],
+    pareto: int,
+    epochs: int | None,
+    learning_rate: float | None,
+    command: str,
+) -> tuple[AdaptedNetwork, ...] | None:
+    """Delivers networks of a run that the command has made; see `family.finetune_iterations`.
+
+    Args:
+        request: of the run, read back.
+        iterations: which networks: their numbers.
+        budgets: or what one of them should be within.
+        pareto: or how many along the curve.
+        epochs: of the long-term fine-tune; by default the run's.
+        learning_rate: the same.
+        command: how this was asked for.
+
+    Returns:
+        The networks; None where another machine works, and this one has followed it.
+
+    Raises:
+        UserError: what the user can mend.
+    """
+
+    def datasets() -> Datasets:
+        network = load_network(request.run_dir / "iterations/000/network.keras", allow_lambda=request.allow_lambda)
+        return _datasets(request, find_images(request.dataset), network)()
+
+    return _led(
+        request,
+        lambda: finetune_iterations(
+            request.run_dir,
+            datasets,
+            iterations=iterations,
+            budgets=budgets,
+            pareto=pareto,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            table=request.table,
+            benchmark_models=request.benchmark_models,
+            allow_lambda=request.allow_lambda,
+            command=command,
+        ),
+    )
+
+
+def _led(request: Request, work: Callable[[], T]) -> T | None:
+    """Does the work, on several machines as their chief; or follows the chief, and returns None."""
     if request.settings.strategy != MULTI_WORKER:
-        return _adapted(request, command)
+        return work()
     strategy, machines = strategy_of(MULTI_WORKER), cluster()
     if machines.is_chief:
         with led(strategy):
-            return _adapted(request, command)
+            return work()
     source = find_images(request.dataset)
     tf_keras.utils.set_random_seed(request.settings.seed)  # as the chief does; shuffling depends on it
     with SafeModeScope(not request.allow_lambda):

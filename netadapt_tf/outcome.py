@@ -8,6 +8,7 @@ from typing import Any
 import tf_keras
 
 from netadapt_tf.networks.channel_groups import Widths
+from netadapt_tf.search.delivery_folder import DeliveryFolder
 from netadapt_tf.search.run_directory import RunDirectory
 
 
@@ -54,13 +55,22 @@ class AdaptedNetwork:
     summary: Mapping[str, Any]
 
 
-def adapted_network(run: RunDirectory, summary: Mapping[str, Any]) -> AdaptedNetwork:
-    """What a finished run directory holds."""
-    network = run.load_network("adapted.keras")
+def adapted_network(
+    run: RunDirectory, summary: Mapping[str, Any], folder: DeliveryFolder | None = None
+) -> AdaptedNetwork:
+    """What a finished run directory holds.
+
+    Args:
+        run: the directory.
+        summary: of the delivered network.
+        folder: of a member of the run's family; by default what the run itself delivers.
+    """
+    folder = folder or run
+    network = folder.load_network("adapted.keras")
     return AdaptedNetwork(
         network=network,
-        keras_path=run.file("adapted.keras"),
-        tflite_path=run.file("adapted.tflite"),
+        keras_path=folder.file("adapted.keras"),
+        tflite_path=folder.file("adapted.tflite"),
         widths=run.widths(summary["iterations"]),
         budgets=tuple(BudgetOutcome(**row) for row in summary["budgets"]),
         metric=summary["accuracy"],

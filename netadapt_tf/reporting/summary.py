@@ -87,6 +87,8 @@ def summarise(
         "command": command,
         "seed": settings.seed,
         "final": settings.final,
+        "long_term_epochs": settings.long_term_epochs,
+        "long_term_learning_rate": settings.long_term_learning_rate,
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "target": {str(target): dict(fingerprint) for target, fingerprint in fingerprints.items()},
         "budgets": [_budget_row(budget, start, adapted) for budget in budgets],

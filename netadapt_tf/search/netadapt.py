@@ -19,7 +19,7 @@ from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.contest import Contest
 from netadapt_tf.search.executors.executor import Executor
 from netadapt_tf.search.goals import Goal, unmet
-from netadapt_tf.search.iterate import Iterate, relative_to
+from netadapt_tf.search.iterate import Iterate, recorded, relative_to
 from netadapt_tf.search.proposals import Proposal, Round, propose
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.search.selection import PICKS, Outcome, Standing, best_ratio
@@ -225,16 +225,8 @@ class Search:
         if record is None or record["iteration"] == 0:
             return start
         logging.info("Going on after iteration %d.", record["iteration"])
-        return Iterate(
-            iteration=record["iteration"],
-            network=self._run.load_iteration(record["iteration"]),
-            channels=start.channels.at(self._run.widths(record["iteration"])),
-            accuracy=record["accuracy"],
-            costs={
-                name: Measurement(cost.start, record["measured"][name], record["spread"][name])
-                for name, cost in start.costs.items()
-            },
-        )
+        start_costs = {name: cost.start for name, cost in start.costs.items()}
+        return recorded(self._run, record, start.channels, start_costs)
 
     def _report_end(self, goals: Sequence[Goal], current: Iterate) -> None:
         for goal in goals:

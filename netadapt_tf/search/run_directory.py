@@ -1,4 +1,4 @@
-"""Everything of one adaptation on disk; each file is written whole or not at all."""
+"""Everything of one adaptation on disk."""
 
 import fcntl
 import hashlib
@@ -13,27 +13,20 @@ from typing import Any
 import tf_keras
 
 from netadapt_tf.networks.channel_groups import Widths
-from netadapt_tf.networks.files import load_network, save_network
+from netadapt_tf.networks.files import save_network
 from netadapt_tf.resources.budget import Budget, parse_budgets
+from netadapt_tf.search.delivery_folder import DeliveryFolder
 from netadapt_tf.search.journal import Journal
-from netadapt_tf.search.mending import (
-    digest_of_file,
-    is_as_delivered,
-    is_sound_iteration,
-    is_sound_network,
-    mend,
-    read_summary,
-)
+from netadapt_tf.search.mending import is_sound_iteration, mend, read_summary
 from netadapt_tf.settings import Settings
-from netadapt_tf.training.checkpoint import Checkpoint
 from tflite_bench.errors import UserError
 
 RESERVED = ("budgets", "hash")
 """Keys of `config.json` that are no part of a request."""
 
 
-class RunDirectory:
-    """The files of a run and where they are."""
+class RunDirectory(DeliveryFolder):
+    """The files of a run and where they are; what it delivers lies in it, and each member of its family in a folder."""
 
     def __init__(
         self, path: Path, request: Mapping[str, Any], budgets: Sequence[Budget], *, allow_lambda: bool = False
@@ -50,11 +43,10 @@ class RunDirectory:
             UserError: the directory belongs to another request, is damaged, or cannot be written.
         """
         self.path = path
-        self._allow_lambda = allow_lambda
         self._request = request
         self._budgets = budgets
         self._check()
-        self.journal = Journal(path / "journal.jsonl")
+        super().__init__(path, allow_lambda=allow_lambda)
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -134,29 +126,9 @@ class RunDirectory:
         summary = read_summary(self.file("summary.json"))
         if summary is None or sorted(row["budget"] for row in summary["budgets"]) != sorted(b.text for b in budgets):
             return None
-        missing = [name for name in ("adapted.keras", "adapted.tflite") if not self.file(name).exists()]
-        if missing:
+        if missing := self.missing():
             raise UserError(f"{self.path} is finished, and {missing[0]} is gone; name another run directory")
-        is_sound = is_sound_network(self.file("adapted.keras")) and is_as_delivered(self.path, summary)
-        return summary if is_sound else None
-
-    def reopen(self) -> None:
-        """Takes back that the run is finished: what is delivered is about to change."""
-        self.file("summary.json").unlink(missing_ok=True)
-
-    def file(self, name: str) -> Path:
-        """The path of a file of the run."""
-        return self.path / name
-
-    def digest(self, name: str) -> str:
-        """SHA-256 of a file of the run; empty where it is not there."""
-        return digest_of_file(self.file(name))
-
-    def is_done(self, event: str, iteration: int, name: str) -> bool:
-        """Whether a stage of an iteration's network is recorded, and the file that it wrote is still that one."""
-        digest = self.digest(name)
-        records = self.journal.events(event)
-        return any((record["iteration"], record.get("sha256")) == (iteration, digest) for record in records)
+        return summary if self.is_as_summarised(summary) else None
 
     def iteration(self, iteration: int) -> Path:
         """The folder of an iteration's network; 0 is the start."""
@@ -186,40 +158,9 @@ class RunDirectory:
         """An iteration's network."""
         return self.load_network(f"iterations/{iteration:03d}/network.keras")
 
-    def load_network(self, name: str) -> tf_keras.Model:
-        """A network that is kept here, by the name of its file."""
-        if not self.file(name).is_file():
-            raise UserError(f"{self.path} is damaged: {name} is gone; name another run directory")
-        return load_network(self.file(name), allow_lambda=self._allow_lambda)
-
-    def checkpoint(self, stage: str) -> Checkpoint:
-        """Where a stage of training keeps its finished epochs while it is under way."""
-        name = f"{stage}.checkpoint.npz"
-        return Checkpoint(self.file(name), lambda content: self.write_bytes(name, content))
-
-    def write_json(self, name: str, value: Any) -> None:
-        """Writes a JSON file."""
-        self.write_bytes(name, (json.dumps(value, indent=2) + "\n").encode())
-
-    def write_bytes(self, name: str, content: bytes) -> None:
-        """Writes a file."""
-        path = self.path / name
-        partial = path.with_name(f".{path.name}.partial")
-        with open(partial, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-
-    def read_json(self, name: str) -> Any | None:
-        """A JSON file's value, or None when there is no such file."""
-        path = self.path / name
-        if not path.exists():
-            return None
-        try:
-            return json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} is damaged ({error}); name another run directory") from error
+    def member(self, iteration: int) -> DeliveryFolder:
+        """The folder of a member of the family: that iteration's network, long-term fine-tuned and delivered."""
+        return DeliveryFolder(self.path / "family" / f"{iteration:03d}", allow_lambda=self._allow_lambda)
 
 
 def _looser(before: Sequence[Budget], now: Sequence[Budget]) -> str:

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 import netadapt_tf
-from netadapt_tf import AdaptedNetwork, Datasets, Metric, Place, Settings, UserError, adapt_network, adaptation
+from netadapt_tf import AdaptedNetwork, Datasets, Metric, Place, Settings, UserError, adapt_network, beginning, delivery
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import parse_budgets
@@ -80,14 +80,15 @@ def test_machines_that_were_not_joined_are_missed_before_anything_is_written(tmp
 
 def test_the_strategy_is_that_of_both_long_stages_and_part_of_the_request(tmp_path, monkeypatch):
     strategies = []
-    real = adaptation.train
+    real = delivery.train
 
     def watched(*arguments: Any) -> None:
         *_, strategy = arguments
         strategies.append(strategy)
         real(*arguments)
 
-    monkeypatch.setattr(adaptation, "train", watched)
+    for module in (beginning, delivery):
+        monkeypatch.setattr(module, "train", watched)
     mirrored = dataclasses.replace(QUICK, pretrain_epochs=1, strategy="mirrored")
     arguments = tiny_cnn(), corner_datasets(), ["macs=80%"], tmp_path / "run"
     adapt_network(*arguments, settings=mirrored)
@@ -263,13 +264,13 @@ def test_the_last_stage_of_an_earlier_iteration_is_not_taken_from_a_later_ones_f
     cnn = tiny_cnn()
     run = RunDirectory(tmp_path, {}, parse_budgets(["macs=40%"]))
     problem = SimpleNamespace(settings=Settings(long_term_epochs=0))
-    work: Any = SimpleNamespace(run=run, problem=problem, clock=Stopwatch())
+    work: Any = SimpleNamespace(into=run, problem=problem, clock=Stopwatch())
     with run.claimed():
         for iteration in (2, 1):  # the journal is cut back to 1 after 2 has overwritten the file
             for weight in cnn.weights:
                 weight.assign(tf.fill(weight.shape, float(iteration)))
             found: Any = SimpleNamespace(iteration=iteration, network=cnn)
             run.journal.append("long_term", iteration=1, sha256="of a file that was overwritten")
-            adapted = adaptation._last_stage(work, found)
+            adapted = delivery.last_stage(work, found)
             assert adapted.get_weights()[0].flat[0] == iteration
             assert run.is_done("long_term", iteration, "adapted.keras")

@@ -183,8 +183,8 @@ def searched_for(
     nothing: Any = None
     monkeypatch.setattr(adaptation, "Search", FakeSearch)
     beginning = Iterate(0, nothing, nothing, 0.9, {budget.name: Measurement(100.0, 100.0) for budget in budgets})
-    monkeypatch.setattr(adaptation, "_measured_start", lambda *_: beginning)
-    monkeypatch.setattr(adaptation, "_last_stage", lambda *_: None)
+    monkeypatch.setattr(adaptation, "measured_start", lambda *_: beginning)
+    monkeypatch.setattr(adaptation, "last_stage", lambda *_: None)
 
     def delivered(*_):
         after = Delivered(0, delivered_macs, 0, {HERE: next(costs_ms)})

@@ -1,0 +1,210 @@
+"""The members of a search's family: which are asked for, and each fine-tuned and delivered in a folder of its own."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import logging
+
+from netadapt_tf.delivery import delivery, last_stage, summarised
+from netadapt_tf.outcome import AdaptedNetwork, adapted_network
+from netadapt_tf.resources.budget import Budget, amount_text, parse_budget
+from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.search.curve import Point, along_curve
+from netadapt_tf.search.delivery_folder import DeliveryFolder
+from netadapt_tf.search.goals import Goal
+from netadapt_tf.search.iterate import Iterate, recorded, recorded_costs
+from netadapt_tf.search.mending import mend, read_summary
+from netadapt_tf.settings import Settings
+from netadapt_tf.start import Costs, Start
+from netadapt_tf.stopwatch import Stopwatch
+from netadapt_tf.training.checkpoint import digest_of
+from netadapt_tf.work import Work
+from tflite_bench.errors import UserError
+
+
+class Members:
+    """Delivers the family of one run directory, which is claimed."""
+
+    def __init__(self, work: Work, start: Start, costs: Costs, run_settings: Settings, command: str) -> None:
+        """Takes what all members share.
+
+        Args:
+            work: an adaptation with the settings of the members.
+            start: the starting network.
+            costs: of the run's budgets, and those that are asked for.
+            run_settings: those that the run was begun with.
+            command: how this was asked for.
+        """
+        self._work = work
+        self._run = work.run
+        self._start = start
+        self._costs = costs
+        self._run_settings = run_settings
+        self._command = command
+        self._records = list(work.run.journal.events("iteration"))
+
+    def along_curve(self, count: int, budgets: Sequence[Budget]) -> list[int]:
+        """So many iterations along the curve."""
+        name = next((budget.name for budget in budgets if budget.target), budgets[0].name)
+        metric = self._work.problem.task.metric
+        points = [
+            Point(record["iteration"], record["measured"][name], metric.score(record["accuracy"]))
+            for record in self._records
+            if self._is_sound(record["iteration"])
+        ]
+        chosen = along_curve(points, count)
+        if len(chosen) < count:
+            logging.warning(
+                "The curve of %s has %d networks to offer, fewer than %d: the others are no cheaper than one of them "
+                "that is at least as accurate on the hold-out set; --iteration names any.",
+                self._run.path,
+                len(chosen),
+                count,
+            )
+        return chosen
+
+    def within(self, budgets: Sequence[Budget], run_budgets: Sequence[Budget]) -> AdaptedNetwork:
+        """The first network that is within budgets, as measured by the search and as delivered.
+
+        Raises:
+            UserError: none is.
+        """
+        for record in self._records:
+            costs = {budget: self._cost(record, budget) for budget in budgets}
+            reached = {budget: (cost.value, budget.limit(cost.start)) for budget, cost in costs.items()}
+            is_within = all(
+                Goal(budget.name, self._costs.budgeted[budget.name], budget.limit(cost.start)).is_met(cost)
+                for budget, cost in costs.items()
+            )
+            if not is_within or not self._is_sound(record["iteration"]):
+                continue
+            adapted = self.delivered(record["iteration"], budgets)
+            rows = {row.budget: row for row in adapted.budgets}
+            if all(rows[budget.text].met for budget in budgets):
+                return adapted
+            reached = {budget: (rows[budget.text].reached, rows[budget.text].asked) for budget in budgets}
+            logging.info("The file of iteration %d is over budget; the next network is tried.", record["iteration"])
+        asked = ", ".join(budget.text for budget in budgets)
+        is_of_run = {budget.name for budget in budgets} == {budget.name for budget in run_budgets}
+        raise UserError(
+            f"no network of {self._run.path} is within {asked}: "
+            + ", ".join(
+                f"the last one, of iteration {self._records[-1]['iteration']}, costs {amount_text(cost, budget.unit)}, "
+                f"and at most {amount_text(limit, budget.unit)} is allowed"
+                for budget, (cost, limit) in reached.items()
+            )
+            + "; "
+            + (
+                "the netadapt command of this run goes on with the search, given this budget"
+                if is_of_run
+                else "search for it with netadapt, in another run directory"
+            )
+        )
+
+    def delivered(self, iteration: int, budgets: Sequence[Budget] = ()) -> AdaptedNetwork:
+        """A member of the family; what is finished of it is not done again.
+
+        Args:
+            iteration: whose network it is.
+            budgets: that it is judged by, besides those that it was judged by before.
+        """
+        run, folder = self._run, self._run.member(iteration)
+        found = self._found(iteration)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        self._claim(folder, found)
+        mend(folder.path, folder.journal)
+        judged = self._judged_before(folder)
+        budgets = [*judged, *(budget for budget in budgets if budget.text not in {b.text for b in judged})]
+        summary = read_summary(folder.file("summary.json"))
+        if summary and len(judged) == len(budgets) and folder.is_as_summarised(summary):
+            logging.info("%s is finished.", folder.path)
+            return adapted_network(run, summary, folder)
+        logging.info("Iteration %d of %s.", iteration, run.path)
+        self._take_over(folder, iteration)
+        work = dataclasses.replace(self._work, clock=Stopwatch(), member=folder)
+        result = delivery(work, self._start, self._costs, found, last_stage(work, found))
+        summary = summarised(work, self._command, budgets, self._start, self._costs, result)
+        digest = folder.digest("adapted.tflite")
+        if (iteration, digest) not in {(r["iteration"], r["sha256"]) for r in run.journal.events("family")}:
+            run.journal.append("family", iteration=iteration, sha256=digest)
+        return adapted_network(run, summary, folder)
+
+    def _found(self, iteration: int) -> Iterate:
+        first = self._records[0]
+        record = next(record for record in self._records if record["iteration"] == iteration)
+        return recorded(self._run, record, self._start.channels, first["measured"])
+
+    def _claim(self, folder: DeliveryFolder, found: Iterate) -> None:
+        """Sees that a folder is of this network and these settings."""
+        settings = self._work.problem.settings
+        request = {
+            "iteration": found.iteration,
+            "network_sha256": digest_of(found.network.get_weights()),
+            "long_term_epochs": settings.long_term_epochs,
+            "long_term_learning_rate": settings.long_term_learning_rate,
+        }
+        earlier = folder.read_json("config.json")
+        if earlier is None:
+            folder.write_json("config.json", request)
+        elif earlier != request:
+            differing = [
+                f"{name} (there {earlier.get(name)}, now {value})"
+                for name, value in request.items()
+                if earlier.get(name) != value
+            ]
+            raise UserError(
+                f"{folder.path} is the outcome of another request, which differs in {', '.join(differing)}; rename or "
+                "remove that folder, or ask as before"
+            )
+
+    def _judged_before(self, folder: DeliveryFolder) -> list[Budget]:
+        """The budgets of its summary, as far as what they are about is known now."""
+        summary = read_summary(folder.file("summary.json")) or {"budgets": []}
+        units = {budget.resource: budget.units for budget in self._work.problem.budgets}
+        judged = []
+        for row in summary["budgets"]:
+            try:
+                budget = parse_budget(row["budget"], units)
+            except UserError:  # a resource of the caller's own, which is not given this time
+                continue
+            if budget.target in self._costs.latency or budget.name in {*self._costs.budgeted, *self._costs.counts}:
+                judged.append(budget)
+        return judged
+
+    def _take_over(self, folder: DeliveryFolder, iteration: int) -> None:
+        """What the run has trained of this very network is not trained again."""
+        if self._work.problem.settings != self._run_settings:
+            return
+        for event, name in (("long_term", "adapted.keras"), ("quantization_aware", "adapted.tflite")):
+            if self._run.is_done(event, iteration, name) and not folder.is_done(event, iteration, name):
+                logging.info("The run has trained this network already: %s.", self._run.file(name))
+                folder.write_bytes(name, self._run.file(name).read_bytes())
+                folder.journal.append(event, iteration=iteration, sha256=folder.digest(name))
+
+    def _is_sound(self, iteration: int) -> bool:
+        is_sound = self._run.has_iteration(iteration)
+        if not is_sound:
+            logging.warning("%s is damaged or gone; it is passed over.", self._run.iteration(iteration))
+        return is_sound
+
+    def _cost(self, record: Mapping[str, Any], budget: Budget) -> Measurement:
+        """What an iteration's network costs, by the search where it measured that; else measured now, and kept."""
+        name = budget.name
+        if name in record["measured"]:
+            return recorded_costs({name: self._records[0]["measured"][name]}, record)[name]
+        widths = self._run.widths(record["iteration"])
+        if name in self._costs.counts:
+            return self._costs.counts[name].measure(widths)
+        for kept in self._run.journal.events("cost"):
+            if kept["iteration"] == record["iteration"] and name in kept["measured"]:
+                return recorded_costs(kept["start"], kept)[name]
+        cost = self._costs.budgeted[name].measure(widths)
+        self._run.journal.append(
+            "cost",
+            iteration=record["iteration"],
+            start={name: cost.start},
+            measured={name: cost.value},
+            spread={name: cost.spread},
+        )
+        return cost
