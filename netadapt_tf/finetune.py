@@ -44,8 +44,8 @@ _PARETO = flags.DEFINE_integer(
     None,
     "How many networks along the curve. The way from the start's latency to the last iteration's is cut into as many "
     "equal steps; the end of each takes the iteration nearest by latency, as the search measured it, of those that no "
-    "other beats in latency and accuracy on the hold-out set. The last iteration is always among them; there are fewer "
-    "where the curve has no more. Latency is that of the run's first budget on latency; in a run without one it is "
+    "other beats in latency and accuracy on the hold-out set, or of all where these are too few. The last iteration is "
+    "always among them. Latency is that of the run's first budget on latency; in a run without one it is "
     "what its first budget is about.",
     lower_bound=1,
     upper_bound=_LARGEST,

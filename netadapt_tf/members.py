@@ -56,8 +56,7 @@ class Members:
         chosen = along_curve(points, count)
         if len(chosen) < count:
             logging.warning(
-                "The curve of %s has %d networks to offer, fewer than %d: the others are no cheaper than one of them "
-                "that is at least as accurate on the hold-out set; --iteration names any.",
+                "%s has %d networks besides the start to offer, fewer than %d.",
                 self._run.path,
                 len(chosen),
                 count,

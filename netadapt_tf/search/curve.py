@@ -33,21 +33,25 @@ def along_curve(points: Sequence[Point], count: int) -> list[int]:
     """Iterations along the curve, evenly by cost.
 
     The way from the start's cost to the last iteration's is cut into `count` equal steps. The end of each step takes
-    the iteration that is nearest to it by cost, of those that no other beats and that no step before has taken; of two
-    that are equally near the earlier. The last step takes the last iteration, whether or not another beats it.
+    the iteration that is nearest to it by cost and that no step before has taken; of two that are equally near the
+    earlier. The last step takes the last iteration. The others come from those that no other beats, where these are
+    enough, else from all: a short-term fine-tune may make up for a cut, so that one network beats many before it that
+    a long-term fine-tune would lift above it.
 
     Args:
         points: the start and all iterations, in order; none but the start gives none.
         count: how many, 1 or more.
 
     Returns:
-        Their numbers, in order; fewer than asked for where the curve has no more.
+        Their numbers, in order; all where there are no more than asked for.
     """
     start, *later = points
     if not later:
         return []
     last = later[-1]
-    left = [point for point in unbeaten(points) if point not in (start, last)]
+    inner = later[:-1]
+    front = [point for point in unbeaten(points) if point in inner]
+    left = front if len(front) >= count - 1 else inner
     taken = [last.iteration]
     for step in range(1, count):
         if not left:

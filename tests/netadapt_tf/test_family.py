@@ -338,9 +338,10 @@ def test_networks_along_the_curve_end_with_the_last_and_stand_in_one_table(run_d
         if record["event"] == "iteration":
             record["accuracy"] = accuracies[record["iteration"]]
     path.write_text("".join(json.dumps(record) + "\n" for record in lines))
-    delivered = deliver(run_dir, pareto=4)
+    delivered = deliver(run_dir, pareto=2)
     assert [member.summary["iterations"] for member in delivered] == [1, 3]
-    assert "has 2 networks to offer, fewer than 4" in caplog.text
+    assert [member.summary["iterations"] for member in deliver(run_dir, pareto=4)] == [1, 2, 3]
+    assert "has 3 networks besides the start to offer, fewer than 4" in caplog.text
     start, *rows = family_table([(member.keras_path.parent, member.summary) for member in delivered]).splitlines()[1:]
     assert start.split()[:2] == ["0", "(start)"]
     for row, member in zip(rows, delivered, strict=False):
