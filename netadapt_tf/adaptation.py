@@ -15,6 +15,7 @@ from netadapt_tf.networks.files import checked, save_network
 from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
+from netadapt_tf.reporting.keeping import keep_report
 from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.resources.own import OwnResource, check_own
 from netadapt_tf.resources.resource import Measurement
@@ -23,7 +24,7 @@ from netadapt_tf.search.executors.place import Place
 from netadapt_tf.search.goals import Goal, corrected_by_delivery
 from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.search.netadapt import Search
-from netadapt_tf.search.run_directory import RunDirectory
+from netadapt_tf.search.run_directory import REPORT, RunDirectory
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import Costs, Start, check_reachable, costs_of, measured_reaches, start_of
 from netadapt_tf.stopwatch import Stopwatch
@@ -116,6 +117,8 @@ def finished_adaptation(run: RunDirectory, budgets: Sequence[Budget]) -> Adapted
     if summary is None:
         return None
     logging.info("%s is finished.", run.path)
+    if not run.file(REPORT).exists():
+        keep_report(run)
     return adapted_network(run, summary)
 
 
@@ -138,6 +141,7 @@ def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
             check_estimates(work, start, costs)
             result = _adapt_within_budgets(work, start, costs)
             summary = summarised(work, command, start, costs, result)
+            keep_report(run)
     return adapted_network(run, summary)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import tf_keras
 from absl import logging
 
+from netadapt_tf.reporting.keeping import keep_layers
 from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.resource import LatencyResource
 from netadapt_tf.search.iterate import Iterate
@@ -145,6 +146,7 @@ def summarised(work: Work, command: str, start: Start, costs: Costs, result: Del
         table_only=work.problem.table_only,
     )
     summary["sha256"] = {"adapted.tflite": run.digest("adapted.tflite")}
+    keep_layers(run, start, costs, result.found.channels.widths, work.problem.settings.filter_multiple)
     run.write_json("summary.json", summary)
     return summary
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,15 @@ class Journal:
     def events(self, event: str | None = None) -> Iterator[dict[str, Any]]:
         """All records, or those of one kind, oldest first."""
         return (record for record in self._events if event in (None, record["event"]))
+
+    def wall_s(self) -> dict[str, float]:
+        """Where the time went so far: seconds by kind of work."""
+        seconds: Counter[str] = Counter()
+        for record in self._events:
+            wall_s = record.get("wall_s")
+            if isinstance(wall_s, dict):
+                seconds.update(wall_s)
+        return {kind: round(total, 1) for kind, total in seconds.items()}
 
     def last(self, event: str) -> dict[str, Any] | None:
         """The newest record of one kind."""

@@ -31,6 +31,9 @@ from tflite_bench.errors import UserError
 RESERVED = ("budgets", "hash")
 """Keys of `config.json` that are no part of a request."""
 
+REPORT = "report.html"
+"""What people read; made of all the other files."""
+
 
 class RunDirectory:
     """The files of a run and where they are."""
@@ -142,7 +145,8 @@ class RunDirectory:
 
     def reopen(self) -> None:
         """Takes back that the run is finished: what is delivered is about to change."""
-        self.file("summary.json").unlink(missing_ok=True)
+        for name in ("summary.json", REPORT):
+            self.file(name).unlink(missing_ok=True)
 
     def file(self, name: str) -> Path:
         """The path of a file of the run."""
