@@ -4,7 +4,8 @@ from absl import logging
 
 from netadapt_tf.layer_latencies import layers_record
 from netadapt_tf.networks.channel_groups import Widths
-from netadapt_tf.search.run_directory import REPORT, RunDirectory
+from netadapt_tf.search.file_names import LAYERS, REPORT
+from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.start import Costs, Start
 
 
@@ -23,7 +24,7 @@ def keep_layers(run: RunDirectory, start: Start, costs: Costs, widths: Widths, f
             str(target): layers_record(start, latency, widths, filter_multiple)
             for target, latency in costs.latency.items()
         }
-        run.write_json("layers.json", record)
+        run.write_json(LAYERS, record)
     except Exception as error:
         logging.warning("layers.json is not written (%s); the report will lack the latency of layers.", error)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from netadapt_tf.resources.budget import Budget, amount_text
+from netadapt_tf.search.file_names import REPORT
 from netadapt_tf.search.journal import Journal
-from netadapt_tf.search.run_directory import REPORT
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.task import ACCURACY, Metric
 from tflite_bench.adapter import remarks

@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Journal:
         """
         self._path = path
         self._events: list[dict[str, Any]] = []
+        self._followers: list[Callable[[dict[str, Any]], None]] = []
         self._torn_bytes = 0
         self.damage = ""
         if path.exists():
@@ -88,7 +89,15 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         self._events.append(record)
+        for follower in self._followers:
+            follower(record)
         return record
+
+    def follow(self, follower: Callable[[dict[str, Any]], None]) -> None:
+        """Calls back with every record: those that are there, and each that comes, once it is on disk."""
+        for record in self._events:
+            follower(record)
+        self._followers.append(follower)
 
     def events(self, event: str | None = None) -> Iterator[dict[str, Any]]:
         """All records, or those of one kind, oldest first."""
@@ -100,7 +109,7 @@ class Journal:
         for record in self._events:
             wall_s = record.get("wall_s")
             if isinstance(wall_s, dict):
-                seconds.update(wall_s)
+                seconds.update({kind: s for kind, s in wall_s.items() if isinstance(s, int | float)})
         return {kind: round(total, 1) for kind, total in seconds.items()}
 
     def last(self, event: str) -> dict[str, Any] | None:

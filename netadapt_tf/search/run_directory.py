@@ -15,6 +15,7 @@ import tf_keras
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import load_network, save_network
 from netadapt_tf.resources.budget import Budget, parse_budgets
+from netadapt_tf.search.file_names import REPORT
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import (
     digest_of_file,
@@ -30,9 +31,6 @@ from tflite_bench.errors import UserError
 
 RESERVED = ("budgets", "hash")
 """Keys of `config.json` that are no part of a request."""
-
-REPORT = "report.html"
-"""What people read; made of all the other files."""
 
 
 class RunDirectory:
