@@ -25,6 +25,12 @@ _NAMES = {"title": None, "ticks": False, "domain": False, "labelColor": INK, "la
 _BESIDE = {"type": "text", "align": "left", "dx": 5}
 _ROOM = 1.35  # of an axis of bars, for the texts behind them
 
+ENDS: Mapping[str, dict[str, Any]] = {
+    BEFORE: {"color": INK, "shape": "square", "size": 80},
+    AFTER: {"color": LOUD, "shape": "diamond", "size": 140},
+}
+"""How the first and the last of a row of points are drawn."""
+
 CONFIG: Mapping[str, Any] = {
     "aria": False,  # the page describes each chart as a whole
     "background": "transparent",

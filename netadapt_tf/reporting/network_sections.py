@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netadapt_tf.reporting.charts import AFTER, BEFORE, INK, LOUD, Row, bars, dots, framed, line, quantity
+from netadapt_tf.reporting.charts import AFTER, BEFORE, ENDS, Row, bars, dots, framed, line, quantity
 from netadapt_tf.reporting.figures import amount, number, share
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import RunRecord
@@ -42,7 +42,14 @@ def layers(run: RunRecord) -> Section:
     return Section(
         key="layers",
         title="Latency by layer",
-        text=["Of each layer alone, by the latency table; what the whole network takes is measured, above."],
+        text=[
+            "Of each layer alone, by the latency table; what the whole network takes is measured, above.",
+            *(
+                []
+                if run.last is None or run.last.iteration == 0 or any(r["staircases"] for r in run.layers.values())
+                else ["There are no staircases: the search asked the latency table for no layer at other widths."]
+            ),
+        ],
         charts=[chart for target, record in run.layers.items() for chart in _layers_chart(target, record)],
         tables=[_layers_table(target, record) for target, record in run.layers.items()],
     )
@@ -72,7 +79,7 @@ def _layer_tip(name: str, layer: Mapping[str, Any]) -> str:
 
 
 def _shape(layer: Mapping[str, Any], side: str) -> str:
-    return "×".join(str(size) for size in layer[side].get("output_shape", [])[1:])  # noqa: RUF001 - as shapes are read
+    return "x".join(str(size) for size in layer[side].get("output_shape", [])[1:])
 
 
 def _layers_table(target: str, record: Mapping[str, Any]) -> Table:
@@ -137,8 +144,7 @@ def _staircase_chart(target: str, stair: Mapping[str, Any]) -> list[Chart]:
     picture = [
         line(rows, x, y, interpolate="step-before"),
         dots(rows, x, y, size=16),
-        dots(ends[BEFORE], x, y, INK, shape="square", size=80),
-        dots(ends[AFTER], x, y, LOUD, shape="diamond", size=140),
+        *(dots(ends[side], x, y, **ENDS[side]) for side in (BEFORE, AFTER) if ends[side]),
     ]
     at = {side: amount(ends[side][0]["ms"], "ms") if ends[side] else "not known" for side in (BEFORE, AFTER)}
     words = (
@@ -148,9 +154,9 @@ def _staircase_chart(target: str, stair: Mapping[str, Any]) -> list[Chart]:
     return [Chart(f"{stair['group']} on {target}", words, framed(200, picture))]
 
 
-def _pairs(entries: Sequence[tuple[str, float | None, float | None, str]]) -> list[Row]:
+def _pairs(entries: Sequence[tuple[str, float | None, float | None, str]]) -> Sequence[Row]:
     """Rows for `bars`: name, before, after, and what is shown on hover."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, before, after, tip in entries:
         sides = [(side, value) for side, value in ((BEFORE, before), (AFTER, after)) if value is not None]
         rows += [{"name": name, "side": side, "value": value, "tip": tip} for side, value in sides]

@@ -238,7 +238,7 @@ def _widths(path: Path) -> dict[str, int]:
 
 def _after(widths: Mapping[str, int], record: Mapping[str, Any]) -> dict[str, int]:
     """Of an iteration whose file is gone: those before it, and what it picked."""
-    picked, filters = record.get("picked"), record.get("filters")
+    picked, filters = str(record.get("picked")), record.get("filters")
     return {**widths, picked: filters} if picked in widths and isinstance(filters, int) else dict(widths)
 
 

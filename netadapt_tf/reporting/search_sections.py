@@ -1,11 +1,14 @@
 """The report on a search: its networks, how well their cost was foretold, its steps, its proposals, its time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from netadapt_tf.reporting.charts import (
+    AFTER,
+    BEFORE,
+    ENDS,
     FAINT,
     FLAT,
-    INK,
     LOUD,
     SERIES,
     Row,
@@ -80,12 +83,11 @@ def _trade_off_chart(run: RunRecord, resource: str) -> list[Chart]:
         for step in steps
     ]
     first, last = steps[0], steps[-1]
+    ends = [(rows[1:-1], {}), (rows[:1], ENDS[BEFORE])] + [(rows[-1:], ENDS[AFTER])] * (len(rows) > 1)
     layers = [
         *_limit_rule(run, resource, "x"),
         line(rows, x, y, FAINT),
-        dots(rows[1:-1], x, y),
-        dots(rows[:1], x, y, INK, shape="square", size=80),
-        dots(rows[-1:] if len(rows) > 1 else [], x, y, LOUD, shape="diamond", size=140),
+        *(dots(points, x, y, **style) for points, style in ends if points),
     ]
     description = (
         f"{title} against hold-out {run.metric} of {len(steps)} networks: from "
@@ -97,7 +99,7 @@ def _trade_off_chart(run: RunRecord, resource: str) -> list[Chart]:
 
 def score_axis(metric: str) -> Row:
     """The axis of a metric on the hold-out set."""
-    form = {"format": ".1%"} if metric == ACCURACY else {}
+    form: dict[str, Any] = {"format": ".1%"} if metric == ACCURACY else {}
     return quantity("score", f"hold-out {metric}", **form)
 
 
@@ -114,11 +116,11 @@ def network_tip(run: RunRecord, step: Step, resource: str) -> str:
     return "\n".join([*lines, *(changes(start, step.widths) if step.iteration else _filters(start))])
 
 
-def _filters(widths: dict[str, int] | Row) -> list[str]:
+def _filters(widths: Mapping[str, int]) -> list[str]:
     return [f"{name}: {filters}" for name, filters in widths.items()]
 
 
-def _limit_rule(run: RunRecord, resource: str, along: str) -> list[Row]:
+def _limit_rule(run: RunRecord, resource: str, along: str) -> Sequence[Row]:
     limit = search_limit(run, resource)
     return [] if limit is None else rule(limit, along, "budget")
 

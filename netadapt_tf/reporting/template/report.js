@@ -61,6 +61,7 @@
   function draw(chart) {
     const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
     return vegaEmbed(chart, spec, OPTIONS).then(() => {
+      chart.querySelector("svg").setAttribute("aria-hidden", "true"); // the chart has a description of its own
       chart.dataset.drawn = "yes";
       walk(chart);
     });
