@@ -13,7 +13,7 @@ BEFORE, AFTER = "before", "after"
 
 SERIES = tuple(f"var(--series-{number})" for number in range(1, 8))
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "triangle-right")
-FLAT = "M-1.6,-0.14H1.6V0.14H-1.6Z"
+FLAT = "M-1.6,-0.2H1.6V0.2H-1.6Z"
 """A shape like a dash, as SVG writes paths."""
 
 _TIP = {"field": "tip", "type": "nominal"}
@@ -23,7 +23,7 @@ INK, LOUD, FAINT = "var(--ink)", "var(--loud)", "var(--faint)"
 _SOFT, _LINE = "var(--soft)", "var(--line)"
 _NAMES = {"title": None, "ticks": False, "domain": False, "labelColor": INK, "labelPadding": 6}
 _BESIDE = {"type": "text", "align": "left", "dx": 5}
-_ROOM = 1.35  # of an axis of bars, for the texts behind them
+_ROOM, _MORE_ROOM = 1.35, 2.1  # of an axis of bars, for the texts behind them
 
 ENDS: Mapping[str, dict[str, Any]] = {
     BEFORE: {"color": INK, "shape": "square", "size": 80},
@@ -143,7 +143,7 @@ def bars(rows: Sequence[Row], title: str) -> dict[str, Any]:
         title: of the axis.
     """
     y = {"field": "name", "type": "nominal", "sort": None, "axis": _NAMES, "scale": {"paddingInner": 0.3}}
-    x = _with_room_for_text(quantity("value", title, zero=True), rows)
+    x = _with_room(_ROOM, quantity("value", title, zero=True), rows)
     color = {"domain": [BEFORE, AFTER], "range": [FAINT, SERIES[0]]}
     return framed(
         {"step": _BAR_STEP},
@@ -170,7 +170,7 @@ def bars(rows: Sequence[Row], title: str) -> dict[str, Any]:
 
 def labelled_bars(rows: Sequence[Row], title: str) -> dict[str, Any]:
     """A bar for each name, and its `text` behind it; rows have `name`, `value`, `text` and `tip`."""
-    x = _with_room_for_text(quantity("value", title, zero=True, grid=False), rows)
+    x = _with_room(_MORE_ROOM, quantity("value", title, zero=True, grid=False), rows)
     return framed(
         {"step": 24},
         [
@@ -182,8 +182,8 @@ def labelled_bars(rows: Sequence[Row], title: str) -> dict[str, Any]:
     )
 
 
-def _with_room_for_text(axis: Row, rows: Sequence[Row]) -> dict[str, Any]:
-    return {**axis, "scale": {"domain": [0, _ROOM * max(row["value"] for row in rows) or 1], "nice": False}}
+def _with_room(room: float, axis: Row, rows: Sequence[Row]) -> dict[str, Any]:
+    return {**axis, "scale": {"domain": [0, room * max(row["value"] for row in rows) or 1], "nice": False}}
 
 
 def kinds_of_dots(
@@ -199,7 +199,7 @@ def kinds_of_dots(
         height: in pixels.
     """
     colors, shapes = zip(*kinds.values(), strict=True)
-    layer = dots(rows, x, y)
+    layer = dots(rows, x, y, size=90)
     layer["mark"].pop("color")
     layer["encoding"] |= {
         channel: {"field": "kind", "type": "nominal", "scale": {"domain": list(kinds), "range": list(values)}}

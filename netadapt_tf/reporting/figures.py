@@ -32,15 +32,15 @@ def amount(value: float | None, unit: str) -> str:
     return NOT_KNOWN if value is None else f"{number(value)}{_SPACE}{unit}"
 
 
-def number(value: float | None) -> str:
-    """A cost: large ones in full, others to four digits."""
+def number(value: float | None, digits: int = 4) -> str:
+    """A cost: large ones in full, others to so many digits."""
     if value is None:
         return NOT_KNOWN
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     if isinstance(value, int) or value == int(value):
         return f"{value:.0f}"
-    return f"{value:#.4g}"
+    return f"{value:#.{digits}g}"
 
 
 def score(value: float | None, metric: str) -> str:
@@ -59,9 +59,9 @@ def gain(before: float | None, after: float | None, metric: str) -> str:
     return f"{after - before:+.4g}"
 
 
-def share(part: float | None, whole: float | None) -> str:
+def share(part: float | None, whole: float | None, decimals: int = 1) -> str:
     """A part of something, as a percentage."""
-    return NOT_KNOWN if part is None or not whole else f"{part / whole:.1%}".replace("%", f"{_SPACE}%")
+    return NOT_KNOWN if part is None or not whole else f"{part / whole:.{decimals}%}".replace("%", f"{_SPACE}%")
 
 
 def seconds(wall_s: float) -> str:

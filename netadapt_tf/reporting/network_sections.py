@@ -8,6 +8,8 @@ from netadapt_tf.reporting.figures import amount, number, share
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import RunRecord
 
+_MICROSECONDS = "\N{MICRO SIGN}s"
+
 
 def filters(run: RunRecord) -> Section:
     """Which channel groups paid for it."""
@@ -37,6 +39,12 @@ def filters(run: RunRecord) -> Section:
     )
 
 
+def _scale(record: Mapping[str, Any]) -> tuple[str, float]:
+    """The unit in which the latency of layers has the fewest zeros, and how many of it a millisecond is."""
+    known = [_ms(layer, side) or 0.0 for layer in record["layers"] for side in (BEFORE, AFTER)]
+    return ("ms", 1.0) if max(known) >= 1 else (_MICROSECONDS, 1000.0)
+
+
 def layers(run: RunRecord) -> Section:
     """Where the latency is, and was."""
     return Section(
@@ -56,21 +64,36 @@ def layers(run: RunRecord) -> Section:
 
 
 def _layers_chart(target: str, record: Mapping[str, Any]) -> list[Chart]:
-    named = list(zip(_unique([layer["name"] for layer in record["layers"]]), record["layers"], strict=True))
-    known = [(name, layer) for name, layer in named if layer["before"]["latency_ms"] is not None]
+    unit, scale = _scale(record)
+    names = _unique([_name(layer) for layer in record["layers"]])
+    known = [pair for pair in zip(names, record["layers"], strict=True) if _ms(pair[1], BEFORE) is not None]
     if not known:
         return []
-    rows = _pairs([(name, _ms(layer, BEFORE), _ms(layer, AFTER), _layer_tip(name, layer)) for name, layer in known])
+    rows = _pairs(
+        [
+            (name, _times(_ms(layer, BEFORE), scale), _times(_ms(layer, AFTER), scale), _layer_tip(name, layer))
+            for name, layer in known
+        ]
+    )
     total = {side: sum(_ms(layer, side) or 0 for _, layer in known) for side in (BEFORE, AFTER)}
     words = (
         f"{len(known)} layers, {amount(total[BEFORE], 'ms')} before and {amount(total[AFTER], 'ms')} after in all, and "
         f"{amount(record['call_ms'], 'ms')} for one run besides them."
     )
-    return [Chart(f"Latency of each layer on {target}", words, bars(rows, "ms"))]
+    return [Chart(f"Latency of each layer on {target}", words, bars(rows, unit))]
+
+
+def _name(layer: Mapping[str, Any]) -> str:
+    """Of a layer, or of the operator where no layer is known."""
+    return layer["kind"] if layer["name"].isdecimal() else layer["name"]
 
 
 def _ms(layer: Mapping[str, Any], side: str) -> float | None:
     return layer[side]["latency_ms"]
+
+
+def _times(latency_ms: float | None, scale: float) -> float | None:
+    return None if latency_ms is None else latency_ms * scale
 
 
 def _layer_tip(name: str, layer: Mapping[str, Any]) -> str:
@@ -83,27 +106,30 @@ def _shape(layer: Mapping[str, Any], side: str) -> str:
 
 
 def _layers_table(target: str, record: Mapping[str, Any]) -> Table:
-    head = ["layer", "operator", "output before", "output after", "ms before", "ms after", "after / before"]
+    unit, scale = _scale(record)
+    head = ["layer", "operator", "output before", "output after", f"{unit} before", f"{unit} after", "after / before"]
     rows = [
         [
             layer["name"],
             layer["kind"],
             _shape(layer, BEFORE),
             _shape(layer, AFTER),
-            number(_ms(layer, BEFORE)),
-            number(_ms(layer, AFTER)),
+            number(_times(_ms(layer, BEFORE), scale)),
+            number(_times(_ms(layer, AFTER), scale)),
             share(_ms(layer, AFTER), _ms(layer, BEFORE)),
         ]
         for layer in record["layers"]
     ]
-    call = number(record["call_ms"])
+    call = number(_times(record["call_ms"], scale))
     return Table(f"Layers on {target}", head, [*rows, ["one run, besides", "", "", "", call, call, ""]], figures_from=2)
 
 
 def staircases(run: RunRecord) -> Section:
     """Why numbers of filters are what they are."""
     pictures = [
-        _staircase_chart(target, stair) for target, record in run.layers.items() for stair in record["staircases"]
+        _staircase_chart(target, stair, *_scale(record))
+        for target, record in run.layers.items()
+        for stair in record["staircases"]
     ]
     return Section(
         key="staircases",
@@ -117,8 +143,11 @@ def staircases(run: RunRecord) -> Section:
         tables=[
             Table(
                 f"{stair['group']} on {target}",
-                ["filters", "ms"],
-                [[str(f), number(ms)] for f, ms in zip(stair["filters"], stair["latency_ms"], strict=True)],
+                ["filters", _scale(record)[0]],
+                [
+                    [str(f), number(_times(ms, _scale(record)[1]))]
+                    for f, ms in zip(stair["filters"], stair["latency_ms"], strict=True)
+                ],
                 marked=[p for p, f in enumerate(stair["filters"]) if f == stair["after"]],
                 figures_from=0,
             )
@@ -129,24 +158,29 @@ def staircases(run: RunRecord) -> Section:
     )
 
 
-def _staircase_chart(target: str, stair: Mapping[str, Any]) -> list[Chart]:
+def _staircase_chart(target: str, stair: Mapping[str, Any], unit: str, scale: float) -> list[Chart]:
     pairs = zip(stair["filters"], stair["latency_ms"], strict=True)
     rows = [
-        {"filters": f, "ms": ms, "order": f, "tip": f"{stair['group']} at {f} filters: {amount(ms, 'ms')}"}
+        {
+            "filters": f,
+            "latency": ms * scale,
+            "order": f,
+            "tip": f"{stair['group']} at {f} filters: {amount(ms * scale, unit)}",
+        }
         for f, ms in pairs
         if ms is not None
     ]
     if len(rows) < 2:
         return []
     x = quantity("filters", "filters", zero=True, tickMinStep=1, grid=False)
-    y = quantity("ms", "ms", zero=True)
+    y = quantity("latency", unit, zero=True)
     ends = {side: [row for row in rows if row["filters"] == stair[side]] for side in (BEFORE, AFTER)}
     picture = [
         line(rows, x, y, interpolate="step-before"),
         dots(rows, x, y, size=16),
         *(dots(ends[side], x, y, **ENDS[side]) for side in (BEFORE, AFTER) if ends[side]),
     ]
-    at = {side: amount(ends[side][0]["ms"], "ms") if ends[side] else "not known" for side in (BEFORE, AFTER)}
+    at = {side: amount(ends[side][0]["latency"], unit) if ends[side] else "not known" for side in (BEFORE, AFTER)}
     words = (
         f"{stair['group']} on {target}: {stair[BEFORE]} filters, {at[BEFORE]}, before; {stair[AFTER]} filters, "
         f"{at[AFTER]}, after."
@@ -161,7 +195,7 @@ def _pairs(entries: Sequence[tuple[str, float | None, float | None, str]]) -> Se
         sides = [(side, value) for side, value in ((BEFORE, before), (AFTER, after)) if value is not None]
         rows += [{"name": name, "side": side, "value": value, "tip": tip} for side, value in sides]
         if sides:
-            text = number(before) if before == after else f"{number(before)} → {number(after)}"
+            text = number(before, 3) if before == after else f"{number(before, 3)} → {number(after, 3)}"
             rows[-1] |= {"text": text, "end": max(value for _, value in sides)}
     return rows
 

@@ -301,7 +301,7 @@ def time(run: RunRecord) -> Section:
         {
             "name": _WORK.get(kind, kind),
             "value": wall_s / 60,
-            "text": f"{seconds(wall_s)}, {share(wall_s, total_s)}",
+            "text": f"{seconds(wall_s)}, {share(wall_s, total_s, 0)}",
             "tip": f"{_WORK.get(kind, kind)}: {seconds(wall_s)}",
         }
         for kind, wall_s in sorted(spent.items(), key=lambda item: -item[1])

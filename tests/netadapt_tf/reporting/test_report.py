@@ -136,13 +136,13 @@ def test_filters_and_layers_are_shown_before_and_after(run_dir):
         ("b", "after", 24, "64 → 24"),
     ]
     assert table(found["layers"], f"Layers on {TARGET}") == [
-        ["a", "CONV_2D", "8x8x32", "8x8x32", "0.2000", "0.2000", "100.0 %"],
-        ["b", "CONV_2D", "8x8x64", "8x8x24", "0.3000", "0.1500", "50.0 %"],
-        ["c", "CONV_2D", "8x8x128", "8x8x48", "0.4500", "0.2000", "44.4 %"],
-        ["one run, besides", "", "", "", "0.001000", "0.001000", ""],
+        ["a", "CONV_2D", "8x8x32", "8x8x32", "200", "200", "100.0 %"],
+        ["b", "CONV_2D", "8x8x64", "8x8x24", "300", "150", "50.0 %"],
+        ["c", "CONV_2D", "8x8x128", "8x8x48", "450", "200", "44.4 %"],
+        ["one run, besides", "", "", "", "1", "1", ""],
     ]
-    stairs = [(row["filters"], row["ms"]) for row in rows(found["staircases"])]
-    assert (48, pytest.approx(0.3)) in stairs
+    stairs = [(row["filters"], row["latency"]) for row in rows(found["staircases"])]
+    assert (48, pytest.approx(300)) in stairs
     assert "c on host/cpu:1: 128 filters" in found["staircases"].charts[0].description
 
 
