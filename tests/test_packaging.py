@@ -141,6 +141,8 @@ def test_the_wheel_holds_the_packages_with_their_data_and_nothing_else(wheel):
     assert {
         f"{data}/fashion_mnist_12k.npz",
         f"{data}/LICENSE",
+        *(f"netadapt_tf/reporting/template/{name}" for name in ("report.html.j2", "report.css", "report.js")),
+        "netadapt_tf/reporting/template/notices.txt",
         "netadapt_tf/py.typed",
         "tflite_bench/py.typed",
     } <= names

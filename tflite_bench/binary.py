@@ -97,7 +97,6 @@ def _parse_flags(main_module: str, groups: FlagGroups, arguments: str, argv: Seq
         print(help_text(main_module, groups, arguments, full="helpfull" in asked))
         sys.exit(0)
     own = own_flags(main_module)
-    flags.FLAGS.set_gnu_getopt(bool(arguments))  # flags may then stand behind arguments
     try:
         positional = flags.FLAGS(argv)
     except (OSError, UnicodeDecodeError) as error:  # absl lets these pass

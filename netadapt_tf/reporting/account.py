@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netadapt_tf.reporting import network_sections, search_sections
-from netadapt_tf.reporting.figures import amount, gain, number, score, share, title_of, unit_of
+from netadapt_tf.reporting.figures import amount, counted, gain, number, score, share, title_of, unit_of
 from netadapt_tf.reporting.page import Account, Card, Section, Table, Verdict
 from netadapt_tf.reporting.run_record import RunRecord
 from tflite_bench.adapter import remarks as device_remarks
@@ -70,7 +70,7 @@ def _headline_so_far(run: RunRecord) -> str:
         if resource in run.last.measured
     ]
     found = f"hold-out {run.metric} {score(run.last.accuracy, run.metric)}"
-    return f"Not finished: {run.last.iteration} iterations so far; {'; '.join([*costs, found])}."
+    return f"Not finished: {counted(run.last.iteration, 'iteration')} so far; {'; '.join([*costs, found])}."
 
 
 def _cards(run: RunRecord) -> list[Card]:

@@ -18,6 +18,7 @@ FLAT = "M-1.6,-0.2H1.6V0.2H-1.6Z"
 
 _TIP = {"field": "tip", "type": "nominal"}
 _SMALL = 11
+_TICKS = 10
 _BAR_STEP = 11
 INK, LOUD, FAINT = "var(--ink)", "var(--loud)", "var(--faint)"
 _SOFT, _LINE = "var(--soft)", "var(--line)"
@@ -77,14 +78,15 @@ def quantity(field: str, title: str, zero: bool = False, **axis: Any) -> dict[st
     return {
         "field": field,
         "type": "quantitative",
-        "scale": {"zero": zero, "nice": True},
+        "scale": {"zero": zero, "nice": True} if zero else {"zero": False, "nice": False, "padding": 12},
         "axis": {"title": title, "tickCount": 5, **axis},
     }
 
 
 def count(field: str, title: str, most: int) -> dict[str, Any]:
     """An axis of whole numbers from 0 on."""
-    axis = quantity(field, title, format="d", tickMinStep=1, grid=False, tickCount=min(most + 1, 8))
+    step = -(-max(most, 1) // _TICKS)
+    axis = quantity(field, title, format="d", grid=False, values=list(range(0, most + 1, step)))
     return {**axis, "scale": {"domain": [0, max(most, 1)], "nice": False, "padding": 10}}
 
 

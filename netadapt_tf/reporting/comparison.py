@@ -38,12 +38,12 @@ def comparison_of(runs: Sequence[RunRecord], names: Sequence[str]) -> list[Secti
 
 def _table(named: Sequence[tuple[str, RunRecord]]) -> Table:
     targets = list(dict.fromkeys(target for _, run in named for target in (run.summary or {}).get("latency_ms", {})))
-    head = ["run", "network", "budgets", "score before", "after", "change"]
+    metrics = {run.metric for _, run in named}
+    head = ["run", "network", "budgets", metrics.pop() if len(metrics) == 1 else "metric", "change"]
     for target in targets:
-        head += [f"{title_of(f'latency@{target}')}, ms: before", "after", "after / before"]
-    head += ["MACs after", "parameters after", "iterations", "time"]
+        head += [f"{title_of(f'latency@{target}')}, ms", "after / before"]
     rows = [[name, run.network, _budgets(run), *_figures(run, targets)] for name, run in named]
-    return Table("The runs", head, rows, figures_from=3)
+    return Table("The runs", [*head, "MACs after / before", "iterations", "time"], rows, figures_from=3)
 
 
 def _budgets(run: RunRecord) -> str:
@@ -53,24 +53,22 @@ def _budgets(run: RunRecord) -> str:
 
 
 def _figures(run: RunRecord, targets: Sequence[str]) -> list[str]:
-    iterations = str(run.last.iteration) if run.last else "0"
-    time = seconds(sum(run.wall_s.values()))
+    last = [str(run.last.iteration if run.last else 0), seconds(sum(run.wall_s.values()))]
     if run.summary is None:
-        first, last = (run.steps[0].accuracy, run.steps[-1].accuracy) if run.steps else (None, None)
-        costs = [NOT_KNOWN] * (3 * len(targets) + 2)
-        return [*_scores(first, last, run.metric), *costs, iterations, time]
-    accuracy = run.summary["accuracy"]
+        first, found = (run.steps[0].accuracy, run.steps[-1].accuracy) if run.steps else (None, None)
+        return [*_scores(first, found, run.metric), *[NOT_KNOWN] * (2 * len(targets) + 1), *last]
     costs = []
     for target in targets:
         pair = run.summary["latency_ms"].get(target, {})
         before, after = pair.get("before"), pair.get("after")
-        costs += [number(before), number(after), share(after, before)]
-    costs += [number(run.summary[name]["after"]) for name in ("macs", "parameters")]
-    return [*_scores(accuracy["before"], accuracy["after"], run.metric), *costs, iterations, time]
+        costs += [f"{number(before)} → {number(after)}" if pair else NOT_KNOWN, share(after, before)]
+    accuracy, macs = run.summary["accuracy"], run.summary["macs"]
+    scores = _scores(accuracy["before"], accuracy["after"], run.metric)
+    return [*scores, *costs, share(macs["after"], macs["before"]), *last]
 
 
 def _scores(before: float | None, after: float | None, metric: str) -> list[str]:
-    return [score(before, metric), score(after, metric), gain(before, after, metric)]
+    return [f"{score(before, metric)} → {score(after, metric)}", gain(before, after, metric)]
 
 
 def _charts(named: Sequence[tuple[str, RunRecord]]) -> list[Chart]:

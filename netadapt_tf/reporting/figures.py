@@ -77,4 +77,9 @@ def changes(start: Mapping[str, int], widths: Mapping[str, int]) -> list[str]:
         return ["widths not known"]
     cut = [f"{name}: {start[name]} → {filters}" for name, filters in widths.items() if filters != start.get(name)]
     same = len(widths) - len(cut)
-    return [*cut, f"{same} groups as at the start"] if same else cut
+    return [*cut, f"{counted(same, 'group')} as at the start"] if same else cut
+
+
+def counted(count: int, noun: str) -> str:
+    """So many of something."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

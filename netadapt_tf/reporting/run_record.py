@@ -265,8 +265,8 @@ def _layers(path: Path, summary: Mapping[str, Any] | None, remarks: list[str]) -
     if not path.exists():
         if summary is not None:
             remarks.append(
-                "There is no layers.json: the run was finished by an earlier version, which did not keep the latency "
-                "of layers. The section on layers and the staircases are left out."
+                "There is no layers.json, which holds the latency of layers (earlier versions did not keep it): the "
+                "section on them and the staircases are left out."
             )
         return {}
     return {target: record for target, record in _object(path, remarks).items() if _is_layers(record)}

@@ -22,7 +22,7 @@ from netadapt_tf.reporting.charts import (
     rule,
 )
 from netadapt_tf.reporting.charts import reach as reaching
-from netadapt_tf.reporting.figures import amount, changes, number, score, seconds, share, title_of, unit_of
+from netadapt_tf.reporting.figures import amount, changes, counted, number, score, seconds, share, title_of, unit_of
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import ACCURACY, DISCARDED, FAILED, LOST, PICKED, SCREENED, RunRecord, Step
 from netadapt_tf.resources.budget import parse_budget
@@ -221,8 +221,8 @@ def _error_charts(run: RunRecord, resource: str) -> list[Chart]:
     by_iteration = framed(280, [spread_of, dots(rows, x, y)])
     later = [abs(errors[step.iteration]) for step in steps[1:]]
     words = (
-        f"the start's prediction is off by {errors[steps[0].iteration]:+.1%}, those of {len(later)} iterations by "
-        f"{max(later):.1%} at most and {sum(later) / len(later):.1%} on average."
+        f"the start's prediction is off by {errors[steps[0].iteration]:+.1%}, those of "
+        f"{counted(len(later), 'iteration')} by {max(later):.1%} at most and {sum(later) / len(later):.1%} on average."
     ).replace("%", " %")
     return [
         Chart(f"{title}: predicted and measured", f"{title}: {words}", against),
@@ -286,7 +286,7 @@ def _schedule_chart(run: RunRecord, resource: str) -> list[Chart]:
     spec["layer"] = [*_limit_rule(run, resource, "y"), *spec["layer"]]
     description = (
         f"{title} by iteration: {amount(steps[0].measured[resource], unit)} at the start, "
-        f"{amount(steps[-1].measured[resource], unit)} after {steps[-1].iteration} iterations."
+        f"{amount(steps[-1].measured[resource], unit)} after {counted(steps[-1].iteration, 'iteration')}."
     )
     return [Chart(f"{title}: allowed and measured", description, spec)]
 
@@ -350,7 +350,7 @@ def proposals(run: RunRecord) -> Section:
     most = max(offer.iteration for offer in run.offers)
     chart = Chart(
         f"Hold-out {metric} of all proposals",
-        f"{len(rows)} proposals of {most} iterations by hold-out {metric}; the table names each.",
+        f"{counted(len(rows), 'proposal')} of {counted(most, 'iteration')} by hold-out {metric}; the table names each.",
         kinds_of_dots(rows, count("iteration", "iteration", most), score_axis(metric), kinds),
     )
     failed = sum(offer.fate == FAILED for offer in run.offers)

@@ -60,8 +60,10 @@
 
   function draw(chart) {
     const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
-    return vegaEmbed(chart, spec, OPTIONS).then(() => {
-      chart.querySelector("svg").setAttribute("aria-hidden", "true"); // the chart has a description of its own
+    const picture = document.createElement("div");
+    picture.setAttribute("aria-hidden", "true"); // the chart around it has a description
+    chart.append(picture);
+    return vegaEmbed(picture, spec, OPTIONS).then(() => {
       chart.dataset.drawn = "yes";
       walk(chart);
     });

@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,11 @@ def rows(section: Section, chart: int = 0) -> list[dict]:
     spec = section.charts[chart].spec
     data = [layer["data"]["values"] for layer in spec["layer"] if "data" in layer]
     return [row for values in ([spec["data"]["values"]] if "data" in spec else []) + data for row in values]
+
+
+def specs(page: str) -> list[str]:
+    """The charts of a page, as JSON."""
+    return re.findall(r'<script type="application/json" id="[^"]*">(.*?)</script>', page, re.DOTALL)
 
 
 class Reader(HTMLParser):
@@ -115,7 +121,7 @@ def test_every_network_is_a_point_that_shows_its_widths(run_dir):
         "hold-out accuracy: 88.50 %",
         "b: 64 → 24",
         "c: 128 → 48",
-        "1 groups as at the start",
+        "1 group as at the start",
     ]
     assert points[0]["tip"].splitlines()[-3:] == ["a: 32", "b: 64", "c: 128"]
     assert {row["value"] for row in rows(section) if "value" in row} == {0.6}, "the budget, on the search's scale"
@@ -196,7 +202,7 @@ def test_an_unfinished_run_is_shown_as_far_as_it_is(tmp_path):
     path = write_run(tmp_path / "run", finished=False, iterations=1)
     (account,) = report(path).accounts
     assert plain(account.headline) == (
-        "Not finished: 1 iterations so far; Latency on host/cpu:1 78.0 % of the start's; hold-out accuracy 89.00 %."
+        "Not finished: 1 iteration so far; Latency on host/cpu:1 78.0 % of the start's; hold-out accuracy 89.00 %."
     )
     assert account.verdicts[0].met is None
     assert any("not finished" in remark for remark in account.remarks)
@@ -255,6 +261,8 @@ def test_figures_that_are_no_numbers_break_nothing(run_dir, tmp_path):
     text = journal.read_text().replace('"accuracy": 0.5,', '"accuracy": NaN,').replace("0.79}", "Infinity}")
     journal.write_text(text.replace('{"measure": 10.0', '{"measure": "long"'))
     write_report([run_dir], tmp_path / "report.html")
+    for spec in specs((tmp_path / "report.html").read_text()):
+        json.loads(spec, parse_constant=pytest.fail)
 
 
 def test_another_folder_is_refused(tmp_path):
@@ -288,8 +296,8 @@ def test_nothing_of_a_run_becomes_markup(run_dir, tmp_path):
     assert not [attributes for _, attributes in reader.tags if {"onload", "onerror"} & set(attributes)]
     assert hostile in reader.text
     assert page.count("alert(1)") > 10, "it is nowhere"
-    specs = re.findall(r'<script type="application/json" id="[^"]*">(.*?)</script>', page, re.DOTALL)
-    assert any(hostile in json.dumps(json.loads(spec), ensure_ascii=False).replace('\\"', '"') for spec in specs)
+    found = [json.dumps(json.loads(spec), ensure_ascii=False).replace('\\"', '"') for spec in specs(page)]
+    assert any(hostile in spec for spec in found)
 
 
 def test_the_file_needs_nothing_else(run_dir, tmp_path):
@@ -327,7 +335,9 @@ def test_several_runs_are_put_side_by_side(tmp_path):
     by_key = {section.key: section for section in page.comparison}
     found = table(by_key["runs"], "The runs")
     assert [row[0] for row in found] == ["one/run", "two/run", "two/other"]
-    assert [row[5] for row in found] == ["-0.35 points", "+0.90 points", "-1.00 points"]
+    assert [row[4] for row in found] == ["-0.35 points", "+0.90 points", "-1.00 points"]
+    assert found[0][3:] == ["90.10 % → 89.75 %", "-0.35 points", "1.010 → 0.5950", "58.9 %", "50.0 %", "2", "90 s"]
+    assert found[2][3:] == ["90.00 % → 89.00 %", "-1.00 points", "–", "–", "–", "1", "60 s"]  # noqa: RUF001
     assert found[2][2] == f"{LATENCY}=60%: not finished"
     (chart,) = by_key["curves"].charts
     assert {row["kind"] for row in rows(by_key["curves"])} == {"one/run", "two/run", "two/other"}
@@ -366,3 +376,26 @@ def test_counted_budgets_need_no_prediction(run_dir):
 
 def test_settings_are_those_of_the_run(run_dir):
     assert {row[0] for row in table(sections(run_dir)["again"], "Settings")} == set(CONFIG)
+
+
+def luminance(color: str) -> float:
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_charts_too_can_be_read_in_light_dark_and_print():
+    """WCAG's contrast: 4.5 for text, 3 for marks; what axe does not look at in pictures."""
+    style = (Path(html_page.__file__).parent / "template" / "report.css").read_text()
+    schemes = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in style.split(":root {")[1:]]
+    assert len(schemes) == 3
+    for colors in schemes:
+        for name in ("ink", "soft", "loud", "good", "link"):
+            assert min(contrast(colors[name], colors[ground]) for ground in ("page", "panel")) >= 4.5, name
+        for name in ("faint", *(f"series-{number}" for number in range(1, 8))):
+            assert contrast(colors[name], colors["page"]) >= 3, name
