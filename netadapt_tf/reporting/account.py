@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netadapt_tf.reporting import network_sections, search_sections
+from netadapt_tf.reporting import network_sections, search_sections, work_sections
 from netadapt_tf.reporting.figures import amount, counted, gain, number, score, share, title_of, unit_of
 from netadapt_tf.reporting.page import Account, Card, Section, Table, Verdict
 from netadapt_tf.reporting.run_record import RunRecord
@@ -28,8 +28,8 @@ def account_of(run: RunRecord, key: str, name: str) -> Account:
         *([network_sections.layers(run)] if run.layers else []),
         search_sections.predicted_against_measured(run),
         search_sections.schedule(run),
-        search_sections.time(run),
-        search_sections.proposals(run),
+        work_sections.time(run),
+        work_sections.proposals(run),
         *([network_sections.staircases(run)] if any(record["staircases"] for record in run.layers.values()) else []),
         _reproduction(run),
     ]

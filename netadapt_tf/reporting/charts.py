@@ -108,7 +108,7 @@ def line(rows: Sequence[Row], x: Row, y: Row, color: str = SERIES[0], **mark: An
     }
 
 
-def reach(rows: Sequence[Row], x: Row, y: Row, until: Row) -> dict[str, Any]:
+def whiskers(rows: Sequence[Row], x: Row, y: Row, until: Row) -> dict[str, Any]:
     """How far a value may be off: a thin line from `x` and `y` on."""
     return {
         "data": {"values": list(rows)},
