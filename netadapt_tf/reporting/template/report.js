@@ -2,6 +2,8 @@
 
 (() => {
   const tip = document.getElementById("tip");
+  const PAPER = 660; // width of a sheet between its margins, in pixels: there charts are drawn anew, not made smaller
+  const views = new Map();
   const LONG = 16; // lines; more of them stand in two columns
   const OPTIONS = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, ast: true, tooltip: onHover };
 
@@ -58,16 +60,24 @@
     chart.addEventListener("blur", hide);
   }
 
+  function fit(most) {
+    for (const [chart, view] of views) view.signal("width", Math.min(chart.clientWidth, most)).run();
+  }
+
   function draw(chart) {
     const spec = JSON.parse(document.getElementById(chart.dataset.spec).textContent);
     const picture = document.createElement("div");
     picture.setAttribute("aria-hidden", "true"); // the chart around it has a description
     chart.append(picture);
-    return vegaEmbed(picture, spec, OPTIONS).then(() => {
+    return vegaEmbed(picture, spec, OPTIONS).then(({ view }) => {
+      views.set(chart, view);
       chart.dataset.drawn = "yes";
       walk(chart);
     });
   }
+
+  window.addEventListener("beforeprint", () => fit(PAPER));
+  window.addEventListener("afterprint", () => fit(Infinity));
 
   for (const chart of document.querySelectorAll(".chart")) {
     draw(chart).catch((error) => {

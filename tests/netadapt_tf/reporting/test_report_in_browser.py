@@ -192,6 +192,17 @@ def test_print_is_black_on_white_and_whole(browser, one):
 
 
 @pytest.mark.slow
+def test_charts_are_drawn_anew_for_paper_and_again_for_the_screen(browser, one):
+    with shown(browser, one) as page:
+        svg = page.locator("#run-1-trade-off svg")
+        widths = [svg.get_attribute("width")]
+        for moment in ("beforeprint", "afterprint"):
+            page.evaluate(f"window.dispatchEvent(new Event('{moment}'))")
+            widths.append(svg.get_attribute("width"))
+        assert widths == ["1024", "660", "1024"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_rules_of_accessibility_are_kept(browser, one, three, scheme):
     for address in (one, three):
