@@ -18,7 +18,9 @@ def unit_of(resource: str, runs: Sequence[RunRecord]) -> str:
     if resource in _UNITS:
         return _UNITS[resource]
     rows = [row for run in runs if run.summary for row in run.summary["budgets"]]
-    return next((str(row["unit"]) for row in rows if row["budget"].rpartition("=")[0] == resource), resource)
+    return next(
+        (str(row.get("unit", resource)) for row in rows if row["budget"].rpartition("=")[0] == resource), resource
+    )
 
 
 def title_of(resource: str) -> str:

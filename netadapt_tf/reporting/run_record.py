@@ -108,7 +108,8 @@ class RunRecord:
         """As they were asked for."""
         if self.summary is not None:
             return [row["budget"] for row in self.summary["budgets"]]
-        return [str(budget) for budget in self.config.get("budgets") or []]
+        asked = self.config.get("budgets")
+        return list(map(str, asked)) if isinstance(asked, list) else []
 
     @property
     def resources(self) -> Sequence[str]:
@@ -274,17 +275,25 @@ def _layers(path: Path, summary: Mapping[str, Any] | None, remarks: list[str]) -
 
 def _is_layers(record: Any) -> bool:
     try:
-        sides = [layer[side]["latency_ms"] for layer in record["layers"] for side in ("before", "after")]
+        sides = [layer[side] for layer in record["layers"] for side in ("before", "after")]
+        shapes = [size for side in sides for size in side["output_shape"]]
         stairs = [pair for stair in record["staircases"] for pair in _stairs(stair)]
-        names = [(layer["name"], layer["kind"]) for layer in record["layers"]]
+        texts = [layer[name] for layer in record["layers"] for name in ("name", "kind")]
+        texts += [stair["group"] for stair in record["staircases"]]
+        known = [record["call_ms"], *(side["latency_ms"] for side in sides), *(latency_ms for _, latency_ms in stairs)]
     except (KeyError, TypeError, ValueError):
         return False
-    numbers = [record.get("call_ms"), *sides, *(number for pair in stairs for number in pair)]
-    return all(number is None or _is_number(number) for number in numbers) and bool(names)
+    return (
+        bool(sides)
+        and all(isinstance(text, str) for text in texts)
+        and all(_finite(number) is not None for number in [*shapes, *(filters for filters, _ in stairs)])
+        and all(latency_ms is None or _finite(latency_ms) is not None for latency_ms in known)
+    )
 
 
 def _stairs(stair: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    yield stair["before"], stair["after"]
+    """Numbers of filters and their milliseconds."""
+    yield from ((stair[side], None) for side in ("before", "after"))
     yield from zip(stair["filters"], stair["latency_ms"], strict=True)
 
 

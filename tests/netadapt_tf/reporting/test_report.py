@@ -239,6 +239,11 @@ def test_an_earlier_version_s_run_lacks_layers_and_says_so(run_dir):
         ("config.json", "[]", "config.json is damaged"),
         ("layers.json", "nothing", "layers.json is damaged"),
         ("layers.json", '{"host/cpu:1": {"layers": 3}}', None),
+        ("layers.json", json.dumps(layers()).replace("0.45", "NaN"), None),
+        ("layers.json", json.dumps(layers()).replace('"call_ms"', '"call"'), None),
+        ("layers.json", json.dumps(layers()).replace('"name": "b"', '"name": 2'), None),
+        ("layers.json", json.dumps(layers()).replace("[1, 8, 8, 24]", "24"), None),
+        ("config.json", '{"budgets": 3, "network": null}', None),
         ("iterations/002/widths.json", "?", None),
     ],
 )
@@ -249,6 +254,8 @@ def test_what_is_damaged_is_left_out_and_said(run_dir, tmp_path, name, content, 
     (account,) = report(run_dir).accounts
     assert said is None or any(said in remark for remark in account.remarks)
     write_report([run_dir], tmp_path / "report.html")
+    for spec in specs((tmp_path / "report.html").read_text()):
+        json.loads(spec, parse_constant=pytest.fail)
 
 
 def test_widths_that_are_gone_follow_from_what_was_picked(run_dir):
