@@ -93,6 +93,7 @@ def anatomy(name: str, resolution: int, target: Target, meter: Meter, table: Pat
     randomise(network)
     start = start_of(network, find_channels(network), convert(network))
     latency = Latency(start.deployed, start.widths, target, meter, table)
+    latency.prepare([start.widths])
     changing = groups_of_layers(start.deployed, start.widths)
     layers_ms = [layer_ms for _, layer_ms in latency.by_layer(start.widths)]
     total_ms = math.fsum([latency.call_ms(), *layers_ms])

@@ -277,6 +277,12 @@ _DRY_RUN = flags.DEFINE_bool(
     "Only say what would be done: channel groups, latency of each layer, whether each budget can be met, how long it "
     "would take.",
 )
+_TENSORBOARD = flags.DEFINE_bool(
+    "tensorboard",
+    False,
+    "Write accuracy and costs of every iteration for TensorBoard, too, into the folder tensorboard of the run "
+    "directory. The report.html is written in any case.",
+)
 _ALLOW_LAMBDA = flags.DEFINE_bool(
     "allow_lambda", False, "Load a network that holds Python code (Lambda or custom layers): it runs here."
 )
@@ -285,7 +291,7 @@ _TRUST_SAVED_MODEL = flags.DEFINE_bool(
 )
 
 _FLAG_GROUPS = {
-    "What is asked": (_BUDGETS, _RUN_DIR, _DRY_RUN),
+    "What is asked": (_BUDGETS, _RUN_DIR, _DRY_RUN, _TENSORBOARD),
     "The network": (_NETWORK, _ALPHA, _RESOLUTION, _WEIGHTS, _LOCK, _ALLOW_LAMBDA, _TRUST_SAVED_MODEL),
     "The data": (_DATASET, _PREPROCESSING, _AUGMENTATION, _TRAIN_IMAGES, _HOLDOUT_IMAGES),
     "The search": (_INITIAL_REDUCTION, _REDUCTION_DECAY, _FILTERS, _FILTER_MULTIPLE, _PICK, _SCREEN),
@@ -369,6 +375,7 @@ def _request() -> Request:
             cpus_per_proposal=_CPUS_PER_PROPOSAL.value,
             gpus_per_proposal=_GPUS_PER_PROPOSAL.value,
         ),
+        tensorboard=_TENSORBOARD.value,
     )
 
 

@@ -15,10 +15,13 @@ from netadapt_tf.identity import run_identity
 from netadapt_tf.networks.files import checked
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
+from netadapt_tf.reporting import scalars
+from netadapt_tf.reporting.keeping import keep_layers, keep_report
 from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.resources.own import OwnResource, check_own
 from netadapt_tf.search.executors.opening import opened
 from netadapt_tf.search.executors.place import Place
+from netadapt_tf.search.file_names import REPORT
 from netadapt_tf.search.goals import Goal, corrected_by_delivery
 from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.search.netadapt import Search
@@ -49,6 +52,7 @@ def adapt_network(
     allow_lambda: bool = False,
     place: Place | None = None,
     command: str = "",
+    tensorboard: bool = False,
 ) -> AdaptedNetwork:
     """Shrinks a network until it is within every budget by measurement; goes on with what an interrupted call finished.
 
@@ -76,6 +80,7 @@ def adapt_network(
         place: where proposals are fine-tuned; it does not change the result. By default in this process, one after the
             other.
         command: how this was asked for, for the summary.
+        tensorboard: write scalars of every iteration into the folder `tensorboard` of the run directory.
 
     Returns:
         The adapted network, its files and its figures. A finished run's are read from its directory.
@@ -95,7 +100,7 @@ def adapt_network(
             parsed,
             allow_lambda=allow_lambda,
         )
-        finished = finished_adaptation(run, parsed)
+        finished = finished_adaptation(run, parsed, tensorboard)
         if finished is not None:
             return finished
         if run.has_iteration(0):
@@ -103,19 +108,25 @@ def adapt_network(
         problem = problem_of(
             network, datasets, parsed, loss, metric, settings, table, benchmark_models, table_only, resources, place
         )
-        return _adapt(problem, run, command)
+        return _adapt(problem, run, command, tensorboard)
 
 
-def finished_adaptation(run: RunDirectory, budgets: Sequence[Budget]) -> AdaptedNetwork | None:
-    """What the run directory holds, if it is finished for these budgets."""
+def finished_adaptation(
+    run: RunDirectory, budgets: Sequence[Budget], tensorboard: bool = False
+) -> AdaptedNetwork | None:
+    """What the run directory holds, if it is finished for these budgets; what is there to be read is completed."""
     summary = run.summary(budgets)
     if summary is None:
         return None
     logging.info("%s is finished.", run.path)
+    if not run.file(REPORT).exists():
+        keep_report(run)
+    if tensorboard:
+        scalars.follow(run.journal, run.file(scalars.FOLDER), summary["metric"]["name"])
     return adapted_network(run, summary)
 
 
-def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
+def _adapt(problem: Problem, run: RunDirectory, command: str, tensorboard: bool) -> AdaptedNetwork:
     budgets, settings = problem.budgets, problem.settings
     tf_keras.utils.set_random_seed(settings.seed)
     work = Work(problem, run, Stopwatch(), strategy_of(settings.strategy))
@@ -129,11 +140,15 @@ def _adapt(problem: Problem, run: RunDirectory, command: str) -> AdaptedNetwork:
         with run.claimed():
             check_devices(run, budgets, costs)
             keep_devices(run, budgets, costs)
+            if tensorboard:
+                scalars.follow(run.journal, run.file(scalars.FOLDER), problem.task.metric.name)
             start = trained(work, start)
             costs = costs_of(start, budgets, meters, problem.table, problem.resources)
             check_estimates(work, start, costs)
             result = _adapt_within_budgets(work, start, costs)
+            keep_layers(run, start, costs, result.found.channels.widths, settings.filter_multiple)
             summary = summarised(work, command, budgets, start, costs, result)
+            keep_report(run)
     return adapted_network(run, summary)
 
 

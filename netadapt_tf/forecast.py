@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tf_keras
 
+from netadapt_tf.layer_latencies import LayerLatency, layer_latencies
 from netadapt_tf.networks.channel_groups import ChannelGroup
 from netadapt_tf.networks.files import checked
 from netadapt_tf.networks.narrowing import fresh_copy
@@ -28,23 +29,6 @@ from tflite_bench.adapter import remarks
 from tflite_bench.target import Target
 
 _TIMED_STEPS = 5
-
-
-@dataclass(frozen=True)
-class LayerLatency:
-    """One layer of the starting network.
-
-    Attributes:
-        name: of the Keras layer, or the position in the `.tflite` where none is known.
-        kind: TensorFlow Lite's name of the operator.
-        output_shape: [1, H, W, C] or [1, C].
-        latency_ms: alone, from the table.
-    """
-
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    latency_ms: float
 
 
 @dataclass(frozen=True)
@@ -194,23 +178,8 @@ def _first_proposals(start: Start, costs: Costs, reach: Reach, settings: Setting
 
 
 def _layers(start: Start, latency: LatencyResource) -> list[LayerLatency]:
-    known = {layer.name for layer in start.network.layers}
-    writers = {
-        index: name
-        for group in start.channels.groups
-        for name in group.writers
-        for index in start.deployed.graph.writers_named(name)
-    }
-    return [
-        LayerLatency(
-            name=next((writers[part.operator.index] for part in layer.parts if part.operator.index in writers), None)
-            or min(layer.operator.layer_names & known, default=str(layer.operator.index)),
-            kind=layer.kinds,
-            output_shape=layer.result_shapes[0],
-            latency_ms=latency_ms,
-        )
-        for layer, latency_ms in latency.by_layer(start.widths)
-    ]
+    latency.prepare([start.widths])
+    return layer_latencies(start, latency, start.widths)
 
 
 def _effort(problem: Problem, iterations: int | None, proposals: int, measure_s: float) -> Effort:

@@ -110,7 +110,7 @@ def _led(request: Request, work: Callable[[], T]) -> T | None:
 
 def _adapted(request: Request, command: str) -> AdaptedNetwork:
     run = _run_directory(request)
-    finished = finished_adaptation(run, request.budgets)
+    finished = finished_adaptation(run, request.budgets, request.tensorboard)
     if finished is not None:
         return finished
     network, datasets = _read(request, run)
@@ -127,6 +127,7 @@ def _adapted(request: Request, command: str) -> AdaptedNetwork:
         allow_lambda=request.allow_lambda,
         place=request.place,
         command=command,
+        tensorboard=request.tensorboard,
     )
 
 

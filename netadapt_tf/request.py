@@ -36,6 +36,7 @@ class Request:
     trust_saved_model: bool
     settings: Settings
     place: Place = field(default_factory=Place)
+    tensorboard: bool = False
 
     @property
     def is_from_file(self) -> bool:

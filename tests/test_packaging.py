@@ -33,6 +33,7 @@ PACKAGES_BY_MODULE = {
     "tensorflow_datasets": "tensorflow-datasets",
     "tensorflow_model_optimization": "tensorflow-model-optimization",
     "tf_keras": "tf-keras",
+    "vl_convert": "vl-convert-python",
 }
 """Where the name of the package is another than that of the module."""
 
@@ -141,6 +142,8 @@ def test_the_wheel_holds_the_packages_with_their_data_and_nothing_else(wheel):
     assert {
         f"{data}/fashion_mnist_12k.npz",
         f"{data}/LICENSE",
+        *(f"netadapt_tf/reporting/template/{name}" for name in ("report.html.j2", "report.css", "report.js")),
+        "netadapt_tf/reporting/template/notices.txt",
         "netadapt_tf/py.typed",
         "tflite_bench/py.typed",
     } <= names
@@ -187,7 +190,7 @@ def test_an_installed_command_explains_itself(installed, command, tmp_path):
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith(f"Usage: {command} ")
-    assert f"\n  {command} --" in result.stdout
+    assert f"\n  {command} " in result.stdout, "no example"
     assert "Other flags" not in result.stdout
 
 

@@ -32,7 +32,10 @@ _ABSL_ON_MISSING = "must have a value other than None"
 
 
 def run(
-    main: Callable[[Sequence[str]], None], resume_hint: str = "", flag_groups: FlagGroups = MappingProxyType({})
+    main: Callable[[Sequence[str]], None],
+    resume_hint: str = "",
+    flag_groups: FlagGroups = MappingProxyType({}),
+    arguments: str = "",
 ) -> None:
     """Parses flags, runs `main(argv)` and exits with the status of the contract.
 
@@ -40,6 +43,7 @@ def run(
         main: the binary's body; raises `UserError` for what the user can mend.
         resume_hint: a sentence printed after an interruption, saying how to go on.
         flag_groups: how `--help` arranges the flags; by default as they were declared.
+        arguments: what stands beside the flags, as `--help` shows it; one at least. By default nothing may.
     """
 
     def body(argv: Sequence[str]) -> None:
@@ -47,7 +51,7 @@ def run(
         main(argv)
 
     try:
-        app.run(body, flags_parser=partial(_parse_flags, main.__module__, flag_groups))
+        app.run(body, flags_parser=partial(_parse_flags, main.__module__, flag_groups, arguments))
     except UserError as error:
         _say(f"Error: {error}")
         sys.exit(_EXIT_USER_ERROR)
@@ -87,10 +91,10 @@ def quiet_native_code() -> Iterator[None]:
         os.close(kept)
 
 
-def _parse_flags(main_module: str, groups: FlagGroups, argv: Sequence[str]) -> list[str]:
+def _parse_flags(main_module: str, groups: FlagGroups, arguments: str, argv: Sequence[str]) -> list[str]:
     asked = {argument.lstrip("-") for argument in argv[1:] if argument.startswith("-")}
     if asked & {"help", "h", "helpshort", "helpfull"}:  # absl's own would leave with 1 and read the text's % signs
-        print(help_text(main_module, groups, full="helpfull" in asked))
+        print(help_text(main_module, groups, arguments, full="helpfull" in asked))
         sys.exit(0)
     own = own_flags(main_module)
     try:
@@ -109,7 +113,9 @@ def _parse_flags(main_module: str, groups: FlagGroups, argv: Sequence[str]) -> l
         _refuse(f"{error}. --help lists the flags.")
     except SystemExit:  # after --helpxml
         sys.exit(0)
-    if len(positional) > 1:
+    if arguments and len(positional) == 1:
+        _refuse(f"{arguments} is missing; --help shows examples.")
+    if not arguments and len(positional) > 1:
         _refuse(f"unexpected argument {positional[1]!r}: this binary takes flags only (--name=value).")
     return positional
 

@@ -28,12 +28,13 @@ OF_EVERY_BINARY = {
 """What every binary understands besides its own flags."""
 
 
-def help_text(main_module: str, groups: FlagGroups, full: bool = False) -> str:
+def help_text(main_module: str, groups: FlagGroups, arguments: str = "", full: bool = False) -> str:
     """The whole text.
 
     Args:
         main_module: name of the module that holds the binary's `main`; `__main__` where it was started with `-m`.
         groups: the binary's flags; those that stand in no group are shown last.
+        arguments: what stands beside the flags.
         full: whether to add the flags of libraries.
     """
     shown = {title: [flags.FLAGS[holder.name] for holder in holders] for title, holders in groups.items()}
@@ -43,7 +44,14 @@ def help_text(main_module: str, groups: FlagGroups, full: bool = False) -> str:
     program = _program(main_module)
     sections = [
         textwrap.fill(
-            " ".join([f"Usage: {program}", *(f"--{name}=..." for name in required_flags(own)), "[--flag=value ...]"]),
+            " ".join(
+                [
+                    f"Usage: {program}",
+                    *([arguments] if arguments else []),
+                    *(f"--{name}=..." for name in required_flags(own)),
+                    "[--flag=value ...]",
+                ]
+            ),
             _width(),
             subsequent_indent="    ",
             break_on_hyphens=False,

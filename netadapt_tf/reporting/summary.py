@@ -2,13 +2,13 @@
 
 import importlib.metadata
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from netadapt_tf.resources.budget import Budget, amount_text
+from netadapt_tf.search.file_names import REPORT
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.task import ACCURACY, Metric
@@ -77,12 +77,7 @@ def summarise(
         float32_accuracy: of the networks before they were rounded, `before` and `after`; None where they ship in
             float32.
     """
-    seconds: Counter[str] = Counter()
-    for record in journal.events():
-        wall_s = record.get("wall_s")
-        if isinstance(wall_s, dict):
-            seconds.update(wall_s)
-    wall_s = {kind: round(total, 1) for kind, total in seconds.items()}
+    wall_s = journal.wall_s()
     return {
         "command": command,
         "seed": settings.seed,
@@ -150,8 +145,10 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
     if not summary["iterations"]:
         lines.append("The starting network was within budget already; nothing was cut.")
     lines.append(f"{summary['iterations']} iterations, {summary['wall_s']['total'] / 60:.1f} minutes")
-    for name in ("adapted.keras", "adapted.tflite", "start.tflite", "summary.json"):
-        lines.append(f"  {run_dir / name}")
+    names = ["adapted.keras", "adapted.tflite", "start.tflite", "summary.json"]
+    lines += [f"  {run_dir / name}" for name in names]
+    if (run_dir / REPORT).exists():
+        lines.append(f"  {run_dir / REPORT}")
     return "\n".join(lines)
 
 

@@ -97,8 +97,7 @@ class Latency:
         return self._sum.predict(widths)
 
     def by_layer(self, widths: Widths) -> list[tuple[SizedOperator, float]]:
-        """Every layer and its latency in milliseconds, in order of execution; infinite where it cannot be measured."""
-        self.prepare([widths])
+        """Every layer and its latency in milliseconds, in order of execution; infinite where the table lacks it."""
         return self._sum.by_layer(widths)
 
     def call_ms(self) -> float:

@@ -64,7 +64,10 @@ class LatencyResource(Resource, Protocol):
         """Whether a delegate takes networks whole, so that sums of layers need to be checked against measurements."""
 
     def by_layer(self, widths: Widths) -> Sequence[tuple[SizedOperator, float]]:
-        """Every layer and its latency in milliseconds, in order of execution; infinite where that is not known."""
+        """Every layer and its latency in milliseconds, in order of execution; infinite where the table lacks it.
+
+        Nothing is measured for it: `prepare` comes before.
+        """
 
     def call_ms(self) -> float:
         """What one run costs besides its layers, in milliseconds."""

@@ -9,6 +9,7 @@ from typing import Any
 import tf_keras
 
 from netadapt_tf.networks.files import load_network
+from netadapt_tf.search.file_names import REPORT
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import digest_of_file, is_as_delivered, is_sound_network
 from netadapt_tf.training.checkpoint import Checkpoint
@@ -51,7 +52,8 @@ class DeliveryFolder:
 
     def reopen(self) -> None:
         """Takes back that the network is delivered: its files are about to change."""
-        self.file("summary.json").unlink(missing_ok=True)
+        for name in ("summary.json", REPORT):
+            self.file(name).unlink(missing_ok=True)
 
     def file(self, name: str) -> Path:
         """The path of a file in it."""

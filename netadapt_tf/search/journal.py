@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ class Journal:
         """
         self._path = path
         self._events: list[dict[str, Any]] = []
+        self._followers: list[Callable[[dict[str, Any]], None]] = []
         self._torn_bytes = 0
         self.damage = ""
         if path.exists():
@@ -92,11 +94,28 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         self._events.append(record)
+        for follower in self._followers:
+            follower(record)
         return record
+
+    def follow(self, follower: Callable[[dict[str, Any]], None]) -> None:
+        """Calls back with every record: those that are there, and each that comes, once it is on disk."""
+        for record in self._events:
+            follower(record)
+        self._followers.append(follower)
 
     def events(self, event: str | None = None) -> Iterator[dict[str, Any]]:
         """All records, or those of one kind, oldest first."""
         return (record for record in self._events if event in (None, record["event"]))
+
+    def wall_s(self) -> dict[str, float]:
+        """Where the time went so far: seconds by kind of work."""
+        seconds: Counter[str] = Counter()
+        for record in self._events:
+            wall_s = record.get("wall_s")
+            if isinstance(wall_s, dict):
+                seconds.update({kind: s for kind, s in wall_s.items() if isinstance(s, int | float)})
+        return {kind: round(total, 1) for kind, total in seconds.items()}
 
     def last(self, event: str) -> dict[str, Any] | None:
         """The newest record of one kind."""

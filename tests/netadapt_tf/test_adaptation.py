@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from tensorflow.core.util.event_pb2 import Event
 
 import netadapt_tf
 from netadapt_tf import AdaptedNetwork, Datasets, Metric, Place, Settings, UserError, adapt_network, beginning, delivery
@@ -274,3 +275,48 @@ def test_the_last_stage_of_an_earlier_iteration_is_not_taken_from_a_later_ones_f
             adapted = delivery.last_stage(work, found)
             assert adapted.get_weights()[0].flat[0] == iteration
             assert run.is_done("long_term", iteration, "adapted.keras")
+
+
+def test_the_report_is_written_and_is_no_reason_to_lose_a_run(tmp_path, monkeypatch, caplog):
+    """Of a budget on latency, so that it has all sections; imagined milliseconds."""
+    monkeypatch.setattr("netadapt_tf.problem.Meters", FakeMeters)
+    run_dir = tmp_path / "run"
+    arguments = tiny_cnn(), corner_datasets(), ["latency@host/cpu:1=70%"], run_dir
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("no report")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("netadapt_tf.reporting.report.html_of", broken)
+        patch.setattr("netadapt_tf.reporting.keeping.layers_record", broken)
+        first = adapt_network(*arguments, settings=QUICK)
+    assert first.budgets[0].met
+    assert "The report is not written (no report)" in caplog.text
+    assert "layers.json is not written (no report)" in caplog.text
+    assert not (run_dir / "report.html").exists()
+    adapt_network(*arguments, settings=QUICK, tensorboard=True)
+    assert "The budget is met" in (run_dir / "report.html").read_text()
+    assert (run_dir / "tensorboard").exists()
+
+
+def test_a_run_keeps_what_its_report_shows(tmp_path, monkeypatch):
+    monkeypatch.setattr("netadapt_tf.problem.Meters", FakeMeters)
+    run_dir = tmp_path / "run"
+    result = adapt_network(
+        tiny_cnn(), corner_datasets(), ["latency@host/cpu:1=70%"], run_dir, settings=QUICK, tensorboard=True
+    )
+    (layers,) = json.loads((run_dir / "layers.json").read_text()).values()
+    latencies = [layer[side]["latency_ms"] for side in ("before", "after") for layer in layers["layers"]]
+    assert None not in latencies
+    assert {stair["group"]: stair["after"] for stair in layers["staircases"]}.items() <= dict(result.widths).items()
+    assert layers["staircases"]
+    assert all(None not in stair["latency_ms"] for stair in layers["staircases"])
+    page = (run_dir / "report.html").read_text()
+    assert "Staircases" in page
+    assert "Latency by layer" in page
+    steps = {
+        Event.FromString(raw.numpy()).step
+        for path in (run_dir / "tensorboard").iterdir()
+        for raw in tf.data.TFRecordDataset(str(path))
+    }
+    assert steps == set(range(result.summary["iterations"] + 1))

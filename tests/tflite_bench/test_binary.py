@@ -117,3 +117,22 @@ def test_interruption_says_how_to_go_on(script, monkeypatch):
     assert process.returncode == 130
     assert "Call again." in errors
     assert "Traceback" not in errors
+
+
+def test_a_binary_may_take_arguments_before_and_behind_its_flags(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ".")
+    path = tmp_path / "binary.py"
+    path.write_text(
+        "from absl import flags\nfrom tflite_bench.binary import run\n"
+        "COUNT = flags.DEFINE_integer('count', 1, 'How many.')\n\n"
+        "def main(argv):\n    print(argv[1:], COUNT.value)\n\n"
+        "run(main, arguments='FILE [FILE ...]')\n"
+    )
+
+    def said(*arguments: str) -> tuple[int, str]:
+        result = subprocess.run([sys.executable, path, *arguments], capture_output=True, text=True)
+        return result.returncode, result.stdout + result.stderr
+
+    assert said("a", "--count=2", "b") == (0, "['a', 'b'] 2\n")
+    assert said("--count=2") == (2, "Error: FILE [FILE ...] is missing; --help shows examples.\n")
+    assert said("--help")[1].startswith("Usage: binary.py FILE [FILE ...] [--flag=value ...]\n")

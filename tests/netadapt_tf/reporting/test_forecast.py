@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from netadapt_tf.forecast import Effort, Forecast, LayerLatency, TargetForecast
+from netadapt_tf.forecast import Effort, Forecast, TargetForecast
+from netadapt_tf.layer_latencies import LayerLatency
 from netadapt_tf.reporting.forecast import forecast_text
 from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.start import Reach

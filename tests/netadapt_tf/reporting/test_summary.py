@@ -96,6 +96,13 @@ def test_the_table_reads_at_a_glance(tmp_path):
     assert lines[-4].strip() == "runs/demo/adapted.keras"
 
 
+def test_the_report_is_named_where_there_is_one(tmp_path):
+    result = summary(tmp_path, "latency@host/cpu:1=60%")
+    assert "report.html" not in closing_table(result, tmp_path)
+    (tmp_path / "report.html").write_text("")
+    assert closing_table(result, tmp_path).endswith(f"  {tmp_path / 'report.html'}")
+
+
 def test_a_software_driver_is_named_in_the_table(tmp_path):
     result = summary(tmp_path, "latency@host/cpu:1=60%")
     assert "software" not in closing_table(result, Path("run"))

@@ -61,3 +61,20 @@ def test_what_lacks_a_key_or_a_number_is_no_record(tmp_path, record):
     path = tmp_path / "journal.jsonl"
     path.write_text(json.dumps(record) + "\n")
     assert "is no record" in Journal(path).damage
+
+
+def test_followers_are_told_every_record_once_it_is_on_disk(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    Journal(path).append("note", group="a")
+    journal, told = Journal(path), []
+    journal.follow(lambda record: told.append((record["group"], len(path.read_text().splitlines()))))
+    journal.append("note", group="b")
+    assert told == [("a", 1), ("b", 2)]
+
+
+def test_seconds_are_added_up_by_kind_of_work(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append("note", wall_s={"measure": 1.25, "convert": 3})
+    journal.append("note", wall_s={"measure": 2.0, "convert": "long"})
+    journal.append("note", wall_s=9.0)
+    assert journal.wall_s() == {"measure": 3.2, "convert": 3}

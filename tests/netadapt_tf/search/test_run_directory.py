@@ -102,8 +102,10 @@ def test_what_is_finished_is_no_more_once_it_is_about_to_change(tmp_path):
         run.summary(BUDGETS)
     finish(run, ["macs=60%"])
     assert run.summary(BUDGETS) is not None
+    run.write_bytes("report.html", b"met")
     run.reopen()
     assert run.summary(BUDGETS) is None
+    assert not run.file("report.html").exists()
 
 
 def test_what_was_known_of_the_request_is_kept(tmp_path):
