@@ -18,15 +18,26 @@ _OF_A_COMMAND = {
 _LOSS_AND_METRIC_OF_A_COMMAND = ("default", "accuracy")
 
 
+def check_run_directory(path: Path) -> None:
+    """Sees that a folder is a run directory.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not path.is_dir():
+        raise UserError(f"{path} is no folder; name the run directory of an adaptation")
+    if not (path / "config.json").is_file():
+        raise UserError(f"{path} is no run directory: it holds no config.json; name the one of an adaptation")
+
+
 def read_config(run_dir: Path) -> dict[str, Any]:
     """The contents of `config.json`.
 
     Raises:
         UserError: there is no run directory, or the file is damaged.
     """
+    check_run_directory(run_dir)
     path = run_dir / "config.json"
-    if not path.is_file():
-        raise UserError(f"{run_dir} is no run directory: it holds no config.json; name one that netadapt has made")
     try:
         config = json.loads(path.read_text())
     except (OSError, ValueError) as error:

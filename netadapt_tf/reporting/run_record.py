@@ -13,7 +13,7 @@ from typing import Any
 from netadapt_tf.search.file_names import LAYERS
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import read_summary
-from tflite_bench.errors import UserError
+from netadapt_tf.stored_request import check_run_directory
 
 ACCURACY = "accuracy"
 
@@ -133,10 +133,7 @@ def read_run(path: Path) -> RunRecord:
     Raises:
         UserError: it is none, or nothing of it can be read.
     """
-    if not path.is_dir():
-        raise UserError(f"{path} is no folder; name the run directory of an adaptation")
-    if not (path / "config.json").is_file():
-        raise UserError(f"{path} is no run directory: it holds no config.json; name the one of an adaptation")
+    check_run_directory(path)
     remarks: list[str] = []
     config = _object(path / "config.json", remarks)
     journal = Journal(path / "journal.jsonl")
