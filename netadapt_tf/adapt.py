@@ -89,9 +89,7 @@ _BUDGETS = flags.DEFINE_multi_string(
     required=True,
 )
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where everything of this run is kept.", required=True)
-_TABLE = flags.DEFINE_string(
-    "table", None, f"File of the latency table, filled on demand; by default {DEFAULT_TABLE}."
-)
+_TABLE = flags.DEFINE_string("table", None, f"File of the latency table, filled on demand; by default {DEFAULT_TABLE}.")
 _BENCHMARK_MODELS = flags.DEFINE_multi_string(
     "benchmark_model",
     [],
