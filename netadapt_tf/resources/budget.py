@@ -148,6 +148,10 @@ def least_budget(budget: Budget, start: float, least: float) -> str | None:
 
 
 def amount_text(amount: float, unit: str) -> str:
-    """An amount as messages show it: large ones in full, others to four digits."""
-    digits = f"{amount:.4g}" if amount < 1000 else f"{amount:,.0f}"
-    return f"{digits} {unit}"
+    """An amount as messages show it, with its unit."""
+    return f"{number_text(amount)} {unit}"
+
+
+def number_text(amount: float) -> str:
+    """An amount where the unit was said: large ones in full, others to four digits."""
+    return f"{amount:.4g}" if amount < 1000 else f"{amount:,.0f}"
