@@ -122,6 +122,11 @@ def test_without_an_adapter_there_is_no_number(software_gpu, monkeypatch, target
         GpuMeter(target)
 
 
+def test_native_code_writes_nothing_among_the_results(software_gpu, capfd):
+    with GpuMeter(TARGET):
+        assert capfd.readouterr().out == ""
+
+
 @pytest.mark.parametrize("target", [TARGET, PARTIAL])
 def test_without_the_accelerator_there_is_no_number(software_gpu, monkeypatch, target):
     monkeypatch.setenv("STRANGE_GPU", "no accelerator")
