@@ -2,8 +2,9 @@ r"""Adapts a trained Keras network to one budget or several.
 
 Example, in about eight minutes on two cores:
 
-  python -m netadapt_tf.adapt --network=mobilenet_v1 --alpha=0.25 --resolution=64 \
-      --dataset=fashion_mnist_12k --budget=latency@host/cpu:1=60% --run_dir=runs/demo
+  python -m netadapt_tf.adapt --network=mobilenet_v1 --alpha=0.25 \
+      --resolution=64 --dataset=fashion_mnist_12k \
+      --budget=latency@host/cpu:1=60% --run_dir=runs/demo
 
 Your own network and images (one sub-folder per class):
 
@@ -33,6 +34,7 @@ from netadapt_tf.settings import FINALS, Settings
 from netadapt_tf.training.data_names import AUGMENTATIONS, DATASETS, HOLDOUT_IMAGES
 from netadapt_tf.training.strategy_names import STRATEGIES
 from tflite_bench.binary import quiet_native_code, run
+from tflite_bench.latency_table import DEFAULT_TABLE
 from tflite_bench.precision import MIN_CALIBRATION_IMAGES, PRECISIONS
 
 _DEFAULTS = Settings()
@@ -87,9 +89,7 @@ _BUDGETS = flags.DEFINE_multi_string(
     required=True,
 )
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where everything of this run is kept.", required=True)
-_TABLE = flags.DEFINE_string(
-    "table", None, "File of the latency table, filled on demand; by default one in the user's cache folder."
-)
+_TABLE = flags.DEFINE_string("table", None, f"File of the latency table, filled on demand; by default {DEFAULT_TABLE}.")
 _BENCHMARK_MODELS = flags.DEFINE_multi_string(
     "benchmark_model",
     [],

@@ -2,8 +2,9 @@ r"""Fills a latency table with every layer that a search of a network can ask fo
 
 On the phone of that serial, which takes hours; the same command goes on after an interruption:
 
-  python -m netadapt_tf.fill_table --network=mobilenet_v1 --alpha=1.0 --resolution=224 \
-      --target=android:SERIAL/cpu:1 --benchmark_model=./benchmark_model
+  python -m netadapt_tf.fill_table --network=mobilenet_v1 --alpha=1.0 \
+      --resolution=224 --target=android:SERIAL/cpu:1 \
+      --benchmark_model=./benchmark_model
 
 A search on a machine that has the phone needs none of this: it measures what it asks for. This is for phone labs: fill,
 then carry the table (tflite_bench.show_table --export, --import), then search with --table_only. With --dry_run the
@@ -21,7 +22,7 @@ from netadapt_tf.settings import Settings
 from netadapt_tf.stopwatch import duration
 from tflite_bench.binary import quiet_native_code, run
 from tflite_bench.errors import UserError
-from tflite_bench.latency_table import default_table
+from tflite_bench.latency_table import DEFAULT_TABLE, default_table
 from tflite_bench.meters import Meters
 from tflite_bench.precision import PRECISIONS
 from tflite_bench.target import GRAMMAR, Target, parse_target
@@ -46,7 +47,7 @@ _BENCHMARK_MODELS = flags.DEFINE_multi_string(
     "[ABI:]PATH. Binary of TensorFlow Lite's or LiteRT's benchmark_model, for targets android and benchmark_model; "
     "repeatable, one for each ABI.",
 )
-_TABLE = flags.DEFINE_string("table", None, "File of the latency table; by default the one in the user's cache folder.")
+_TABLE = flags.DEFINE_string("table", None, f"File of the latency table; by default {DEFAULT_TABLE}.")
 _FILTER_MULTIPLE = flags.DEFINE_integer(
     "filter_multiple", Settings().filter_multiple, "As in netadapt_tf.adapt, which should use the same.", lower_bound=1
 )

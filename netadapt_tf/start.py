@@ -1,7 +1,7 @@
 """The starting network in all its forms, what it costs, and how little its narrowest version would."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import tf_keras
 
 from netadapt_tf.networks.channel_groups import Channels, Widths
 from netadapt_tf.networks.tracing import find_channels
-from netadapt_tf.resources.budget import Budget, amount_text, least_budget
+from netadapt_tf.resources.budget import COUNTED, Budget, amount_text, least_budget
 from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
@@ -171,18 +171,19 @@ def costs_of(
         for target, meter in meters.items()
     }
     metadata = len(start.tflite) - len(start.deployed.resized(start.widths))  # what the converter adds
-    counts = {
-        "macs": Counted("MACs", start.deployed.macs, start.widths),
-        "parameters": Counted("parameters", start.channels.parameters, start.widths),
-        "tflite_bytes": Counted("bytes", lambda w: len(start.deployed.resized(w)) + metadata, start.widths),
+    counts: dict[str, Callable[[Widths], float]] = {
+        "macs": start.deployed.macs,
+        "parameters": start.channels.parameters,
+        "tflite_bytes": lambda widths: len(start.deployed.resized(widths)) + metadata,
     }
+    counted = {name: Counted(COUNTED[name], count, start.widths) for name, count in counts.items()}
     own = {
         b.resource: resources[b.resource].make(start.deployed, start.widths) for b in budgets if b.resource in resources
     }
     return Costs(
-        {b.name: latency[b.target] if b.target else {**counts, **own}[b.resource] for b in budgets},
+        {b.name: latency[b.target] if b.target else {**counted, **own}[b.resource] for b in budgets},
         latency,
-        counts,
+        counted,
         own,
     )
 

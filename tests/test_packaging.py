@@ -24,7 +24,7 @@ from tests.real_binaries import BINARIES
 ROOT = Path(netadapt_tf.__path__[0]).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = [text for extra in PROJECT["optional-dependencies"].values() for text in extra]
-NOT_SOURCES = (".*", "__pycache__", "*.egg-info", "bazel-*", "build", "dist", "runs")
+NOT_SOURCES = (".[!b]*", "__pycache__", "*.egg-info", "bazel-*", "build", "dist", "runs")
 
 PACKAGES_BY_MODULE = {
     "absl": "absl-py",
@@ -151,6 +151,7 @@ def test_the_wheel_holds_the_packages_with_their_data_and_nothing_else(wheel):
         str(path.relative_to(ROOT)) for name in ("netadapt_tf", "tflite_bench") for path in (ROOT / name).rglob("*.py")
     }
     assert {name for name in names if name.endswith(".py")} == modules
+    assert not [name for name in names if name.endswith("/BUILD")]
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"netadapt_tf", "tflite_bench"}
     assert dict(commands["console_scripts"]) == PROJECT["scripts"]
 
@@ -178,6 +179,7 @@ def test_the_sdist_holds_what_demo_and_tests_need(distributions):
     needed = {"Makefile", "requirements.txt", "requirements-dev.txt", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff"}
     needed |= {"docs/messages.md", "tests/conftest.py", "tests/tflite_bench/benchmark_model_logs/01_default_t1.log"}
     needed |= {"benchmarks/results/table_accuracy.csv", "tools/lower_bounds.py"}
+    needed |= {"BUILD", "WORKSPACE", ".bazelrc", "netadapt_tf/BUILD", "tflite_bench/BUILD", "tools/bazel_rules/BUILD"}
     assert needed <= names
     assert not [name for name in names if name.endswith((".pyc", ".sqlite"))]
 

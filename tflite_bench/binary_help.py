@@ -56,7 +56,7 @@ def help_text(main_module: str, groups: FlagGroups, arguments: str = "", full: b
             subsequent_indent="    ",
             break_on_hyphens=False,
         ),
-        (sys.modules[main_module].__doc__ or "").replace(_by_module(main_module), program).strip(),
+        *_paragraphs((sys.modules[main_module].__doc__ or "").replace(_by_module(main_module), program)),
     ]
     sections += [_section(title, [_entry(flag) for flag in members]) for title, members in shown.items() if members]
     sections.append(_section("Every binary", [(f"--{name}", text) for name, text in OF_EVERY_BINARY.items()]))
@@ -101,6 +101,13 @@ def _program(main_module: str) -> str:
 def _by_module(main_module: str) -> str:
     spec = sys.modules[main_module].__spec__
     return f"python -m {spec.name if spec else main_module}"
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """Those of a docstring, as wide as the terminal; what is indented, such as an example, stays as it is."""
+    for paragraph in text.strip("\n").split("\n\n"):
+        indented = any(line.startswith(" ") for line in paragraph.splitlines())
+        yield paragraph.rstrip() if indented else textwrap.fill(paragraph, _width(), break_on_hyphens=False)
 
 
 def _section(title: str, entries: Sequence[tuple[str, str]]) -> str:

@@ -114,12 +114,14 @@ class ChildMeter:
     def _connected(self) -> Connection:
         if self._connection is None:
             ours, theirs = socket.socketpair()
+            words_to = None if logging.level_debug() else subprocess.DEVNULL  # native code's, which says much on both
             with theirs:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", self._worker_module, str(theirs.fileno()), *self._arguments],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
-                    stderr=None if logging.level_debug() else subprocess.DEVNULL,
+                    stdout=words_to,
+                    stderr=words_to,
                     env=os.environ | {"PYTHONPATH": os.pathsep.join([_package_root(), *sys.path])},
                 )
             self._connection = Connection(ours.detach())

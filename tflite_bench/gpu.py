@@ -1,6 +1,5 @@
 """Measuring on this machine's GPU: a long-lived child process with LiteRT's GPU accelerator in it."""
 
-import importlib.util
 import os
 from typing import TypeVar
 
@@ -15,7 +14,6 @@ from tflite_bench.host import cpu_model
 from tflite_bench.target import ALLOW_PARTIAL, PRECISION, Target
 
 _MAX_DRIFT = 0.05
-_NEEDED_MODULE = "ai_edge_litert.options"
 
 _Answer = TypeVar("_Answer")
 
@@ -44,8 +42,6 @@ class GpuMeter(ChildMeter):
         Raises:
             UserError: no GPU can be used here; the message says why.
         """
-        if importlib.util.find_spec(_NEEDED_MODULE) is None:
-            raise UserError(f"target {target} needs a newer LiteRT than {runtime_version()}: one with {_NEEDED_MODULE}")
         self._target = target
         self._allow_partial = target.option(ALLOW_PARTIAL) == "true"
         self._enforces_float32 = target.option(PRECISION) == "float32"

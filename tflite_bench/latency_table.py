@@ -18,6 +18,9 @@ from tflite_bench.table_file import forget, prepare_file, transaction
 from tflite_bench.timing import Reading
 
 _COLUMNS = "context, signature, latency_ms, p5_ms, p95_ms, runs, reference_ms, measured_at, drift, flagged"
+_FILE_NAME = "latency_table.sqlite"
+DEFAULT_TABLE = f"~/.cache/netadapt_tf/{_FILE_NAME}, or under $XDG_CACHE_HOME"
+"""Where `default_table` is, as help texts say it."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ def _context_id(database: sqlite3.Connection, context: Context) -> int:
 
 def default_table() -> Path:
     """The latency table in the user's cache folder."""
-    return cache_folder() / "latency_table.sqlite"
+    return cache_folder() / _FILE_NAME
 
 
 def stored_contexts(path: Path, kind: str) -> list[Context]:

@@ -2,7 +2,8 @@ r"""Measures a .tflite where it is to run: whole, and layer by layer.
 
 On the GPU of the phone that is connected, with a binary of TensorFlow Lite's or LiteRT's benchmark_model:
 
-  python -m tflite_bench.profile_model --model=net.tflite --target=android/gpu --benchmark_model=./benchmark_model
+  python -m tflite_bench.profile_model --model=net.tflite \
+      --target=android/gpu --benchmark_model=./benchmark_model
 
 On two cores of this machine, which needs no such binary:
 
@@ -19,7 +20,7 @@ from absl import flags
 
 from tflite_bench.binary import run
 from tflite_bench.errors import UserError
-from tflite_bench.latency_table import default_table
+from tflite_bench.latency_table import DEFAULT_TABLE, default_table
 from tflite_bench.meters import Meters
 from tflite_bench.model_profile import profile_model, profile_text
 from tflite_bench.target import GRAMMAR, parse_target
@@ -32,7 +33,7 @@ _BENCHMARK_MODEL = flags.DEFINE_multi_string(
     "[ABI:]PATH. Binary of TensorFlow Lite's or LiteRT's benchmark_model, for targets android and benchmark_model; "
     "repeatable, one for each ABI.",
 )
-_TABLE = flags.DEFINE_string("table", None, "File of the latency table; by default the one in the user's cache folder.")
+_TABLE = flags.DEFINE_string("table", None, f"File of the latency table; by default {DEFAULT_TABLE}.")
 
 _FLAG_GROUPS = {"What is asked": (_MODEL, _TARGET), "Measuring": (_TABLE, _BENCHMARK_MODEL)}
 

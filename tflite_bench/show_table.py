@@ -16,13 +16,13 @@ from absl import flags
 
 from tflite_bench.binary import run
 from tflite_bench.errors import UserError
-from tflite_bench.latency_table import LatencyTable, default_table, stored_contexts, stored_kinds
+from tflite_bench.latency_table import DEFAULT_TABLE, LatencyTable, default_table, stored_contexts, stored_kinds
 from tflite_bench.table_listing import listing
 from tflite_bench.table_text import export_tables, import_tables
 from tflite_bench.target import parse_target
 
 _TARGET = flags.DEFINE_string("target", None, "Which target's entries, for example android/cpu:1; by default all.")
-_TABLE = flags.DEFINE_string("table", None, "File of the latency table; by default the one in the user's cache folder.")
+_TABLE = flags.DEFINE_string("table", None, f"File of the latency table; by default {DEFAULT_TABLE}.")
 _DEVICE = flags.DEFINE_string(
     "device", "", "Only entries of devices whose fingerprint holds this text, for example 'Pixel 3'."
 )
@@ -39,7 +39,9 @@ def main(_: Sequence[str]) -> None:
         for context, count in import_tables(Path(_IMPORT.value), table):
             print(f"{count} entries taken over for {context.target}")
     elif not table.exists():
-        raise UserError(f"there is no latency table {table}; name another with --table")
+        raise UserError(
+            f"there is no latency table {table}; a search, fill_table or profile_model makes one; --table names another"
+        )
     kinds = [parse_target(_TARGET.value).kind] if _TARGET.value else stored_kinds(table)
     contexts = [
         context

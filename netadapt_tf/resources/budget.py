@@ -22,6 +22,9 @@ _UNITS: Mapping[str, Units] = {
     "parameters": {"": 1.0, "K": 1e3, "M": 1e6},
     "tflite_bytes": {"": 1.0, "B": 1.0, "KB": 1e3, "MB": 1e6},
 }
+COUNTED = {"macs": "MACs", "parameters": "parameters", "tflite_bytes": "bytes"}
+"""What is counted, as a person says it."""
+
 RESOURCES = tuple(_UNITS)
 """The resources that are known by name."""
 
@@ -51,8 +54,8 @@ class Budget:
 
     @property
     def unit(self) -> str:
-        """The resource's unit; its name, where what is counted has none."""
-        return next(iter(self.units)) or self.resource
+        """The resource's unit; what is counted, where it has none."""
+        return next(iter(self.units)) or COUNTED.get(self.resource, self.resource)
 
     @property
     def name(self) -> str:
@@ -148,6 +151,10 @@ def least_budget(budget: Budget, start: float, least: float) -> str | None:
 
 
 def amount_text(amount: float, unit: str) -> str:
-    """An amount as messages show it: large ones in full, others to four digits."""
-    digits = f"{amount:.4g}" if amount < 1000 else f"{amount:,.0f}"
-    return f"{digits} {unit}"
+    """An amount as messages show it, with its unit."""
+    return f"{number_text(amount)} {unit}"
+
+
+def number_text(amount: float) -> str:
+    """An amount where the unit was said: large ones in full, others to four digits."""
+    return f"{amount:.4g}" if amount < 1000 else f"{amount:,.0f}"

@@ -12,6 +12,7 @@ from netadapt_tf.networks.channel_groups import ChannelGroup, Channels, Role
 from netadapt_tf.search.filter_choice import l2_norms, random_scores, scale_norms, taylor_norms
 from netadapt_tf.training.datasets import batch_spec
 from netadapt_tf.training.task import Loss
+from netadapt_tf.training.trainer import traced
 from tflite_bench.errors import UserError
 
 TAYLOR_BATCHES = 8
@@ -110,7 +111,6 @@ def _effects(
     gates = {writer: _gates(network, channels, writer) for writer in _free_writers(channels)}
     gated = tf_keras.Model(network.inputs, [gates, network.output])
 
-    @tf.function(input_signature=batch_spec(batches))
     def effects(images: tf.Tensor, targets: Any) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             written, outputs = gated(images, training=False)
@@ -118,7 +118,8 @@ def _effects(
         gradients = tape.gradient(value, written, unconnected_gradients="zero")
         return {writer: _summed(written[writer], gradients[writer]) for writer in written}
 
-    found = [effects(images, targets) for images, targets in batches.take(TAYLOR_BATCHES)]
+    effects_of = traced(effects, batch_spec(batches))
+    found = [effects_of(images, targets) for images, targets in batches.take(TAYLOR_BATCHES)]
     return {writer: np.stack([effect[writer].numpy() for effect in found]) for writer in gates}
 
 

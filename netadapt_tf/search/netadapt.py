@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from absl import logging
 
 from netadapt_tf.networks.channel_groups import Widths
+from netadapt_tf.resources.budget import amount_text, number_text
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.contest import Contest
 from netadapt_tf.search.executors.executor import Executor
@@ -181,7 +182,8 @@ class Search:
             outcome.group,
             outcome.filters,
             "; ".join(
-                f"{goal.name} {costs[goal.name].value:.4g} {goal.resource.unit}, budget {goal.limit:.4g}"
+                f"{goal.name} {amount_text(costs[goal.name].value, goal.resource.unit)}, "
+                f"budget {number_text(goal.limit)}"
                 for goal in broken
             ),
         )
@@ -209,8 +211,8 @@ class Search:
             self._task.metric.name,
             iterate.accuracy,
             "; ".join(
-                f"{goal.name} {iterate.costs[goal.name].value:.4g} {goal.resource.unit}, "
-                f"predicted {proposal.predicted[goal.name]:.4g}, budget {goal.limit:.4g}"
+                f"{goal.name} {amount_text(iterate.costs[goal.name].value, goal.resource.unit)}, "
+                f"predicted {number_text(proposal.predicted[goal.name])}, budget {number_text(goal.limit)}"
                 for goal in self._goals
             ),
         )
@@ -231,13 +233,12 @@ class Search:
     def _report_end(self, goals: Sequence[Goal], current: Iterate) -> None:
         for goal in goals:
             logging.warning(
-                "No channel group can save 1 %% of the starting network's %s any more%s; the search ends at %.4g %s, "
-                "with a budget of %.4g.",
+                "No channel group can save 1 %% of the starting network's %s any more%s; the search ends at %s, "
+                "with a budget of %s.",
                 goal.name,
                 " without breaking another budget" if len(goals) < len(self._goals) else "",
-                current.costs[goal.name].value,
-                goal.resource.unit,
-                goal.limit,
+                amount_text(current.costs[goal.name].value, goal.resource.unit),
+                number_text(goal.limit),
             )
 
     def _report_time_left(self, current: Iterate, per_iteration_s: float) -> None:
@@ -248,4 +249,5 @@ class Search:
         ]
         iterations = max((count for count in left if count is not None), default=0)
         if iterations and None not in left:
-            logging.info("About %d more iterations, %s.", iterations, duration(iterations * per_iteration_s))
+            plural = "s" if iterations > 1 else ""
+            logging.info("About %d more iteration%s, %s.", iterations, plural, duration(iterations * per_iteration_s))

@@ -43,6 +43,13 @@ class TrainingState:
     draws: Sequence[np.ndarray]
 
 
+def traced(function: Callable[..., Any], signature: Sequence[Any]) -> Callable[..., Any]:
+    """A `tf.function` of a network that is one of many: few batches for each trace are meant, and not warned of."""
+    compiled = tf.function(function, input_signature=signature)
+    compiled._omit_frequent_tracing_warning = True
+    return compiled
+
+
 class Trainer:
     """Trains a network in place, and evaluates it."""
 
@@ -77,8 +84,8 @@ class Trainer:
         self._optimizer = tf_keras.optimizers.legacy.SGD(momentum=MOMENTUM, nesterov=True)
         self._optimizer._create_all_weights(network.trainable_variables)
         rate = tf.TensorSpec([], tf.float32)
-        self._step = tf.function(self._training_step, input_signature=[*spec, rate])
-        self._judge = tf.function(self._evaluation_step, input_signature=spec)
+        self._step = traced(self._training_step, [*spec, rate])
+        self._judge = traced(self._evaluation_step, spec)
 
     def set_masks(self, kept: Kept) -> None:
         """Removes channels from the network's working; the channels of groups not named all count again.

@@ -117,9 +117,9 @@ def test_resources_of_ones_own_have_units_of_their_own(text, limit_of_1000):
     ("text", "unit"),
     [
         ("latency@host/cpu:1=5us", "ms"),
-        ("macs=5K", "macs"),
+        ("macs=5K", "MACs"),
         ("parameters=5%", "parameters"),
-        ("tflite_bytes=5MB", "tflite_bytes"),
+        ("tflite_bytes=5MB", "bytes"),
     ],
 )
 def test_amounts_are_in_the_unit_of_the_resource(text, unit):

@@ -1,5 +1,6 @@
 import dataclasses
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -179,6 +180,15 @@ def test_where_every_proposal_breaks_a_met_goal_the_search_ends(tmp_path, data, 
     assert found.iteration == 0
     assert {record["group"] for record in run.journal.events("discarded")} == {"first", "second"}
     assert "without breaking another budget" in caplog.text
+
+
+def test_the_log_has_large_amounts_in_full_and_counts_what_is_left(tmp_path, data, caplog):
+    caplog.set_level("INFO")
+    thousandfold = Counted("bytes", lambda widths: 1000 * cost(widths), START_WIDTHS)
+    search(tmp_path, data, limit=0.65, others=[Goal("tflite_bytes", thousandfold, 650.0 * cost(START_WIDTHS))])
+    (line, *_) = (line for line in caplog.messages if line.startswith("Iteration 1"))
+    assert re.search(r"tflite_bytes [\d,]+,\d{3} bytes, predicted [\d,]+,\d{3}, budget [\d,]+,\d{3}\.$", line)
+    assert "About 1 more iteration, " in caplog.text
 
 
 def test_a_goal_that_nothing_can_be_saved_for_leaves_the_others_their_turn(tmp_path, data, caplog):

@@ -1,4 +1,5 @@
 import gc
+import logging
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from tf_keras import layers
 
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.training.trainer import constant, cosine, followed_momentum
-from tests.tiny_networks import TINY_CNN_CLASSES
+from tests.tiny_networks import TINY_CNN_CLASSES, tiny_cnn
 from tests.tiny_training import classifier_trainer
 
 
@@ -28,6 +29,17 @@ def test_training_learns(cnn, batch):
     last = trainer.fit([batch] * 150, 150, constant(0.05))
     assert last < 0.7 * first
     assert trainer.evaluate([batch]) > before + 0.2
+
+
+def test_few_calls_of_many_networks_are_not_warned_of(batch, caplog):
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(caplog.handler)
+    for _ in range(6):
+        trainer = classifier_trainer(tiny_cnn())
+        trainer.fit([batch], 1, constant(0.1))
+        trainer.evaluate([batch])
+    logger.removeHandler(caplog.handler)
+    assert not [record for record in caplog.records if "retracing" in record.getMessage()]
 
 
 def test_accuracy_counts_right_answers_over_uneven_batches(cnn, batch):
