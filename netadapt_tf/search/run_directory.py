@@ -102,7 +102,7 @@ class RunDirectory:
             raise UserError(f"{self.path} holds a config.json that is not ours; name another folder")
         there = {**asdict(Settings()), **earlier}  # settings that came later were as they are by default
         differing = [
-            f"{name} (there {there.get(name)}, now {value})"
+            f"{name} (there {_shown(there.get(name))}, now {_shown(value)})"
             for name, value in self._request.items()
             if there.get(name) != value
         ]
@@ -220,6 +220,10 @@ class RunDirectory:
             return json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}); name another run directory") from error
+
+
+def _shown(value: object) -> str:
+    return str(value) or "''"
 
 
 def _looser(before: Sequence[Budget], now: Sequence[Budget]) -> str:

@@ -117,3 +117,20 @@ def test_interruption_says_how_to_go_on(script, monkeypatch):
     assert process.returncode == 130
     assert "Call again." in errors
     assert "Traceback" not in errors
+
+
+def test_notebooks_that_import_it_are_not_told_of_widgets():
+    asked = "import sys, tflite_bench.binary, tflite_bench.progress; print('tqdm' in sys.modules, 'tqdm.auto' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    assert said == "True False\n"
+
+
+@pytest.mark.parametrize(("flag", "level"), [("--verbosity=0", "1"), ("--verbosity=1", "None")])
+def test_native_code_of_tensorflow_tells_no_details_unless_asked(tmp_path, flag, level):
+    script = tmp_path / "binary.py"
+    script.write_text(
+        "import os\nfrom tflite_bench.binary import run\nrun(lambda _: print(os.environ.get('TF_CPP_MIN_LOG_LEVEL')))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, str(script), flag]
+    assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout == f"{level}\n"
