@@ -124,9 +124,7 @@ def _log_readably(own_folders: Sequence[Path]) -> None:
 
         handler.setStream(DummyTqdmFile(sys.stderr))  # a line of the log above a progress bar, not in the midst of it
     if not logging.level_debug():
-        os.environ.setdefault(
-            "TF_CPP_MIN_LOG_LEVEL", "1"
-        )  # TensorFlow 2.20's native code tells of every data set's end
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow 2.20 tells of the end of every data set
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.INFO)
         tell_own(handler, own_folders)
