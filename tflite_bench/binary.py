@@ -19,7 +19,6 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from absl import app, flags, logging
-from tqdm.contrib import DummyTqdmFile
 
 from tflite_bench.binary_help import OF_EVERY_BINARY, FlagGroups, help_text, own_flags, required_flags
 from tflite_bench.errors import UserError
@@ -125,7 +124,13 @@ def _log_readably(own_folders: Sequence[Path]) -> None:
     handler = logging.get_absl_handler().python_handler
     tell_sentences(handler)
     if sys.stderr.isatty():
+        from tqdm.contrib import (
+            DummyTqdmFile,
+        )  # which imports tqdm.auto, and that warns in notebooks without ipywidgets
+
         handler.setStream(DummyTqdmFile(sys.stderr))  # a line of the log above a progress bar, not in the midst of it
+    if not logging.level_debug():
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow 2.20 tells of the end of every data set
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.INFO)
         tell_own(handler, own_folders)

@@ -94,7 +94,7 @@ class RunDirectory(DeliveryFolder):
             raise UserError(f"{self.path} holds a config.json that is not ours; name another folder")
         there = {**asdict(Settings()), **earlier}  # settings that came later were as they are by default
         differing = [
-            f"{name} (there {there.get(name)}, now {value})"
+            f"{name} (there {_shown(there.get(name))}, now {_shown(value)})"
             for name, value in self._request.items()
             if there.get(name) != value
         ]
@@ -161,6 +161,10 @@ class RunDirectory(DeliveryFolder):
     def member(self, iteration: int) -> DeliveryFolder:
         """The folder of a member of the family: that iteration's network, long-term fine-tuned and delivered."""
         return DeliveryFolder(self.path / "family" / f"{iteration:03d}", allow_lambda=self._allow_lambda)
+
+
+def _shown(value: object) -> str:
+    return str(value) or "''"
 
 
 def _looser(before: Sequence[Budget], now: Sequence[Budget]) -> str:

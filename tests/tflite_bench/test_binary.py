@@ -136,3 +136,20 @@ def test_a_binary_may_take_arguments_before_and_behind_its_flags(tmp_path, monke
     assert said("a", "--count=2", "b") == (0, "['a', 'b'] 2\n")
     assert said("--count=2") == (2, "Error: FILE [FILE ...] is missing; --help shows examples.\n")
     assert said("--help")[1].startswith("Usage: binary.py FILE [FILE ...] [--flag=value ...]\n")
+
+
+def test_notebooks_that_import_it_are_not_told_of_widgets():
+    asked = "import sys, tflite_bench.binary, tflite_bench.progress; print(*{'tqdm', 'tqdm.auto'} & sys.modules.keys())"
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    assert said == "tqdm\n"
+
+
+@pytest.mark.parametrize(("flag", "level"), [("--verbosity=0", "1"), ("--verbosity=1", "None")])
+def test_native_code_of_tensorflow_tells_no_details_unless_asked(tmp_path, flag, level):
+    script = tmp_path / "binary.py"
+    script.write_text(
+        "import os\nfrom tflite_bench.binary import run\nrun(lambda _: print(os.environ.get('TF_CPP_MIN_LOG_LEVEL')))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, str(script), flag]
+    assert subprocess.run(command, env=environment, capture_output=True, text=True).stdout == f"{level}\n"

@@ -271,6 +271,8 @@ def test_a_setting_that_came_later_was_as_it_is_by_default(tmp_path):
     RunDirectory(tmp_path, REQUEST | {"screen": False}, BUDGETS)
     with pytest.raises(UserError, match=r"screen \(there False, now True\)"):
         RunDirectory(tmp_path, REQUEST | {"screen": True}, BUDGETS)
+    with pytest.raises(UserError, match=r"lock \(there '', now third\)"):
+        RunDirectory(tmp_path, REQUEST | {"lock": "third"}, BUDGETS)
 
 
 def test_a_damaged_result_is_no_result(tmp_path, cnn, caplog):
