@@ -35,11 +35,27 @@ def fusible() -> tf_keras.Model:
     return randomised(tf_keras.Model(images, layers.GlobalAveragePooling2D()(x)))
 
 
-def apart() -> tf_keras.Model:
-    """Results that are read twice, or are the network's, stay alone; so does what is added at another shape."""
+def every_kind() -> tf_keras.Model:
+    """Layers with weights of every kind, each with what may be fused with it; two branches that are added up."""
     layers = tf_keras.layers
     images = layers.Input((8, 8, 4))
-    twice = layers.Conv2D(4, 1, name="twice")(images)
+    x = layers.ZeroPadding2D(((1, 2), (3, 1)))(images)
+    x = layers.Activation("tanh")(layers.DepthwiseConv2D(3, name="depthwise")(x))
+    x = layers.Add()([layers.Conv2D(4, 1, name=name)(x) for name in ("earlier", "later")])
+    x = layers.Activation("tanh")(layers.Conv2DTranspose(4, 2, strides=2, name="transposed")(x))
+    x = layers.Dense(4, name="dense")(layers.GlobalAveragePooling2D()(x))
+    return randomised(tf_keras.Model(images, layers.Activation("tanh")(x)))
+
+
+def apart() -> tf_keras.Model:
+    """Results that are read twice, or are the network's, stay alone; so does what is added at another shape.
+
+    So do an activation and a pooling, which have no weights.
+    """
+    layers = tf_keras.layers
+    images = layers.Input((8, 8, 4))
+    pooled = layers.MaxPooling2D(1)(layers.Activation("sigmoid")(images))
+    twice = layers.Conv2D(4, 1, name="twice")(layers.Activation("tanh")(pooled))
     both = layers.Concatenate()([layers.Activation("tanh")(twice), twice])
     gate = layers.Conv2D(8, 1, name="gate")(layers.GlobalAveragePooling2D(keepdims=True)(both))
     scaled = layers.Multiply()([both, gate])
@@ -69,10 +85,28 @@ def test_what_may_be_fused_is_joined_in_order(graph, layers):
     assert sum(layer.macs for layer in layers) == sum(part.macs for part in parts)
 
 
+def test_all_layers_with_weights_are_joined_with_what_is_done_to_them(repeatable):
+    graph = Graph(convert(every_kind()))
+    assert [layer.kinds for layer in joined(graph, sized(graph, {}))] == [
+        "PAD + DEPTHWISE_CONV_2D + TANH",
+        "CONV_2D",
+        "CONV_2D + ADD",
+        "TRANSPOSE_CONV + TANH",
+        "MEAN",
+        "FULLY_CONNECTED + TANH",
+    ]
+
+
+def test_weights_in_float16_change_nothing(layers):
+    graph = Graph(convert(fusible(), "float16"))
+    assert [layer.kinds for layer in joined(graph, sized(graph, {}))] == [layer.kinds for layer in layers]
+
+
 def test_what_others_read_too_is_not_joined(repeatable):
     graph = Graph(convert(apart()))
     kinds = [layer.kinds for layer in joined(graph, sized(graph, {}))]
     assert [kind for kind in kinds if "+" in kind] == []
+    assert kinds.count("TANH") == 3
 
 
 def test_the_same_is_joined_at_other_widths(graph, layers):
