@@ -57,9 +57,9 @@ def test_four_times_the_work_takes_at_least_twice_the_time(meter):
 
 
 def test_four_times_the_work_of_a_layer_takes_at_least_twice_the_time(meter):
-    jobs = [Job(model, loads=1, is_layer=True) for _ in range(3) for model in (SMALL, LARGE)]
+    jobs = [Job(model, loads=1, is_layer=True) for _ in range(5) for model in (SMALL, LARGE)]
     readings_ms = [answer.latency_ms for _, answer in meter.time_all(jobs) if isinstance(answer, Reading)]
-    assert np.median(readings_ms[1::2]) > 2 * np.median(readings_ms[0::2])
+    assert min(readings_ms[1::2]) > 2 * min(readings_ms[0::2])  # what else the machine does only adds to some
 
 
 def test_the_same_is_the_same_and_a_call_costs_something(meter):
@@ -76,6 +76,10 @@ def test_adapter_driver_and_that_it_is_software_are_in_the_fingerprint_and_the_t
     assert fingerprint["delegation"] == "full"
     shown = listing(Context("host/gpu", fingerprint, "", ""), [Entry("RELU", Reading(1.0, 1.0, 1.0, 11), 1.0)])
     assert shown.startswith("host/gpu (software driver): 1 entries")
+
+
+def test_layers_that_a_gpu_may_fuse_are_measured_together(meter):
+    assert meter.procedure.delegated
 
 
 def test_whoever_measures_on_software_is_told(software_gpu, caplog):
@@ -163,8 +167,9 @@ def test_a_gpu_that_is_another_after_a_crash_ends_the_measuring(software_gpu, mo
     with GpuMeter(TARGET, worker_module=STRANGE) as meter:
         with pytest.raises(MeasurementError, match="crashed"):
             meter.time(Job(CRASH))
-        with pytest.raises(UserError, match=r"the GPU was SwiftShader.* now"):
-            meter.time(Job(reference_network()))
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"the GPU was SwiftShader.* now"):
+                meter.time(Job(reference_network()))
 
 
 def test_a_hang_costs_one_measurement(software_gpu, monkeypatch):

@@ -74,7 +74,7 @@ def test_a_run_of_a_network_is_fed_and_all_of_it_is_read_back(compiled):
 
 def test_a_run_of_a_layer_finds_its_input_there_and_is_waited_for(compiled):
     model = GpuModel(compiled, is_layer=True)
-    assert compiled.events[0] == "write input"
+    assert compiled.events == ["write input", "run", "read first", "read second"], "it is run once, to be compiled"
     assert events_of_a_reading(compiled, model, _LAYER_MS) == ["run", "read first"]
 
 
@@ -100,12 +100,14 @@ class _LiteRt:
         self.says = {reference_network(): _SELECTED, PARTLY: _LEFT}
         self.not_whole = {PARTLY, UNSPOKEN}
         self.asked: list[Options] = []
+        self.compiled: list[_Compiled] = []
         self._log = ""
 
     def from_buffer(self, tflite: bytes, environment: object, options: Options) -> _Compiled:
         self.asked.append(options)
         self._log += self.says.get(tflite, "")
-        return _Compiled(tflite not in self.not_whole)
+        self.compiled.append(_Compiled(tflite not in self.not_whole))
+        return self.compiled[-1]
 
     def taken(self) -> str:
         log, self._log = self._log, ""
@@ -143,6 +145,14 @@ def test_the_cpu_is_asked_too_only_for_what_the_gpu_leaves_where_that_is_allowed
     assert accelerator.taken_left() == ()
 
 
+@pytest.mark.parametrize("tflite", [WHOLE, PARTLY])
+def test_a_layer_is_run_as_one_however_much_of_it_is_taken(litert, tflite):
+    model = Accelerator(GpuRequest(allow_partial=True)).load(tflite, is_layer=True)
+    litert.compiled[-1].events.clear()
+    model.run_ms()
+    assert litert.compiled[-1].events == ["run", "read first"]
+
+
 def test_what_is_compiled_but_not_fully_accelerated_is_refused_by_adapter_and_operator(litert):
     with pytest.raises(MeasurementError, match=r"Some GPU \(some driver 1.2\) does not take all .*\(ZEROS_LIKE"):
         Accelerator(GpuRequest()).load(PARTLY)
@@ -153,7 +163,9 @@ def test_what_the_log_does_not_explain_is_refused_whatever_was_said_before(liter
     accelerator = Accelerator(GpuRequest(allow_partial))
     if allow_partial:
         accelerator.load(PARTLY)
-    with pytest.raises(MeasurementError, match=r"Some GPU \(some driver 1.2\) does not run this model: it says nothing"):
+    with pytest.raises(
+        MeasurementError, match=r"Some GPU \(some driver 1.2\) does not run this model: it says nothing"
+    ):
         accelerator.load(UNSPOKEN)
 
 

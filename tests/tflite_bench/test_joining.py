@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 import tf_keras
 
+from tests.fake_meter import FakeMeter
 from tests.tiny_networks import randomised
 from tflite_bench.convert import convert
 from tflite_bench.errors import MeasurementError
 from tflite_bench.graph import Graph
 from tflite_bench.joining import joined
+from tflite_bench.latency_table import Context, LatencyTable
 from tflite_bench.layer_models import one_layer_model
 from tflite_bench.layer_signature import layer_signature
 from tflite_bench.meters import Meters
 from tflite_bench.reference import almost_empty_model
 from tflite_bench.runtime import all_outputs
 from tflite_bench.sizing import SizedOperator, sized
+from tflite_bench.table_filling import Caches, fill
 from tflite_bench.target import parse_target
 from tflite_bench.timing import Job, Reading
 
@@ -113,6 +116,7 @@ def test_the_same_is_joined_at_other_widths(graph, layers):
     narrow = joined(graph, sized(graph, {"second": 4}))
     assert [layer.kinds for layer in narrow] == [layer.kinds for layer in layers]
     assert narrow[1].result_shapes == ((1, SIZE, SIZE, 4),)
+    assert narrow[2].result_shapes == layers[2].result_shapes == ((1, SIZE + 1, SIZE + 2, 8),)
     assert layer_signature(graph, narrow[2]) != layer_signature(graph, layers[2])
 
 
@@ -133,6 +137,23 @@ def test_a_joined_model_computes_what_its_parts_compute(graph, layers, instances
     assert len(others) == instances - 1
     for other in others:
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("weight_bytes", "most_output_bytes", "instances"),
+    [(1024, 1 << 20, 5), (1 << 20, 10 * 9 * 10 * 4 * 4, 10)],
+)
+def test_the_weights_of_all_parts_and_the_outputs_of_the_last_say_how_often_a_layer_stands_in_its_model(
+    repeatable, tmp_path, monkeypatch, weight_bytes, most_output_bytes, instances
+):
+    monkeypatch.setattr("tflite_bench.table_filling._MAX_OUTPUT_BYTES", most_output_bytes)
+    graph, caches, meter = Graph(convert(every_kind())), Caches(weight_bytes), FakeMeter(delegated=True)
+    padded = joined(graph, sized(graph, {}))[0]  # 32 bytes of paddings, 144 of weights, 16 of biases
+    table = LatencyTable(tmp_path / "table", Context("host/gpu", {}, str(caches), "median"))
+    fill(table, meter, graph, {layer_signature(graph, padded): padded}, caches)
+    for job in meter.jobs:
+        kinds = [operator.kind for operator in Graph(job.tflite).operators]
+        assert kinds == ["PAD", "DEPTHWISE_CONV_2D", "TANH"] * instances
 
 
 def test_the_delegate_fuses_what_is_joined(software_gpu, graph, layers):
