@@ -63,8 +63,9 @@ def test_four_times_the_work_of_a_layer_takes_at_least_twice_the_time(meter):
 
 def test_the_same_is_the_same_and_a_call_costs_something(meter):
     assert 0.5 < meter.compare(Pair(reference_network(), reference_network(), total_ms=300)).ratio < 2
-    empty, reference = meter.time(Job(almost_empty_model(True))), meter.time(Job(reference_network()))
-    assert 0 < empty.latency_ms < reference.latency_ms
+    jobs = [Job(model, loads=1) for _ in range(3) for model in (almost_empty_model(True), reference_network())]
+    readings_ms = [answer.latency_ms for _, answer in meter.time_all(jobs) if isinstance(answer, Reading)]
+    assert 0 < 2 * min(readings_ms[0::2]) < min(readings_ms[1::2])  # what else the machine does only adds to some
 
 
 def test_adapter_driver_and_that_it_is_software_are_in_the_fingerprint_and_the_table(meter):
