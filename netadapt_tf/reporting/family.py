@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from netadapt_tf.training.task import ACCURACY
+from tflite_bench.adapter import remarks
 
 
 def family_table(members: Sequence[tuple[Path, Mapping[str, Any]]]) -> str:
@@ -37,6 +38,8 @@ def family_table(members: Sequence[tuple[Path, Mapping[str, Any]]]) -> str:
     ]
     if first["latency_is_from"] == "table":
         lines.append("Latencies are the table's; nothing was measured, nothing is proven.")
+    for target in targets:
+        lines += remarks(target, first["target"][target])
     return "\n".join([*lines, *(f"  {folder}" for folder, _ in members)])
 
 

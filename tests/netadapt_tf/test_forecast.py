@@ -7,7 +7,10 @@ import tensorflow as tf
 from netadapt_tf import Datasets, Settings, UserError, dry_run
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.reporting.forecast import forecast_text
+from tests.fake_meter import FakeMeter
+from tests.tiny_adaptation import FakeMeters
 from tests.tiny_networks import tiny_cnn
+from tflite_bench.adapter import SOFTWARE, Adapter
 
 SETTINGS = Settings(initial_reduction=0.2, short_term_steps=2, filter_multiple=2)
 
@@ -89,3 +92,21 @@ def test_filters_that_cannot_be_chosen_as_asked_are_refused():
     asked = dataclasses.replace(SETTINGS, filters="bn_scale")
     with pytest.raises(UserError, match=r"filters=bn_scale needs .*; second is not"):
         dry_run(tiny_cnn(), datasets(), ["macs=60%"], settings=asked)
+
+
+class SoftwareGpu(FakeMeter):
+    def fingerprint(self):
+        return Adapter("SwiftShader", "driver 5", "Vulkan", SOFTWARE).fingerprint(allows_partial=True)
+
+
+class SoftwareMeters(FakeMeters):
+    def of(self, target):
+        return SoftwareGpu(delegated=True)
+
+
+def test_it_says_where_milliseconds_are_no_gpus(monkeypatch):
+    monkeypatch.setattr("netadapt_tf.problem.Meters", SoftwareMeters)
+    budget = "latency@host/gpu,allow_partial=true=60%"
+    text = forecast_text(dry_run(tiny_cnn(), datasets(), [budget], settings=SETTINGS))
+    assert "host/gpu,allow_partial=true: SwiftShader is a software driver" in text
+    assert "host/gpu,allow_partial=true: what the GPU does not take ran on the CPU" in text

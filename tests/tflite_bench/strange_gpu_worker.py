@@ -2,6 +2,7 @@
 
 `STRANGE_GPU=crashes`: the driver crashes on a model that is no model. `changes`: the same, and every process has a
 driver of another version. `no accelerator`: LiteRT's GPU accelerator is not installed. `hangs`: nothing is ever ready.
+`repeats`: nothing is; the driver's version is what the process was asked for.
 """
 
 import dataclasses
@@ -20,6 +21,8 @@ class _StrangeAccelerator(gpu_model.Accelerator):
         super().__init__(request)
         if os.environ["STRANGE_GPU"] == "changes":
             self.adapter = dataclasses.replace(self.adapter, driver=f"version {os.getpid()}")
+        if os.environ["STRANGE_GPU"] == "repeats":
+            self.adapter = dataclasses.replace(self.adapter, driver=str(request))
 
     def load(self, tflite: bytes, is_layer: bool = False) -> gpu_model.GpuModel:
         if tflite == CRASH:

@@ -72,12 +72,21 @@ def test_operators_that_are_left_are_named_with_the_reason():
     assert left_operators(SOFTWARE_LINE) == ()
 
 
+def test_operators_of_several_lists_are_named_each_once():
+    repeated = NONE_TAKEN.replace("LOG_SOFTMAX: Operation is not supported.\n", "LOG_SOFTMAX: Not supported.\n" * 2)
+    assert left_operators(PARTIAL + repeated) == (*left_operators(PARTIAL), "LOG_SOFTMAX: Not supported.")
+
+
 @pytest.mark.parametrize(
     ("log", "said"),
     [
         (NO_ADAPTER, r"no GPU adapter .*shaderUniform\*ArrayDynamicIndexing required.*VK_DRIVER_FILES"),
         (NO_ACCELERATOR, r"accelerator is missing.*libLiteRtWebGpuAccelerator\.so"),
         ("ERROR: [x.cc:1] the device is lost\n", "runs nothing here: the device is lost"),
+        (
+            "ERROR: [x.cc:1] the device is lost\nerror: XDG_RUNTIME_DIR is invalid or not set in the environment.\n",
+            "runs nothing here: the device is lost",
+        ),
         ("", "it says nothing"),
     ],
 )

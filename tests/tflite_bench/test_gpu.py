@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from tests.tflite_bench.strange_gpu_worker import CRASH
@@ -23,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("software_gpu")
 
 TARGET, PARTIAL = parse_target("host/gpu"), parse_target("host/gpu,allow_partial=true")
 PARTLY_TAKEN, NOT_TAKEN = unary_model(["RELU", "ZEROS_LIKE"]), unary_model(["LOG_SOFTMAX"])
+OTHERWISE_PARTLY_TAKEN = unary_model(["RELU", "LOG_SOFTMAX"])
 STRANGE = "tests.tflite_bench.strange_gpu_worker"
 
 
@@ -56,15 +56,16 @@ def test_four_times_the_work_takes_at_least_twice_the_time(meter):
 
 
 def test_four_times_the_work_of_a_layer_takes_at_least_twice_the_time(meter):
-    jobs = [Job(model, loads=1, is_layer=True) for _ in range(3) for model in (SMALL, LARGE)]
+    jobs = [Job(model, loads=1, is_layer=True) for _ in range(5) for model in (SMALL, LARGE)]
     readings_ms = [answer.latency_ms for _, answer in meter.time_all(jobs) if isinstance(answer, Reading)]
-    assert np.median(readings_ms[1::2]) > 2 * np.median(readings_ms[0::2])
+    assert min(readings_ms[1::2]) > 2 * min(readings_ms[0::2])  # what else the machine does only adds to some
 
 
 def test_the_same_is_the_same_and_a_call_costs_something(meter):
     assert 0.5 < meter.compare(Pair(reference_network(), reference_network(), total_ms=300)).ratio < 2
-    empty, reference = meter.time(Job(almost_empty_model(True))), meter.time(Job(reference_network()))
-    assert 0 < empty.latency_ms < reference.latency_ms
+    jobs = [Job(model, loads=1) for _ in range(3) for model in (almost_empty_model(True), reference_network())]
+    readings_ms = [answer.latency_ms for _, answer in meter.time_all(jobs) if isinstance(answer, Reading)]
+    assert 0 < 2 * min(readings_ms[0::2]) < min(readings_ms[1::2])  # what else the machine does only adds to some
 
 
 def test_adapter_driver_and_that_it_is_software_are_in_the_fingerprint_and_the_table(meter):
@@ -75,6 +76,10 @@ def test_adapter_driver_and_that_it_is_software_are_in_the_fingerprint_and_the_t
     assert fingerprint["delegation"] == "full"
     shown = listing(Context("host/gpu", fingerprint, "", ""), [Entry("RELU", Reading(1.0, 1.0, 1.0, 11), 1.0)])
     assert shown.startswith("host/gpu (software driver): 1 entries")
+
+
+def test_layers_that_a_gpu_may_fuse_are_measured_together(meter):
+    assert meter.procedure.delegated
 
 
 def test_whoever_measures_on_software_is_told(software_gpu, caplog):
@@ -94,7 +99,7 @@ def test_a_model_that_the_gpu_takes_in_part_is_refused_by_name(meter, model):
 
 
 def test_a_damaged_model_is_refused(meter):
-    with pytest.raises(MeasurementError, match="does not run this model"):
+    with pytest.raises(MeasurementError, match=r"SwiftShader.* does not run this model"):
         meter.time(Job(reference_network()[:500]))
     assert meter.time(Job(reference_network())).latency_ms > 0
 
@@ -105,7 +110,21 @@ def test_partial_delegation_is_accepted_knowingly(partial_meter, caplog):
     caplog.clear()
     partial_meter.time(Job(PARTLY_TAKEN))
     assert caplog.text == ""
-    assert "CPU" in partial_meter.fingerprint()["delegation"]
+    partial_meter.compare(Pair(reference_network(), OTHERWISE_PARTLY_TAKEN, total_ms=1.0))
+    assert "runs on the CPU: LOG_SOFTMAX" in caplog.text
+
+
+def test_partial_delegation_is_in_the_fingerprint_and_the_table(partial_meter):
+    fingerprint = partial_meter.fingerprint()
+    shown = listing(Context(PARTIAL.kind, fingerprint, "", ""), [Entry("RELU", Reading(1.0, 1.0, 1.0, 11), 1.0)])
+    assert shown.startswith("host/gpu,allow_partial=true (software driver): 1 entries")
+    assert "  delegation: partial, the rest on the CPU\n" in shown
+
+
+def test_whoever_allows_partial_delegation_is_told_what_it_means(software_gpu, caplog):
+    with GpuMeter(PARTIAL):
+        pass
+    assert "host/gpu,allow_partial=true: what the GPU does not take ran on the CPU" in caplog.text
 
 
 def test_a_network_of_which_the_gpu_takes_nothing_is_refused_even_so(partial_meter):
@@ -147,8 +166,9 @@ def test_a_gpu_that_is_another_after_a_crash_ends_the_measuring(software_gpu, mo
     with GpuMeter(TARGET, worker_module=STRANGE) as meter:
         with pytest.raises(MeasurementError, match="crashed"):
             meter.time(Job(CRASH))
-        with pytest.raises(UserError, match=r"the GPU was SwiftShader.* now"):
-            meter.time(Job(reference_network()))
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"the GPU was SwiftShader.* now"):
+                meter.time(Job(reference_network()))
 
 
 def test_a_hang_costs_one_measurement(software_gpu, monkeypatch):
@@ -160,7 +180,26 @@ def test_a_hang_costs_one_measurement(software_gpu, monkeypatch):
         meter.time(Job(reference_network()))
 
 
+@pytest.mark.parametrize(
+    ("options", "request_text"),
+    [
+        ("", "GpuRequest(allow_partial=False, enforce_float32=False)"),
+        (",allow_partial=false", "GpuRequest(allow_partial=False, enforce_float32=False)"),
+        (",allow_partial=true", "GpuRequest(allow_partial=True, enforce_float32=False)"),
+        (",precision=float32", "GpuRequest(allow_partial=False, enforce_float32=True)"),
+    ],
+)
+def test_options_reach_the_process_that_measures(software_gpu, monkeypatch, options, request_text):
+    monkeypatch.setenv("STRANGE_GPU", "repeats")
+    with GpuMeter(parse_target(f"host/gpu{options}"), worker_module=STRANGE) as meter:
+        assert meter.fingerprint()["driver"] == request_text
+
+
 def test_float32_can_be_asked_for(software_gpu):
     with GpuMeter(parse_target("host/gpu,precision=float32")) as meter:
         assert meter.fingerprint()["precision"] == "float32"
         assert meter.time(Job(reference_network())).latency_ms > 0
+
+
+def test_without_options_a_gpu_may_choose_float16(meter):
+    assert meter.fingerprint()["precision"] == "float16 where the GPU has it"

@@ -37,10 +37,19 @@ def test_every_layer_gets_its_own_reading(table, graph, layers):
 
 
 def test_the_meter_is_told_what_is_a_layer(table, graph, layers):
-    meter = FakeMeter()
+    calls: list[Job] = []
+
+    class Calls(FakeMeter):
+        def time(self, job: Job) -> Reading:
+            if job.tflite == almost_empty_model():
+                calls.append(job)
+            return super().time(job)
+
+    meter = Calls()
     fill(table, meter, graph, layers, CACHES)
     assert all(job.is_layer for job in meter.jobs)
     assert not any(job.is_layer for job in meter.reference_jobs)
+    assert [job.is_layer for job in calls] == [False] * PASSES
 
 
 def test_a_batch_in_which_the_reference_drifts_is_repeated_and_the_steady_try_counts(table, graph, layers):

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 from tests.software_gpu import ENVIRONMENT
-from tflite_bench.vulkan_drivers import _version_text
+from tflite_bench.vulkan_drivers import _version_text, vulkan_drivers
 
 SHOW = "from tflite_bench.vulkan_drivers import vulkan_drivers; print(vulkan_drivers())"
 NO_DRIVER = dict.fromkeys(ENVIRONMENT, "/no/driver.json")
@@ -22,6 +22,11 @@ def test_a_driver_is_named_with_its_version(software_gpu):
 
 def test_without_a_driver_there_is_nothing():
     assert shown(NO_DRIVER) == "{}"
+
+
+def test_without_a_loader_there_is_nothing(monkeypatch):
+    monkeypatch.setattr("tflite_bench.vulkan_drivers._LOADER", "libno_such_loader.so.1")
+    assert vulkan_drivers() == {}
 
 
 def test_versions_are_unpacked():

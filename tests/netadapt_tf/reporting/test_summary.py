@@ -6,7 +6,7 @@ from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.task import ACCURACY
-from tflite_bench.adapter import SOFTWARE, Adapter
+from tflite_bench.adapter import HARDWARE, SOFTWARE, Adapter
 from tflite_bench.target import parse_target
 
 HERE, PHONE = parse_target("host/cpu:1"), parse_target("android:0123456789ABCDEF/gpu,backend=cl")
@@ -110,6 +110,14 @@ def test_a_software_driver_is_named_in_the_table(tmp_path):
     assert "host/gpu: SwiftShader is a software driver; these milliseconds are no GPU's." in closing_table(
         result, Path("run")
     )
+
+
+def test_partial_delegation_is_named_in_the_table(tmp_path):
+    result = summary(tmp_path, "latency@host/cpu:1=60%")
+    result["target"]["host/gpu"] = Adapter("Some GPU", "driver 5", "Vulkan", HARDWARE).fingerprint(True)
+    text = closing_table(result, Path("run"))
+    assert "host/gpu: what the GPU does not take ran on the CPU, as allow_partial=true asks for." in text
+    assert "software" not in text
 
 
 def test_a_start_within_budget_and_another_metric_are_said(tmp_path):

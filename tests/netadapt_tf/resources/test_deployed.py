@@ -4,6 +4,7 @@ import pytest
 from netadapt_tf.networks.mobilenet_v1 import mobilenet_v1
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
+from tests.tiny_networks import tiny_cnn
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,13 @@ def test_a_signature_for_every_layer(deployed, mobilenet):
 def test_resized_files_shrink(deployed, mobilenet):
     widths = find_channels(mobilenet).widths
     assert len(deployed.resized(widths | {"conv_pw_13": 8})) < len(deployed.resized(widths))
+
+
+def test_whatever_is_measured_in_one_the_resized_file_is_the_same(cnn_tflite):
+    plain = DeployedNetwork(cnn_tflite, find_channels(tiny_cnn()).groups)
+    delegated = plain.as_delegated()
+    assert len(delegated.layers({})) < len(plain.layers({}))
+    assert delegated.resized({"first": 4}) == plain.resized({"first": 4})
 
 
 def test_groups_that_cannot_shrink_in_the_file_are_locked(cnn_tflite):
