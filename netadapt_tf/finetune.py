@@ -6,7 +6,8 @@ The network of iteration 7, long-term fine-tuned, converted, measured and tested
 
 The largest network of the run that is within a budget; five along the curve:
 
-  python -m netadapt_tf.finetune --run_dir=runs/demo --budget=latency@host/cpu:1=75%
+  python -m netadapt_tf.finetune --run_dir=runs/demo \
+      --budget=latency@host/cpu:1=75%
 
   python -m netadapt_tf.finetune --run_dir=runs/demo --pareto=5
 
@@ -63,9 +64,7 @@ _LEARNING_RATE = flags.DEFINE_float(
     "Of the long-term fine-tune, at its first step; by default the run's --long_term_learning_rate.",
     lower_bound=0.0,
 )
-_TABLE = flags.DEFINE_string(
-    "table", None, "File of the latency table; by default one in the user's cache folder, as in netadapt_tf.adapt."
-)
+_TABLE = flags.DEFINE_string("table", None, "File of the latency table; by default that of netadapt_tf.adapt.")
 _BENCHMARK_MODELS = flags.DEFINE_multi_string(
     "benchmark_model",
     [],

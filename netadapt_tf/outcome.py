@@ -20,7 +20,7 @@ class BudgetOutcome:
         budget: as it was asked for.
         asked: the most that it allows, in `unit`.
         reached: what the delivered network costs, in `unit`.
-        unit: `ms`, `macs`, `parameters`, `tflite_bytes`, or that of a resource of your own.
+        unit: `ms`, `MACs`, `parameters`, `bytes`, or that of a resource of your own.
         met: whether `reached` is at most `asked`.
     """
 

@@ -71,7 +71,7 @@ def test_a_network_is_adapted_to_an_energy_and_goes_on_to_a_lower_one(tmp_path, 
     energy, macs = first.budgets
     assert energy.met
     assert macs.met
-    assert (energy.unit, macs.unit) == ("uJ", "macs")
+    assert (energy.unit, macs.unit) == ("uJ", "MACs")
     assert energy.asked == pytest.approx(0.6 * start_uj)
     assert energy.reached == pytest.approx(by_hand_uj(dict(first.widths)))
     assert energy.reached <= 0.6 * start_uj

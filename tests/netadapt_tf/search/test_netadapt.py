@@ -183,7 +183,7 @@ def test_where_every_proposal_breaks_a_met_goal_the_search_ends(tmp_path, data, 
 
 
 def test_the_log_has_large_amounts_in_full_and_counts_what_is_left(tmp_path, data, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")
     thousandfold = Counted("bytes", lambda widths: 1000 * cost(widths), START_WIDTHS)
     search(tmp_path, data, limit=0.65, others=[Goal("tflite_bytes", thousandfold, 650.0 * cost(START_WIDTHS))])
     (line, *_) = (line for line in caplog.messages if line.startswith("Iteration 1"))
