@@ -1,0 +1,56 @@
+"""Which rows a comparison has, and in which order they are trained: what decides first."""
+
+from collections.abc import Sequence
+
+from benchmarks.compared_rows import Cell
+
+START = "start"
+NETADAPT = "netadapt"
+BY_MACS = "netadapt by MACs"
+RETRAINED = "retrained"
+RETRAINED_WHOLE = "retrained for the whole compute"
+MULTIPLIER = "multiplier"
+MULTIPLIER_WHOLE = "multiplier for the whole compute"
+UNIFORM = "uniform"
+REGULARISED = "MorphNet-style"
+DOUBLED = " doubled"
+
+WHOLE = 100
+"""The percentage at which the starting network's own rows stand."""
+
+_ROUNDS = (
+    (START, NETADAPT, MULTIPLIER_WHOLE, UNIFORM),
+    (BY_MACS, REGULARISED),
+    (MULTIPLIER, RETRAINED, RETRAINED_WHOLE),
+)
+KINDS = tuple(kind for kinds in _ROUNDS for kind in kinds)
+"""How networks come about."""
+
+_AT_FULL_WIDTH = (START, MULTIPLIER, MULTIPLIER_WHOLE)
+
+
+def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], doubled: bool) -> list[Cell]:
+    """The rows to be trained, what decides first; doubled ones last.
+
+    Args:
+        seeds: of the rows; the first one's are doubled.
+        percents: the latency budgets, the largest first.
+        kinds: those that are wanted.
+        doubled: whether one row of each kind is trained twice as long besides.
+    """
+    cells = []
+    for round_kinds in _ROUNDS:
+        for seed in seeds:
+            for kind in round_kinds:
+                if kind in kinds:
+                    cells += [Cell(seed, percent, kind) for percent in _percents(kind, percents)]
+    middle = percents[len(percents) // 2]
+    for kind in kinds if doubled else ():
+        cells.append(Cell(seeds[0], WHOLE if kind == START else middle, kind + DOUBLED))
+    return cells
+
+
+def _percents(kind: str, percents: Sequence[int]) -> list[int]:
+    if kind == START:
+        return [WHOLE]
+    return [WHOLE, *percents] if kind in _AT_FULL_WIDTH else list(percents)
