@@ -64,7 +64,8 @@ def claim(folder: Path, problem: Problem) -> None:
         if not path.exists():
             path.write_text(json.dumps(told, indent=2) + "\n")
         earlier = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        earlier["settings"] = asdict(Settings()) | earlier["settings"]  # what came later was as it is by default
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{folder} cannot be written or read ({error}); name another folder with --output") from error
     differing = [name for name, value in told.items() if earlier.get(name) != value]
     if differing:
