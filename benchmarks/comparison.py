@@ -1,6 +1,5 @@
 """The rows of `accuracy_vs_latency`: what trains each."""
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from benchmarks.comparison_problem import Problem, claim
 from benchmarks.comparison_regularised import regularised
 from benchmarks.comparison_searches import Found, Searches
 from benchmarks.multipliers import Shapes
+from benchmarks.processor_time import counted, minutes
 from benchmarks.rows import write_whole
 from benchmarks.uniform import shrunk_by_l2
 from netadapt_tf.networks.channel_groups import Widths
@@ -150,9 +150,9 @@ class SeedWork:
     def _fine_tuned(self, found_for: Callable[[int], Found], cell: Cell, times: int) -> ComparedRow:
         """A network that comes of the starting network, after the long-term fine-tune."""
         found, steps = found_for(cell.percent), times * self._long_steps
-        minutes = self._train(cell, found.network, self._datasets.long_term, steps)
+        own = self._train(cell, found.network, self._datasets.long_term, steps)
         before = (self._start_steps + found.steps, self._start_minutes() + found.minutes)
-        return self._tested(cell, found.network, steps, before[0], minutes, before[1])
+        return self._tested(cell, found.network, steps, before[0], own, before[1])
 
     def _from_scratch(self, cell: Cell, times: int, whole: bool, searched: bool) -> ComparedRow:
         """A network of fresh weights.
@@ -168,9 +168,9 @@ class SeedWork:
         widths = netadapt.widths if searched else self._shapes.multiplier(cell.percent)
         steps = times * (netadapt.all_steps if whole else self._start_steps + self._long_steps)
         network = self._shapes.fresh(widths, self.seed)
-        minutes = self._train(cell, network, self._datasets.long_term, steps)
+        own = self._train(cell, network, self._datasets.long_term, steps)
         before = (netadapt.steps_before, netadapt.minutes_before) if searched else (0, 0.0)
-        return self._tested(cell, network, steps, before[0], minutes, before[1])
+        return self._tested(cell, network, steps, before[0], own, before[1])
 
     def _now(self, percent: int) -> ComparedRow:
         """NetAdapt's row, where it was not asked for and another row needs it."""
@@ -216,14 +216,20 @@ class SeedWork:
         path = self._scratch / "start.keras"
         if not path.exists():
             network = self._shapes.fresh(self._shapes.start, self.seed)
-            minutes = self._train(Cell(self.seed, WHOLE, kinds.START), network, self._datasets.train, self._start_steps)
-            (self._scratch / "start.json").write_text(json.dumps({"minutes": minutes}))
+            self._train(self._start_cell, network, self._datasets.train, self._start_steps)
             save_network(network, path)
         return load_network(path)
 
     def _start_minutes(self) -> float:
         self._start()
-        return json.loads((self._scratch / "start.json").read_text())["minutes"]
+        return minutes(self._clock(self._start_cell))
+
+    @property
+    def _start_cell(self) -> Cell:
+        return Cell(self.seed, WHOLE, kinds.START)
+
+    def _clock(self, cell: Cell) -> Path:
+        return self._scratch / f"{cell.kind} {cell.percent}.minutes"
 
     def _train(self, cell: Cell, network: tf_keras.Model, dataset: Shuffled, steps: int) -> float:
         """Trains in place, from a checkpoint where there is one; returns the minutes of the processor."""
@@ -232,14 +238,14 @@ class SeedWork:
         checkpoint = Checkpoint(path, partial(write_whole, path))
         epochs = round(steps / steps_per_epoch(dataset))
         task, rate = classification(network), self._settings.long_term_learning_rate
-        begin_s = time.process_time()
-        train(network, task, dataset, self.seed + 1, epochs, rate, name, checkpoint)
+        with counted(self._clock(cell)):
+            train(network, task, dataset, self.seed + 1, epochs, rate, name, checkpoint)
         checkpoint.discard()
-        return (time.process_time() - begin_s) / 60
+        return minutes(self._clock(cell))
 
     def _tested(
-        self, cell: Cell, network: tf_keras.Model, steps: int, steps_before: int, minutes: float, minutes_before: float
+        self, cell: Cell, network: tf_keras.Model, steps: int, steps_before: int, own: float, before: float
     ) -> ComparedRow:
         right = runtime.outputs(convert(network), self._test_images).argmax(-1) == self._test_labels
         widths: Widths = find_channels(network).widths
-        return ComparedRow(cell, widths, right, steps, steps_before, minutes, minutes_before)
+        return ComparedRow(cell, widths, right, steps, steps_before, own, before)

@@ -19,14 +19,16 @@ WHOLE = 100
 """The percentage at which the starting network's own rows stand."""
 
 _ROUNDS = (
-    (START, NETADAPT, MULTIPLIER_WHOLE, UNIFORM),
+    (START,),
+    (NETADAPT,),
+    (MULTIPLIER_WHOLE, UNIFORM),
     (BY_MACS, REGULARISED),
     (MULTIPLIER, RETRAINED, RETRAINED_WHOLE),
 )
 KINDS = tuple(kind for kinds in _ROUNDS for kind in kinds)
 """How networks come about."""
 
-_AT_FULL_WIDTH = (START, MULTIPLIER, MULTIPLIER_WHOLE)
+_AT_FULL_WIDTH = (MULTIPLIER_WHOLE, MULTIPLIER)
 
 
 def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], doubled: bool) -> list[Cell]:
@@ -39,18 +41,11 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
         doubled: whether one row of each kind is trained twice as long besides.
     """
     cells = []
-    for round_kinds in _ROUNDS:
-        for seed in seeds:
-            for kind in round_kinds:
-                if kind in kinds:
-                    cells += [Cell(seed, percent, kind) for percent in _percents(kind, percents)]
-    middle = percents[len(percents) // 2]
-    for kind in kinds if doubled else ():
-        cells.append(Cell(seeds[0], WHOLE if kind == START else middle, kind + DOUBLED))
+    for of_round in _ROUNDS:
+        at = [WHOLE] if START in of_round else percents
+        cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
+    cells += [Cell(seed, WHOLE, kind) for kind in _AT_FULL_WIDTH for seed in seeds if kind in kinds]
+    if doubled:
+        middle = percents[len(percents) // 2]
+        cells += [Cell(seeds[0], WHOLE if kind == START else middle, kind + DOUBLED) for kind in kinds]
     return cells
-
-
-def _percents(kind: str, percents: Sequence[int]) -> list[int]:
-    if kind == START:
-        return [WHOLE]
-    return [WHOLE, *percents] if kind in _AT_FULL_WIDTH else list(percents)

@@ -119,13 +119,20 @@ def speed_ups(points: Mapping[tuple[str, int], Point], kind: str = MULTIPLIER_WH
 
     Args:
         points: of the comparison.
-        kind: which multipliers.
+        kind: which multipliers; at the starting network's widths it is that itself where there is no such row.
+
+    Returns:
+        Nothing of budgets whose networks share no seed with all multipliers.
     """
-    curve = sorted((point for point in points.values() if point.kind == kind), key=lambda point: point.latency)
+    multipliers = [point for (of, percent), point in points.items() if of == kind and percent != WHOLE]
+    slowest = points.get((kind, WHOLE)) or points.get((START, WHOLE))
+    if not multipliers or slowest is None:
+        return {}
+    curve = sorted([*multipliers, slowest], key=lambda point: point.latency)
     result = {}
     for (of, percent), point in points.items():
         seeds = [seed for seed in point.rows if all(seed in other.rows for other in curve)]
-        if of == NETADAPT and seeds and any(other.percent == WHOLE for other in curve):
+        if of == NETADAPT and seeds:
             latency = float(np.mean([point.timed[seed].ratio for seed in seeds]))
             others = np.stack([other.right(seeds) for other in curve])
             result[percent] = speed_up(

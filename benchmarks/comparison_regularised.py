@@ -1,13 +1,13 @@
 """The MorphNet-style rows of a comparison: one training with the regulariser for each seed serves all budgets."""
 
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import tf_keras
 
 from benchmarks.comparison_searches import Found
+from benchmarks.processor_time import counted, minutes
 from benchmarks.scale_regulariser import channel_costs, regularise
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import load_network, save_network
@@ -47,9 +47,8 @@ def regularised(
         percents: all budgets, the largest first.
         percent: one of them.
     """
-    about = folder / "regularised.json"
+    about, clock = folder / "regularised.json", folder / "regularised.minutes"
     if not about.exists():
-        begin_s = time.process_time()
         widths = find_channels(start).widths
         deployed = DeployedNetwork(convert(start), find_channels(start).groups)
         with HostMeter(target) as meter:
@@ -60,22 +59,22 @@ def regularised(
             def ratio(narrower: Widths) -> float:
                 return meter.compare(Pair(deployed.resized(widths), deployed.resized(narrower))).ratio
 
-            found = regularise(
-                start,
-                datasets.long_term,
-                settings.seed + 1,
-                _LEARNING_RATE_SHARE * settings.long_term_learning_rate,
-                costs,
-                settings.filter_multiple,
-                ratio,
-                percents,
-            )
-        minutes = (time.process_time() - begin_s) / 60
+            with counted(clock):
+                found = regularise(
+                    start,
+                    datasets.long_term,
+                    settings.seed + 1,
+                    _LEARNING_RATE_SHARE * settings.long_term_learning_rate,
+                    costs,
+                    settings.filter_multiple,
+                    ratio,
+                    percents,
+                )
         most = max(result.steps for result in found.values())
         for number, result in found.items():
             save_network(result.network, _path(folder, number))
         figures = {
-            number: {"steps": result.steps, "minutes": minutes * result.steps / most}
+            number: {"steps": result.steps, "minutes": minutes(clock) * result.steps / most}
             for number, result in found.items()
         }
         about.write_text(json.dumps(figures, indent=2) + "\n")

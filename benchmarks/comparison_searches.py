@@ -1,7 +1,6 @@
 """The searches of a comparison: one by latency and one by MACs for each seed; both serve all budgets."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import tf_keras
 from absl import logging
 
-from benchmarks.rows import RowFile
+from benchmarks.processor_time import counted, minutes
 from netadapt_tf.adaptation import adapt_network
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import load_network
@@ -75,7 +74,6 @@ class Searches:
         self._target = target
         self._proposal_steps = settings.short_term_steps + _EVALUATION_SHARE * evaluation_batches
         self._table = table
-        self._legs = RowFile(folder / "legs.csv", ("search", "budget", "minutes"))
 
     def by_latency(self, percents: Sequence[int], percent: int) -> Found:
         """What a search to this budget ends with, on its way to lower ones.
@@ -117,18 +115,16 @@ class Searches:
         end = self._end(search, budget)
         if end is not None:
             return end
-        begin_s = time.process_time()
-        adapted = adapt_network(
-            self._start,
-            self._datasets,
-            [budget],
-            self._run_dir(search),
-            settings=self._settings,
-            table=self._table,
-            command="benchmarks.accuracy_vs_latency",
-        )
-        minutes = (time.process_time() - begin_s) / 60
-        self._legs.add({"search": search, "budget": budget, "minutes": minutes})
+        with counted(self._clock(search)):
+            adapted = adapt_network(
+                self._start,
+                self._datasets,
+                [budget],
+                self._run_dir(search),
+                settings=self._settings,
+                table=self._table,
+                command="benchmarks.accuracy_vs_latency",
+            )
         return adapted.summary["iterations"]
 
     def _end(self, search: str, budget: str) -> int | None:
@@ -146,12 +142,11 @@ class Searches:
             record["iteration"] for record in Journal(self._run_dir(search) / "journal.jsonl").events("proposal")
         ]
         until = sum(number <= iteration for number in proposals)
-        minutes = sum(float(row["minutes"]) for row in self._legs.rows if row["search"] == search)
         return Found(
             load_network(self._iteration(search, iteration) / "network.keras"),
             self._widths(search, iteration),
             round(until * self._proposal_steps),
-            minutes * until / max(1, len(proposals)),
+            minutes(self._clock(search)) * until / max(1, len(proposals)),
         )
 
     def _widths(self, search: str, iteration: int) -> dict[str, int]:
@@ -159,6 +154,9 @@ class Searches:
 
     def _iteration(self, search: str, iteration: int) -> Path:
         return self._run_dir(search) / "iterations" / f"{iteration:03d}"
+
+    def _clock(self, search: str) -> Path:
+        return self._folder / f"{search}.minutes"
 
     def _run_dir(self, search: str) -> Path:
         return self._folder / search

@@ -59,7 +59,9 @@ def test_a_point_is_the_mean_over_seeds(points):
 def test_kinds_are_compared_over_the_seeds_that_both_have():
     points = points_of([*ROWS[:3], *ROWS[4:]], LATENCIES)  # the second seed's NetAdapt is missing
     assert list(points[NETADAPT, 50].rows) == [0]
-    assert points[UNIFORM, 50].less(points[NETADAPT, 50]).points == pytest.approx(-4.0)
+    difference = points[UNIFORM, 50].less(points[NETADAPT, 50])
+    assert difference is not None
+    assert difference.points == pytest.approx(-4.0)
     other = points_of([row(UNIFORM, 50, 5, 0.8)], LATENCIES)[UNIFORM, 50]
     assert other.less(points[NETADAPT, 50]) is None
 
@@ -95,6 +97,8 @@ def test_the_verdict_names_who_is_above_and_how_much_slower_a_multiplier_is(poin
     assert "At 50 %: netadapt less start, points: +0.00 (+0.00 to +0.00, not resolvable)." in said
     assert speed_ups(points)[50].times == pytest.approx(0.85 / 0.5)
     assert "At 50 %: faster than an equally accurate multiplier for the whole compute: 1.70x (" in said
+    without = {key: point for key, point in points.items() if key != (MULTIPLIER_WHOLE, 100)}
+    assert speed_ups(without)[50].times == pytest.approx(1.0 / 0.5), "the start ends the curve"
     better = points_of([*ROWS, *(row("multiplier", 50, seed, 0.9) for seed in (0, 1))], LATENCIES)
     assert "At 50 %: above netadapt multiplier; below" in verdict(better)
 
