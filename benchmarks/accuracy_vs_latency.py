@@ -22,6 +22,9 @@ Rows, for each seed; all but start at every budget, multipliers also at the star
   retrained for the whole compute  the same, as long as multiplier for the whole compute
   ... doubled                      of one seed and budget, the row's last training twice as long: has it converged?
 
+Only where --rows names it:
+  netadapt distilled               netadapt, its long-term fine-tune taught by the starting network besides
+
 At the end all networks are built anew from their widths and timed, each in turn with the starting network; the latency
 column comes only from there. Accuracy is that of the `.tflite` on the whole test set; intervals are a bootstrap over
 test images and seeds, paired where two kinds are compared.
@@ -32,7 +35,7 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks.comparison_plan import KINDS
+from benchmarks.comparison_plan import KINDS, TRIED
 from benchmarks.configuration import UNNAMED
 from netadapt_tf.networks.by_name import NETWORKS
 from netadapt_tf.settings import Settings
@@ -88,9 +91,11 @@ def main(_: Sequence[str]) -> None:
             short_term_steps=_SHORT_TERM_STEPS.value,
         ),
     )
-    seeds, unknown = _integers("seeds", _SEEDS.value), set(_ROWS.value) - set(KINDS)
+    seeds, unknown = _integers("seeds", _SEEDS.value), set(_ROWS.value) - {*KINDS, *TRIED}
     if unknown:
-        raise UserError(f"--rows should list some of {', '.join(KINDS)}; it lists {', '.join(sorted(unknown))}")
+        raise UserError(
+            f"--rows should list some of {', '.join((*KINDS, *TRIED))}; it lists {', '.join(sorted(unknown))}"
+        )
     folder = Path(_OUTPUT.value)
     comparison = Comparison(problem, folder, _TABLE.value)
     comparison.train_missing_rows(seeds, _ROWS.value, _DOUBLED.value)

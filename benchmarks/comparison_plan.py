@@ -13,6 +13,7 @@ MULTIPLIER = "multiplier"
 MULTIPLIER_WHOLE = "multiplier for the whole compute"
 UNIFORM = "uniform"
 REGULARISED = "MorphNet-style"
+DISTILLED = "netadapt distilled"
 DOUBLED = " doubled"
 
 WHOLE = 100
@@ -28,6 +29,9 @@ _ROUNDS = (
 KINDS = tuple(kind for kinds in _ROUNDS for kind in kinds)
 """How networks come about."""
 
+TRIED = (DISTILLED,)
+"""What might be better; trained only where it is asked for."""
+
 _AT_FULL_WIDTH = (MULTIPLIER_WHOLE, MULTIPLIER)
 
 
@@ -41,11 +45,11 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
         doubled: whether one row of each kind is trained twice as long besides.
     """
     cells = []
-    for of_round in _ROUNDS:
+    for of_round in (*_ROUNDS, TRIED):
         at = [WHOLE] if START in of_round else percents
         cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
     cells += [Cell(seed, WHOLE, kind) for kind in _AT_FULL_WIDTH for seed in seeds if kind in kinds]
     if doubled:
         middle = percents[len(percents) // 2]
-        cells += [Cell(seeds[0], WHOLE if kind == START else middle, kind + DOUBLED) for kind in kinds]
+        cells += [Cell(seeds[0], WHOLE if kind == START else middle, kind + DOUBLED) for kind in KINDS if kind in kinds]
     return cells

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.compared_rows import ComparedRow
-from benchmarks.comparison_plan import DOUBLED, KINDS, MULTIPLIER, MULTIPLIER_WHOLE, NETADAPT, START, WHOLE
+from benchmarks.comparison_plan import DOUBLED, KINDS, MULTIPLIER, MULTIPLIER_WHOLE, NETADAPT, START, TRIED, WHOLE
 from benchmarks.equal_accuracy import SpeedUp, speed_up
 from benchmarks.paired import Difference, paired_difference
 
@@ -107,7 +107,7 @@ def points_of(rows: Sequence[ComparedRow], latencies: Latencies) -> dict[tuple[s
     for row in rows:
         if shape_of(row) in latencies:
             grouped.setdefault((row.cell.kind, row.cell.percent), {})[row.cell.seed] = row
-    order = [*KINDS, *(kind + DOUBLED for kind in KINDS)]
+    order = [*KINDS, *TRIED, *(kind + DOUBLED for kind in KINDS)]
     return {
         (kind, percent): Point(kind, percent, of, {seed: latencies[shape_of(row)] for seed, row in of.items()})
         for (kind, percent), of in sorted(grouped.items(), key=lambda item: (order.index(item[0][0]), -item[0][1]))
