@@ -7,7 +7,7 @@ import pytest
 
 SMALL = (
     "--resolution=32 --dataset=fashion_mnist_12k --train_images=400 --holdout_images=100 --pretrain_epochs=1 "
-    "--long_term_epochs=1 --short_term_steps=1 --measurings=1 --percents=85 --seeds=3 --threads=2 --nodoubled "
+    "--long_term_epochs=1 --short_term_steps=1 --measurings=1 --percents=90 --seeds=3 --threads=2 --nodoubled "
     "'--rows=start,netadapt,netadapt by MACs,multiplier for the whole compute,uniform'"
 )
 
@@ -25,14 +25,14 @@ def test_the_comparison_runs_and_goes_on_from_its_rows(tmp_path):
         rows = {(row["kind"], int(row["percent"])): row for row in csv.DictReader(file)}
     multiplier = "multiplier for the whole compute"
     at_budget = {"netadapt", "netadapt by MACs", "uniform", multiplier}
-    assert rows.keys() == {(kind, 85) for kind in at_budget} | {("start", 100), (multiplier, 100)}
+    assert rows.keys() == {(kind, 90) for kind in at_budget} | {("start", 100), (multiplier, 100)}
     widths = {key: row["widths"] for key, row in rows.items()}
-    assert widths["uniform", 85] == widths[multiplier, 85] != widths["netadapt", 85]
+    assert widths["uniform", 90] == widths[multiplier, 90] != widths["netadapt", 90]
     assert widths[multiplier, 100] == widths["start", 100]
-    netadapt, whole = rows["netadapt", 85], rows[multiplier, 85]
+    netadapt, whole = rows["netadapt", 90], rows[multiplier, 90]
     assert int(whole["steps"]) == int(netadapt["steps"]) + int(netadapt["steps_before"]), "the fair fight is not fair"
-    assert int(netadapt["steps_before"]) > int(rows["uniform", 85]["steps_before"]) == int(rows["start", 100]["steps"])
-    printed = [line for line in result.stdout.splitlines() if line.startswith(("| 85 %", "| 100 %"))]
+    assert int(netadapt["steps_before"]) > int(rows["uniform", 90]["steps_before"]) == int(rows["start", 100]["steps"])
+    printed = [line for line in result.stdout.splitlines() if line.startswith(("| 90 %", "| 100 %"))]
     assert len(printed) == len(rows)
     assert (tmp_path / "comparison.png").exists()
 
