@@ -24,7 +24,7 @@ def test_where_the_curve_is_flat_the_fastest_counts():
     assert latency_at(0.82, LATENCIES, np.array([0.8, 0.82, 0.82, 0.82])) == pytest.approx(0.5)
 
 
-def answers(*accuracies: float, seeds: int = 3, images: int = 4000) -> np.ndarray:
+def answers(*accuracies: float, seeds: int = 3, images: int = 1500) -> np.ndarray:
     """bool [points, seeds, N], independent of each other."""
     generator = np.random.default_rng(1)
     return np.stack([generator.random((seeds, images)) < accuracy for accuracy in accuracies])
@@ -41,6 +41,13 @@ def test_the_interval_holds_the_speed_up_and_is_wide_where_the_curve_is_flat():
     unknown = speed_up(right, 0.35, flat, LATENCIES)
     assert unknown.high - unknown.low > 1.0
     assert 0.0 < unknown.unreached < 1.0
+
+
+def test_seeds_that_disagree_leave_more_open():
+    steep = answers(0.6, 0.7, 0.8, 0.9)
+    agreeing, disagreeing = answers(0.75)[0], answers(0.65, 0.75, 0.85, seeds=1)[:, 0]
+    widths = [(found := speed_up(right, 0.35, steep, LATENCIES)).high - found.low for right in (agreeing, disagreeing)]
+    assert widths[1] > 2 * widths[0]
 
 
 def test_where_no_multiplier_is_as_accurate_that_is_said():
