@@ -1,21 +1,33 @@
-r"""Accuracy at one latency budget: NetAdapt, and what a user would do instead.
+r"""Accuracy over latency: NetAdapt, and what a user would do instead, at several budgets and with several seeds.
 
-  python -m benchmarks.accuracy_vs_latency --output=benchmarks/results/accuracy_vs_latency
+  python -m benchmarks.accuracy_vs_latency --output=benchmarks/results/accuracy_vs_latency \
+      --picture=docs/accuracy_vs_latency.png
 
-Every row is a network with its widths and the training it had. Finished rows are kept in the output folder and not
-done again: the same command goes on. At the end all networks are built anew from their widths and timed, each in turn
-with the starting network; the latency column comes only from there. Accuracy is that of the `.tflite` on the whole
-test set; differences to NetAdapt's row are paired by image.
+Every row is a network with its widths and the training it had. Finished rows are kept in the output folder and not done
+again: the same command goes on, and run twice at the same time it works at two seeds. `--rows` and `--seeds` choose
+what to do now. What a row was trained from, searches and checkpoints, lies in `seed_N` there while rows are missing;
+where that is gone, it is made again, and may come out otherwise on another machine.
 
-Rows:
-  start                          pre-trained; what is to be made faster
-  netadapt                       searched, then fine-tuned (--final=fine_tune)
-  netadapt, retrained            its shape from fresh weights, pre-training plus long-term steps (--final=retrain)
-  uniform                        every group shrunk alike by L2 norm, the same long-term fine-tune
-  uniform, whole compute         and for as many steps besides as the search took
-  multiplier                     the same widths from fresh weights, pre-training plus long-term steps
-  multiplier, whole compute      and for as many steps besides as the search took
-  ..., doubled                   the row's last training twice as long, against the row: does it gain half a point?
+Rows, for each seed; all but start at every budget, multipliers also at the starting network's widths:
+  start                            pre-trained; what is to be made faster
+  netadapt                         searched by latency, then fine-tuned; one search serves all budgets
+  netadapt by MACs                 the first network of a search by MACs that is measured to be within the budget, then
+                                   fine-tuned alike
+  multiplier                       the widest width multiplier within the budget, from fresh weights, for as many
+                                   steps as pre-training and long-term fine-tune
+  multiplier for the whole compute the same for as many steps as netadapt's row took, search included
+  uniform                          every group shrunk alike by L2 norm, fine-tuned alike
+  MorphNet-style                   batch norm scales driven to zero (see scale_regulariser), then fine-tuned alike
+  retrained                        netadapt's shape from fresh weights, as long as multiplier (--final=retrain)
+  retrained for the whole compute  the same, as long as multiplier for the whole compute
+  ... doubled                      of one seed and budget, the row's last training twice as long: has it converged?
+
+Only where --rows names it:
+  netadapt distilled               netadapt, its long-term fine-tune taught by the starting network besides
+
+At the end all networks are built anew from their widths and timed, each in turn with the starting network; the latency
+column comes only from there. Accuracy is that of the `.tflite` on the whole test set; intervals are a bootstrap over
+test images and seeds, paired where two kinds are compared.
 """
 
 from collections.abc import Sequence
@@ -23,31 +35,43 @@ from pathlib import Path
 
 from absl import flags
 
+from benchmarks.comparison_plan import KINDS, TRIED
 from benchmarks.configuration import UNNAMED
 from netadapt_tf.networks.by_name import NETWORKS
 from netadapt_tf.settings import Settings
 from tflite_bench.binary import quiet_native_code, run
+from tflite_bench.errors import UserError
 
-_OUTPUT = flags.DEFINE_string("output", None, "Folder of rows, networks and the table.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of rows and of what they come to.", required=True)
+_PICTURE = flags.DEFINE_string("picture", None, "The picture; by default comparison.png in --output.")
 _NETWORK = flags.DEFINE_enum("network", UNNAMED, list(NETWORKS), "The starting network.")
 _ALPHA = flags.DEFINE_float("alpha", 0.25, "Its width multiplier.", 0.125, 4.0)
 _RESOLUTION = flags.DEFINE_integer("resolution", 64, "Height and width of its input, in pixels.", 32, 4096)
 _DATASET = flags.DEFINE_string("dataset", "fashion_mnist", "See netadapt_tf.adapt.")
 _TRAIN_IMAGES = flags.DEFINE_integer("train_images", 5000, "Training images, hold-out images included.", 2)
 _HOLDOUT_IMAGES = flags.DEFINE_integer("holdout_images", 1000, "Of them, to rank proposals.", 1)
-_BUDGET = flags.DEFINE_string("budget", "latency@host/cpu:1=50%", "One latency budget.")
+_TARGET = flags.DEFINE_string("target", "host/cpu:1", "Where latency is measured.")
+_PERCENTS = flags.DEFINE_list("percents", ["70", "50", "35"], "Latency budgets, of the starting network's latency.")
 _PRETRAIN_EPOCHS = flags.DEFINE_integer("pretrain_epochs", 60, "Epochs of the starting network.", 1)
 _LONG_TERM_EPOCHS = flags.DEFINE_integer("long_term_epochs", 40, "Epochs of the long-term fine-tune.", 1)
 _SHORT_TERM_STEPS = flags.DEFINE_integer("short_term_steps", 20, "Steps of each proposal.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of everything.")
-_THREADS = flags.DEFINE_integer("threads", 2, "Training threads of one operation.", 1, 1024)
-_MEASURINGS = flags.DEFINE_integer("measurings", 5, "How often the networks are timed, one after the other.", 1)
+_SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Of everything.")
+_ROWS = flags.DEFINE_list("rows", list(KINDS), "Kinds of rows to train now.")
+_DOUBLED = flags.DEFINE_bool("doubled", True, "Train the doubled rows, too.")
+_TABLE = flags.DEFINE_string("table", None, "File of the latency table; by default one in the user's cache folder.")
+_THREADS = flags.DEFINE_integer("threads", 1, "Training threads of one operation.", 1, 1024)
+_MEASURINGS = flags.DEFINE_integer(
+    "measurings", 5, "How often the networks are timed, one after the other; 0 keeps the last latencies.", 0
+)
 
 
 def main(_: Sequence[str]) -> None:
-    """Reads the flags, does what rows are missing, measures, prints the table."""
+    """Reads the flags, does what rows are missing, measures, prints and draws what they come to."""
     with quiet_native_code():
-        from benchmarks.comparison import Comparison, Problem
+        from benchmarks.comparison import Comparison
+        from benchmarks.comparison_points import convergence, table, verdict, write_points
+        from benchmarks.comparison_problem import Problem
+        from benchmarks.drawing import draw_comparison
         from netadapt_tf.training.repeatable import make_repeatable
 
         make_repeatable(_THREADS.value)
@@ -58,17 +82,34 @@ def main(_: Sequence[str]) -> None:
         dataset=_DATASET.value,
         train_images=_TRAIN_IMAGES.value,
         holdout_images=_HOLDOUT_IMAGES.value,
-        budget=_BUDGET.value,
+        target=_TARGET.value,
+        percents=tuple(_integers("percents", _PERCENTS.value)),
+        threads=_THREADS.value,
         settings=Settings(
             pretrain_epochs=_PRETRAIN_EPOCHS.value,
             long_term_epochs=_LONG_TERM_EPOCHS.value,
             short_term_steps=_SHORT_TERM_STEPS.value,
-            seed=_SEED.value,
         ),
     )
-    comparison = Comparison(problem, Path(_OUTPUT.value))
-    comparison.train_missing_rows()
-    print(comparison.table(comparison.measured_ratios(_MEASURINGS.value)))
+    seeds, unknown = _integers("seeds", _SEEDS.value), set(_ROWS.value) - {*KINDS, *TRIED}
+    if unknown:
+        raise UserError(
+            f"--rows should list some of {', '.join((*KINDS, *TRIED))}; it lists {', '.join(sorted(unknown))}"
+        )
+    folder = Path(_OUTPUT.value)
+    comparison = Comparison(problem, folder, _TABLE.value)
+    comparison.train_missing_rows(seeds, _ROWS.value, _DOUBLED.value)
+    points = comparison.points(_MEASURINGS.value)
+    write_points(folder / "points.csv", points)
+    draw_comparison(points.values(), Path(_PICTURE.value) if _PICTURE.value else folder / "comparison.png")
+    print("\n\n".join([table(points), convergence(points), verdict(points)]))
+
+
+def _integers(flag: str, texts: Sequence[str]) -> list[int]:
+    try:
+        return [int(text) for text in texts]
+    except ValueError as error:
+        raise UserError(f"--{flag} should list integers, not {','.join(texts)}") from error
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """The pictures of the benchmarks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.accuracy import KINDS, Trial, by_configuration
+from benchmarks.comparison_plan import DOUBLED, MULTIPLIER_WHOLE, NETADAPT
+from benchmarks.comparison_points import Point
 from benchmarks.story import Story
 
 _DOT = {"s": 12, "alpha": 0.7}
@@ -64,5 +66,41 @@ def draw_run(story: Story, path: Path) -> None:
     right.set_xticks(places, story.start_widths, rotation=45, ha="right", fontsize=8)
     right.set_title("Which layers paid for it")
     right.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def draw_comparison(points: Iterable[Point], path: Path) -> None:
+    """Accuracy over latency, a curve for each kind of network, with 95 % intervals, as a PNG."""
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    curves: dict[str, list[Point]] = {}
+    for point in points:
+        if not point.kind.endswith(DOUBLED):
+            curves.setdefault(point.kind, []).append(point)
+    for number, (kind, curve) in enumerate(curves.items()):
+        curve.sort(key=lambda point: point.latency)
+        accuracies = [point.accuracy for point in curve]
+        axes.errorbar(
+            [100 * point.latency + 0.25 * number for point in curve],
+            [accuracy.points for accuracy in accuracies],
+            [
+                [accuracy.points - accuracy.low for accuracy in accuracies],
+                [accuracy.high - accuracy.points for accuracy in accuracies],
+            ],
+            label=kind,
+            color=f"C{number}",
+            linewidth=2.5 if kind == NETADAPT else 1,
+            linestyle="-" if kind in (NETADAPT, MULTIPLIER_WHOLE) else "--",
+            marker="o",
+            markersize=6 if kind == NETADAPT else 4,
+            capsize=2,
+            elinewidth=0.8,
+        )
+    axes.set(xlabel="latency, % of the starting network's", ylabel="accuracy on the test set, %")
+    axes.set_title("Bars: 95 % of what seeds and test images leave open; curves are set apart a little", fontsize=9)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

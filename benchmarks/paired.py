@@ -1,5 +1,6 @@
 """How sure a difference in accuracy is, when both networks answered the same test images."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,21 +28,33 @@ class Difference:
 
 
 def paired_difference(right: np.ndarray, other_right: np.ndarray, seed: int = 0) -> Difference:
-    """Accuracy of one network less another's, by a paired bootstrap over the test images (Efron & Tibshirani, 1993).
+    """Accuracy of one kind of network less another's, by a paired bootstrap (Efron & Tibshirani, 1993).
 
-    An image can only count for one, for the other, or for neither, so that resampling images is drawing these
-    three counts from a multinomial distribution.
+    Test images are resampled, the same for all networks, and so are the seeds that the networks were trained with.
+    An image counts for one kind, for the other, or for neither, once for each seed; so that resampling images is
+    drawing how many count how often from a multinomial distribution.
 
     Args:
-        right: bool [N], which images the one network classifies rightly.
-        other_right: bool [N], the other.
+        right: bool [N] or [seeds, N], which images the one kind's networks classify rightly.
+        other_right: the same of the other's, trained with the same seeds.
         seed: of the resampling.
     """
-    total = len(right)
-    won, lost = int(np.sum(right & ~other_right)), int(np.sum(other_right & ~right))
-    shares = np.array([won, lost, total - won - lost]) / total
-    counts = np.random.default_rng(seed).multinomial(total, shares, _RESAMPLES)  # [resamples, 3]
-    points = 100 * (counts[:, 0] - counts[:, 1]) / total
+    won = np.atleast_2d(right).astype(np.int8) - np.atleast_2d(other_right).astype(np.int8)  # [seeds, N]
+    seeds, total = won.shape
+    generator = np.random.default_rng(seed)
+    draws = np.sort(generator.integers(0, seeds, (_RESAMPLES, seeds)), axis=1)
+    points = []
+    for draw, times in Counter(map(tuple, draws)).items():
+        of_image = won[list(draw)].sum(axis=0, dtype=int)  # [N], from -seeds to seeds
+        values, counts = np.unique(of_image, return_counts=True)
+        drawn = generator.multinomial(total, counts / total, times)  # [times, values]
+        points.append(100 * (drawn @ values) / (total * seeds))
+    low, high = interval(np.concatenate(points))
+    return Difference(float(100 * won.mean()), low, high)
+
+
+def interval(resampled: np.ndarray) -> tuple[float, float]:
+    """What holds 95 % of the resampled values."""
     tail = 100 * (1 - _CONFIDENCE) / 2
-    low, high = np.percentile(points, [tail, 100 - tail])
-    return Difference(100 * (won - lost) / total, float(low), float(high))
+    low, high = np.percentile(resampled, [tail, 100 - tail])
+    return float(low), float(high)

@@ -26,7 +26,7 @@ class RowFile:
             if not path.exists():
                 path.write_text(",".join(columns) + "\n")
             text = path.read_text()
-            complete = text[: text.rfind("\n") + 1]
+            complete = _complete(text)
             if complete != text:  # an interruption came in the middle of a row
                 path.write_text(complete)
         except OSError as error:
@@ -45,6 +45,23 @@ class RowFile:
             file.flush()
             os.fsync(file.fileno())
         self.rows.append(values)
+
+
+def finished_rows(path: Path) -> list[Row]:
+    """The rows of a file that another process may be adding to; none where there is no such file."""
+    return list(csv.DictReader(_complete(path.read_text()).splitlines())) if path.exists() else []
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    beginning = path.with_name(f".{path.name}.partial")
+    beginning.write_bytes(content)
+    beginning.replace(path)
+
+
+def _complete(text: str) -> str:
+    """Without a last line that is not whole."""
+    return text[: text.rfind("\n") + 1]
 
 
 def _text(value: object) -> str:

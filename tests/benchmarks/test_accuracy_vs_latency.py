@@ -7,7 +7,8 @@ import pytest
 
 SMALL = (
     "--resolution=32 --dataset=fashion_mnist_12k --train_images=400 --holdout_images=100 --pretrain_epochs=1 "
-    "--long_term_epochs=1 --short_term_steps=1 --measurings=1 --budget=latency@host/cpu:1=85%"
+    "--long_term_epochs=1 --short_term_steps=1 --measurings=1 --percents=90 --seeds=3 --threads=2 --nodoubled "
+    "'--rows=start,netadapt,netadapt by MACs,multiplier for the whole compute,uniform'"
 )
 
 
@@ -20,23 +21,30 @@ def compare(output, *more: str) -> subprocess.CompletedProcess[str]:
 def test_the_comparison_runs_and_goes_on_from_its_rows(tmp_path):
     result = compare(tmp_path)
     assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
-    with open(tmp_path / "rows.csv", newline="") as file:
-        rows = {row["row"]: row for row in csv.DictReader(file)}
-    assert {"start", "netadapt", "netadapt, retrained", "uniform", "multiplier", "multiplier, whole compute"} <= set(
-        rows
-    )
-    assert len(lines) == 2 + len(rows)
-    assert rows["uniform"]["widths"] == rows["multiplier"]["widths"] != rows["netadapt"]["widths"]
-    whole, usual = (int(rows[name]["steps"]) for name in ("multiplier, whole compute", "multiplier"))
-    assert whole > usual
-    netadapt = rows["netadapt"]
-    assert whole == int(netadapt["steps"]) + int(netadapt["steps_before"]), "the fair fight is not fair"
+    with open(tmp_path / "rows_3.csv", newline="") as file:
+        rows = {(row["kind"], int(row["percent"])): row for row in csv.DictReader(file)}
+    multiplier = "multiplier for the whole compute"
+    at_budget = {"netadapt", "netadapt by MACs", "uniform", multiplier}
+    assert rows.keys() == {(kind, 90) for kind in at_budget} | {("start", 100), (multiplier, 100)}
+    widths = {key: row["widths"] for key, row in rows.items()}
+    assert widths["uniform", 90] == widths[multiplier, 90] != widths["netadapt", 90]
+    assert widths[multiplier, 100] == widths["start", 100]
+    netadapt, whole = rows["netadapt", 90], rows[multiplier, 90]
+    assert int(whole["steps"]) == int(netadapt["steps"]) + int(netadapt["steps_before"]), "the fair fight is not fair"
+    assert int(netadapt["steps_before"]) > int(rows["uniform", 90]["steps_before"]) == int(rows["start", 100]["steps"])
+    printed = [line for line in result.stdout.splitlines() if line.startswith(("| 90 %", "| 100 %"))]
+    assert len(printed) == len(rows)
+    assert (tmp_path / "comparison.png").exists()
 
-    again = compare(tmp_path)
+    again = compare(tmp_path, "--measurings=0")
     assert again.returncode == 0
-    assert "epochs" not in again.stderr, "a finished row was trained again"
+    assert "Seed" not in again.stderr, "a finished row was trained again"
+    assert again.stdout == result.stdout, "the same rows came to something else"
 
-    other = compare(tmp_path, "--budget=latency@host/cpu:1=80%")
+    other = compare(tmp_path, "--percents=80")
     assert other.returncode == 2
-    assert "it differs in budget" in other.stderr
+    assert "it differs in percents" in other.stderr
+
+    unknown = compare(tmp_path, "--rows=netadapt,magic")
+    assert unknown.returncode == 2
+    assert "--rows should list some of start, netadapt" in unknown.stderr

@@ -1,18 +1,13 @@
 import csv
-import json
 import shutil
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 import benchmarks
-from benchmarks.comparison import Comparison, Problem, _completed
 from benchmarks.configuration import Configuration, network_of, order, precision_of
 from benchmarks.trials import TrialFile
-from netadapt_tf.settings import Settings
-from tflite_bench.errors import UserError
 
 RESULTS = Path(benchmarks.__path__[0]) / "results"
 CONFIGURATIONS = [
@@ -58,13 +53,3 @@ def test_rows_of_another_network_in_the_same_file_are_others(tmp_path):
     assert len(other.trials) == published_rows(path)["mobilenet_v2", "float32"] > 0
     assert (str(Configuration("mobilenet_v2", 0.35, 64)), 19) in other
     assert (str(Configuration("mobilenet_v2", 0.25, 64)), 0) not in other
-
-
-@pytest.mark.parametrize("folder", ["accuracy_vs_latency", "accuracy_vs_latency_40_epochs"])
-def test_a_published_comparison_goes_on_as_what_it_was(folder, tmp_path):
-    shutil.copytree(RESULTS / folder, tmp_path / folder)
-    text = json.loads((tmp_path / folder / "problem.json").read_text())
-    problem = Problem(**{"network": "mobilenet_v1"} | text | {"settings": Settings(**text["settings"])})
-    assert _completed(text) == asdict(problem)
-    with pytest.raises(UserError, match="holds rows of another problem; it differs in network;"):
-        Comparison(Problem(**vars(problem) | {"network": "mobilenet_v2"}), tmp_path / folder)

@@ -1,0 +1,55 @@
+"""Which rows a comparison has, and in which order they are trained: what decides first."""
+
+from collections.abc import Sequence
+
+from benchmarks.compared_rows import Cell
+
+START = "start"
+NETADAPT = "netadapt"
+BY_MACS = "netadapt by MACs"
+RETRAINED = "retrained"
+RETRAINED_WHOLE = "retrained for the whole compute"
+MULTIPLIER = "multiplier"
+MULTIPLIER_WHOLE = "multiplier for the whole compute"
+UNIFORM = "uniform"
+REGULARISED = "MorphNet-style"
+DISTILLED = "netadapt distilled"
+DOUBLED = " doubled"
+
+WHOLE = 100
+"""The percentage at which the starting network's own rows stand."""
+
+_ROUNDS = (
+    (START,),
+    (NETADAPT,),
+    (MULTIPLIER_WHOLE, UNIFORM),
+    (BY_MACS, REGULARISED),
+    (MULTIPLIER, RETRAINED, RETRAINED_WHOLE),
+)
+KINDS = tuple(kind for kinds in _ROUNDS for kind in kinds)
+"""How networks come about."""
+
+TRIED = (DISTILLED,)
+"""What might be better; trained only where it is asked for."""
+
+_AT_FULL_WIDTH = (MULTIPLIER_WHOLE, MULTIPLIER)
+
+
+def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], doubled: bool) -> list[Cell]:
+    """The rows to be trained, what decides first; doubled ones last.
+
+    Args:
+        seeds: of the rows; the first one's are doubled.
+        percents: the latency budgets, the largest first.
+        kinds: those that are wanted.
+        doubled: whether one row of each kind is trained twice as long besides.
+    """
+    cells = []
+    for of_round in (*_ROUNDS, TRIED):
+        at = [WHOLE] if START in of_round else percents
+        cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
+    cells += [Cell(seed, WHOLE, kind) for kind in _AT_FULL_WIDTH for seed in seeds if kind in kinds]
+    if doubled:
+        middle = percents[len(percents) // 2]
+        cells += [Cell(seeds[0], WHOLE if kind == START else middle, kind + DOUBLED) for kind in KINDS if kind in kinds]
+    return cells

@@ -1,0 +1,162 @@
+"""The searches of a comparison: one by latency and one by MACs for each seed; both serve all budgets."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tf_keras
+from absl import logging
+
+from benchmarks.processor_time import counted, minutes
+from netadapt_tf.adaptation import adapt_network
+from netadapt_tf.networks.channel_groups import Widths
+from netadapt_tf.networks.files import load_network
+from netadapt_tf.networks.tracing import find_channels
+from netadapt_tf.resources.deployed import DeployedNetwork
+from netadapt_tf.search.journal import Journal
+from netadapt_tf.settings import Settings
+from netadapt_tf.training.datasets import Datasets
+from tflite_bench.errors import UserError
+from tflite_bench.host import HostMeter
+from tflite_bench.target import Target
+from tflite_bench.timing import Pair
+
+_EVALUATION_SHARE = 1 / 3  # of a training step's work that evaluating as many images takes
+_MACS_STEP = 10  # percent of MACs that a search by MACs is sent further at a time
+
+
+@dataclass(frozen=True)
+class Found:
+    """A network that a search came by.
+
+    Attributes:
+        network: with the weights of its short-term fine-tune.
+        widths: of the network.
+        steps: training steps of the search up to there, evaluations counted by their work.
+        minutes: of the processor, likewise.
+    """
+
+    network: tf_keras.Model
+    widths: Widths
+    steps: int
+    minutes: float
+
+
+class Searches:
+    """Those of one seed, from one starting network."""
+
+    def __init__(
+        self,
+        folder: Path,
+        start: tf_keras.Model,
+        datasets: Datasets,
+        settings: Settings,
+        target: Target,
+        evaluation_batches: float,
+        table: str | None,
+    ) -> None:
+        """Takes what the searches need to know; nothing is searched yet.
+
+        Args:
+            folder: where the run directories are.
+            start: the pre-trained network.
+            datasets: to fine-tune on, and to rank by.
+            settings: how to search; the last stage is not these searches' business.
+            target: where latency is measured.
+            evaluation_batches: the hold-out images over those of a training batch.
+            table: file of the latency table.
+        """
+        self._folder = folder
+        self._start = start
+        self._datasets = datasets
+        self._settings = replace(settings, pretrain_epochs=0, long_term_epochs=0)
+        self._target = target
+        self._proposal_steps = settings.short_term_steps + _EVALUATION_SHARE * evaluation_batches
+        self._table = table
+
+    def by_latency(self, percents: Sequence[int], percent: int) -> Found:
+        """What a search to this budget ends with, on its way to lower ones.
+
+        Args:
+            percents: the budgets, the largest first: each is a leg of one search, whose last step ends just there.
+            percent: one of them.
+        """
+        for leg in percents:
+            last = self._searched("latency", f"latency@{self._target}={leg}%")
+            if leg == percent:
+                return self._found("latency", last)
+        raise ValueError(f"{percent} is none of {percents}")
+
+    def by_macs(self, percent: int) -> Found:
+        """The first network of a search by MACs whose measured latency is within this budget.
+
+        Raises:
+            UserError: there is none.
+        """
+        deployed, tried = None, 0
+        for leg in range(100 - _MACS_STEP, 0, -_MACS_STEP):
+            last = self._searched("macs", f"macs={leg}%")
+            deployed = deployed or DeployedNetwork(
+                (self._run_dir("macs") / "start.tflite").read_bytes(), find_channels(self._start).groups
+            )
+            start = deployed.resized({})
+            with HostMeter(self._target) as meter:
+                for number in range(tried, last + 1):
+                    ratio = meter.compare(Pair(start, deployed.resized(self._widths("macs", number)))).ratio
+                    logging.info("Iteration %d of the search by MACs: %.1f %% of the latency.", number, 100 * ratio)
+                    if ratio <= percent / 100:
+                        return self._found("macs", number)
+            tried = last + 1
+        raise UserError(f"no network of the search by MACs takes {percent} % of the starting network's latency")
+
+    def _searched(self, search: str, budget: str) -> int:
+        """The iteration that a leg ends with; it is searched unless that is done."""
+        end = self._end(search, budget)
+        if end is not None:
+            return end
+        with counted(self._clock(search)):
+            adapted = adapt_network(
+                self._start,
+                self._datasets,
+                [budget],
+                self._run_dir(search),
+                settings=self._settings,
+                table=self._table,
+                command="benchmarks.accuracy_vs_latency",
+            )
+        return adapted.summary["iterations"]
+
+    def _end(self, search: str, budget: str) -> int | None:
+        """The iteration that a leg ended with, None where it is not done."""
+        last = 0
+        for record in Journal(self._run_dir(search) / "journal.jsonl").events():
+            if record["event"] == "iteration":
+                last = record["iteration"]
+            elif record["event"] == "finished" and record["budget"] == budget:
+                return last
+        return None
+
+    def _found(self, search: str, iteration: int) -> Found:
+        proposals = [
+            record["iteration"] for record in Journal(self._run_dir(search) / "journal.jsonl").events("proposal")
+        ]
+        until = sum(number <= iteration for number in proposals)
+        return Found(
+            load_network(self._iteration(search, iteration) / "network.keras"),
+            self._widths(search, iteration),
+            round(until * self._proposal_steps),
+            minutes(self._clock(search)) * until / max(1, len(proposals)),
+        )
+
+    def _widths(self, search: str, iteration: int) -> dict[str, int]:
+        return json.loads((self._iteration(search, iteration) / "widths.json").read_text())
+
+    def _iteration(self, search: str, iteration: int) -> Path:
+        return self._run_dir(search) / "iterations" / f"{iteration:03d}"
+
+    def _clock(self, search: str) -> Path:
+        return self._folder / f"{search}.minutes"
+
+    def _run_dir(self, search: str) -> Path:
+        return self._folder / search

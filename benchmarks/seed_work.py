@@ -1,0 +1,194 @@
+"""What trains and tests the rows of one seed: its data, its starting network, its searches."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import tf_keras
+
+from benchmarks import comparison_plan as kinds
+from benchmarks.compared_rows import Cell, ComparedRow, ComparedRows
+from benchmarks.comparison_plan import DOUBLED, WHOLE
+from benchmarks.comparison_problem import Problem
+from benchmarks.comparison_regularised import regularised
+from benchmarks.comparison_searches import Found, Searches
+from benchmarks.distilling import distillation, taught
+from benchmarks.multipliers import Shapes
+from benchmarks.processor_time import counted, minutes
+from benchmarks.rows import write_whole
+from benchmarks.uniform import shrunk_by_l2
+from netadapt_tf.networks.channel_groups import Widths
+from netadapt_tf.networks.files import load_network, save_network
+from netadapt_tf.networks.tracing import find_channels
+from netadapt_tf.settings import Settings
+from netadapt_tf.training.checkpoint import Checkpoint
+from netadapt_tf.training.datasets import Datasets, Shuffled, steps_per_epoch
+from netadapt_tf.training.image_dataset import load_image_dataset
+from netadapt_tf.training.stages import train
+from netadapt_tf.training.task import Task, classification
+from tflite_bench import runtime
+from tflite_bench.convert import convert
+
+_BATCH_SIZE = 128
+
+
+class SeedWork:
+    """What the rows of one seed have in common.
+
+    Attributes:
+        seed: of everything.
+    """
+
+    def __init__(self, problem: Problem, seed: int, rows: ComparedRows, folder: Path, table: str | None) -> None:
+        """Reads the data."""
+        self.seed = seed
+        self._problem = problem
+        self._settings: Settings = replace(problem.settings, seed=seed)
+        self._rows = rows
+        self._scratch = rows.scratch(seed)
+        self._table = table
+        images = load_image_dataset(
+            problem.dataset, problem.resolution, problem.holdout_images, problem.train_images, seed
+        )
+        self._datasets: Datasets = images.datasets(_BATCH_SIZE, "tf")
+        batches = [(pixels.numpy(), labels.numpy()) for pixels, labels in self._datasets.test]
+        self._test_images, self._test_labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        self._shapes = Shapes(problem, images.classes, folder)
+        self._start_steps = self._settings.pretrain_epochs * steps_per_epoch(self._datasets.train)
+        self._long_steps = self._settings.long_term_epochs * steps_per_epoch(self._datasets.long_term)
+
+    def row(self, cell: Cell) -> ComparedRow:
+        """Trains and tests one row's network."""
+        times = 2 if cell.kind.endswith(DOUBLED) else 1
+        trainings: dict[str, Callable[[Cell, int], ComparedRow]] = {
+            kinds.START: self._started,
+            kinds.NETADAPT: partial(self._fine_tuned, self._by_latency),
+            kinds.BY_MACS: partial(self._fine_tuned, self._by_macs),
+            kinds.REGULARISED: partial(self._fine_tuned, self._regularised),
+            kinds.DISTILLED: partial(self._fine_tuned, self._by_latency, distilled=True),
+            kinds.UNIFORM: partial(self._fine_tuned, self._uniform),
+            kinds.MULTIPLIER: partial(self._from_scratch, whole=False, searched=False),
+            kinds.MULTIPLIER_WHOLE: partial(self._from_scratch, whole=True, searched=False),
+            kinds.RETRAINED: partial(self._from_scratch, whole=False, searched=True),
+            kinds.RETRAINED_WHOLE: partial(self._from_scratch, whole=True, searched=True),
+        }
+        return trainings[cell.kind.removesuffix(DOUBLED)](cell, times)
+
+    def _started(self, cell: Cell, times: int) -> ComparedRow:
+        if times == 1:
+            return self._tested(cell, self._start(), self._start_steps, 0, self._start_minutes(), 0.0)
+        network = self._shapes.fresh(self._shapes.start, self.seed)
+        steps = times * self._start_steps
+        return self._tested(cell, network, steps, 0, self._train(cell, network, self._datasets.train, steps), 0.0)
+
+    def _fine_tuned(
+        self, found_for: Callable[[int], Found], cell: Cell, times: int, distilled: bool = False
+    ) -> ComparedRow:
+        """A network that comes of the starting network, after the long-term fine-tune."""
+        found, steps = found_for(cell.percent), times * self._long_steps
+        dataset, task = self._datasets.long_term, classification(found.network)
+        if distilled:
+            dataset, task = taught(dataset, self._start()), distillation()
+        own = self._train(cell, found.network, dataset, steps, task)
+        before = (self._start_steps + found.steps, self._start_minutes() + found.minutes)
+        return self._tested(cell, found.network, steps, before[0], own, before[1])
+
+    def _from_scratch(self, cell: Cell, times: int, whole: bool, searched: bool) -> ComparedRow:
+        """A network of fresh weights.
+
+        Args:
+            cell: which row.
+            times: how many times as long as usual.
+            whole: train for as many steps as NetAdapt's network took in all; else for pre-training plus long-term.
+            searched: take the shape that NetAdapt found, whose search then counts as well; else the width multiplier's.
+        """
+        percent = self._problem.percents[-1] if cell.percent == WHOLE else cell.percent
+        netadapt = self._rows.get(Cell(self.seed, percent, kinds.NETADAPT)) or self._now(percent)
+        widths = netadapt.widths if searched else self._shapes.multiplier(cell.percent)
+        steps = times * (netadapt.all_steps if whole else self._start_steps + self._long_steps)
+        network = self._shapes.fresh(widths, self.seed)
+        own = self._train(cell, network, self._datasets.long_term, steps)
+        before = (netadapt.steps_before, netadapt.minutes_before) if searched else (0, 0.0)
+        return self._tested(cell, network, steps, before[0], own, before[1])
+
+    def _now(self, percent: int) -> ComparedRow:
+        """NetAdapt's row, where it was not asked for and another row needs it."""
+        row = self.row(Cell(self.seed, percent, kinds.NETADAPT))
+        self._rows.add(row)
+        return row
+
+    def _by_latency(self, percent: int) -> Found:
+        return self._searches().by_latency(self._problem.percents, percent)
+
+    def _by_macs(self, percent: int) -> Found:
+        return self._searches().by_macs(percent)
+
+    def _regularised(self, percent: int) -> Found:
+        return regularised(
+            self._scratch,
+            self._start(),
+            self._datasets,
+            self._settings,
+            self._problem.measured_on,
+            self._table,
+            self._problem.percents,
+            percent,
+        )
+
+    def _uniform(self, percent: int) -> Found:
+        widths = self._shapes.multiplier(percent)
+        return Found(shrunk_by_l2(self._start(), widths), widths, 0, 0.0)
+
+    def _searches(self) -> Searches:
+        return Searches(
+            self._scratch,
+            self._start(),
+            self._datasets,
+            self._settings,
+            self._problem.measured_on,
+            self._problem.holdout_images / _BATCH_SIZE,
+            self._table,
+        )
+
+    def _start(self) -> tf_keras.Model:
+        """The pre-trained network; trained where it is not kept."""
+        path = self._scratch / "start.keras"
+        if not path.exists():
+            network = self._shapes.fresh(self._shapes.start, self.seed)
+            self._train(self._start_cell, network, self._datasets.train, self._start_steps)
+            save_network(network, path)
+        return load_network(path)
+
+    def _start_minutes(self) -> float:
+        self._start()
+        return minutes(self._clock(self._start_cell))
+
+    @property
+    def _start_cell(self) -> Cell:
+        return Cell(self.seed, WHOLE, kinds.START)
+
+    def _clock(self, cell: Cell) -> Path:
+        return self._scratch / f"{cell.kind} {cell.percent}.minutes"
+
+    def _train(
+        self, cell: Cell, network: tf_keras.Model, dataset: Shuffled, steps: int, task: Task | None = None
+    ) -> float:
+        """Trains in place, from a checkpoint where there is one; returns the minutes of the processor."""
+        name = f"{cell.kind} {cell.percent}"
+        path = self._scratch / f"{name}.checkpoint.npz"
+        checkpoint = Checkpoint(path, partial(write_whole, path))
+        epochs = round(steps / steps_per_epoch(dataset))
+        task, rate = task or classification(network), self._settings.long_term_learning_rate
+        with counted(self._clock(cell)):
+            train(network, task, dataset, self.seed + 1, epochs, rate, name, checkpoint)
+        checkpoint.discard()
+        return minutes(self._clock(cell))
+
+    def _tested(
+        self, cell: Cell, network: tf_keras.Model, steps: int, steps_before: int, own: float, before: float
+    ) -> ComparedRow:
+        right = runtime.outputs(convert(network), self._test_images).argmax(-1) == self._test_labels
+        widths: Widths = find_channels(network).widths
+        return ComparedRow(cell, widths, right, steps, steps_before, own, before)
