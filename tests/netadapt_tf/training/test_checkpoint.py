@@ -108,7 +108,7 @@ def test_epochs_are_seen_in_different_orders():
         lambda content: b"no archive",
         lambda content: content[: len(content) // 2],
         lambda content: content[:400] + bytes([content[400] ^ 1]) + content[401:],
-        lambda content: content[: len(content) // 2] + b"\0\0\0\0" + content[len(content) // 2 + 4 :],
+        lambda content: content[: len(content) // 4] + bytes(len(content) // 4) + content[len(content) // 2 :],
     ],
 )
 def test_a_damaged_checkpoint_is_named_and_set_aside(tmp_path, caplog, damage):
