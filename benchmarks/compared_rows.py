@@ -40,7 +40,7 @@ class ComparedRow:
         right: which test images its `.tflite` has right, bool [N].
         steps: training steps of its last training.
         steps_before: those that led there: pre-training, and a search's, evaluations counted by their work.
-        minutes: of the processor, of its last training.
+        minutes: of the processor, of its last training; nan where they were not counted whole.
         minutes_before: of what led there.
     """
 

@@ -17,7 +17,7 @@ from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
 from netadapt_tf.reporting import scalars
 from netadapt_tf.reporting.keeping import keep_layers, keep_report
-from netadapt_tf.resources.budget import Budget, parse_budgets
+from netadapt_tf.resources.budget import Budget, amount_text, number_text, parse_budgets
 from netadapt_tf.resources.own import OwnResource, check_own
 from netadapt_tf.search.executors.opening import opened
 from netadapt_tf.search.executors.place import Place
@@ -170,7 +170,8 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
         work.problem.task.metric.name,
         beginning.accuracy,
         "; ".join(
-            f"{goal.name} {beginning.costs[goal.name].value:.4g} {goal.resource.unit}, budget {goal.limit:.4g}"
+            f"{goal.name} {amount_text(beginning.costs[goal.name].value, goal.resource.unit)}, "
+            f"budget {number_text(goal.limit)}"
             for goal in goals
         ),
     )

@@ -1,9 +1,15 @@
 """What adaptations in tests take seconds with: images, settings, and meters of imagined devices."""
 
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from netadapt_tf import Datasets, Settings
+from netadapt_tf.training.trainer import Trainer
 from tests.fake_meter import FakeMeter
 
 QUICK = Settings(initial_reduction=0.2, short_term_steps=2, long_term_epochs=1, filter_multiple=2)
@@ -30,6 +36,22 @@ def corner_datasets() -> Datasets:
         return tf.data.Dataset.from_tensor_slices(four_corners(seed=seed)).batch(16)
 
     return Datasets(train=lambda seed: part(0).shuffle(8, seed=seed), holdout=part(1), test=part(2))
+
+
+@contextmanager
+def interrupted_at(call: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Inside, an adaptation is interrupted where it trains for the `call`th time, which it must come to."""
+    fit, calls = Trainer.fit, itertools.count(1)
+
+    def interrupted(*arguments, **more):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return fit(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 class FakeMeters:

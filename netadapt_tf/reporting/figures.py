@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from netadapt_tf.reporting.run_record import ACCURACY, RunRecord
+from netadapt_tf.resources.budget import COUNTED
 
 _SPACE = "\N{NO-BREAK SPACE}"
 NOT_KNOWN = "–"  # noqa: RUF001 - a dash, as tables have it
 
-_UNITS = {"macs": "MACs", "parameters": "parameters", "tflite_bytes": "bytes"}
 _TITLES = {"macs": "MACs", "parameters": "Parameters", "tflite_bytes": "File size"}
 
 
@@ -15,8 +15,8 @@ def unit_of(resource: str, runs: Sequence[RunRecord]) -> str:
     """The unit of a resource; its name, where it is one that no summary tells of."""
     if resource.startswith("latency@"):
         return "ms"
-    if resource in _UNITS:
-        return _UNITS[resource]
+    if resource in COUNTED:
+        return COUNTED[resource]
     rows = [row for run in runs if run.summary for row in run.summary["budgets"]]
     return next(
         (str(row.get("unit", resource)) for row in rows if row["budget"].rpartition("=")[0] == resource), resource

@@ -1,7 +1,6 @@
 """Budgets: several at once, on several targets, and judged by what is delivered."""
 
 import dataclasses
-import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,10 +17,9 @@ from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.task import classification
-from netadapt_tf.training.trainer import Trainer
 from netadapt_tf.work import Work
 from tests.fake_meter import FakeMeter
-from tests.tiny_adaptation import QUICK, FakeMeters, corner_datasets
+from tests.tiny_adaptation import QUICK, FakeMeters, corner_datasets, interrupted_at
 from tests.tiny_networks import tiny_cnn
 from tflite_bench.target import parse_target
 
@@ -78,18 +76,9 @@ def test_the_journal_knows_what_every_iteration_costs(adapted_to_two):
 
 @pytest.mark.slow
 def test_with_two_budgets_the_same_call_goes_on_and_lower_ones_do(tmp_path, adapted_to_two, monkeypatch):
-    run_dir, fit = tmp_path / "run", Trainer.fit
-    calls = itertools.count(1)
-
-    def interrupted(*arguments, **more):
-        if next(calls) == 4:
-            raise KeyboardInterrupt
-        return fit(*arguments, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "fit", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            adapt_network(tiny_cnn(), corner_datasets(), TWO, run_dir, settings=QUICK)
+    run_dir = tmp_path / "run"
+    with interrupted_at(4, monkeypatch):
+        adapt_network(tiny_cnn(), corner_datasets(), TWO, run_dir, settings=QUICK)
     result = adapt_network(tiny_cnn(), corner_datasets(), TWO, run_dir, settings=QUICK)
     whole = iterations_of(adapted_to_two.tflite_path.parent)
     parts = iterations_of(run_dir)

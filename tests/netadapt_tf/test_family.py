@@ -19,7 +19,7 @@ from netadapt_tf.reporting.family import family_table
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.training.trainer import Trainer
 from tests.fake_meter import FakeMeter
-from tests.tiny_adaptation import QUICK, FakeMeters, corner_datasets, four_corners
+from tests.tiny_adaptation import QUICK, FakeMeters, corner_datasets, four_corners, interrupted_at
 from tests.tiny_networks import tiny_cnn
 from tflite_bench import runtime
 
@@ -209,18 +209,9 @@ def test_of_a_run_whose_summary_is_lost_nothing_is_recorded_twice(run_dir):
 
 @pytest.mark.slow
 def test_networks_of_an_unfinished_search_are_delivered_and_it_goes_on(tmp_path, searched, monkeypatch):
-    run_dir, fit = tmp_path / "run", Trainer.fit
-    calls = itertools.count(1)
-
-    def interrupted(*arguments, **more):
-        if next(calls) == 4:
-            raise KeyboardInterrupt
-        return fit(*arguments, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "fit", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            adapt(run_dir)
+    run_dir = tmp_path / "run"
+    with interrupted_at(4, monkeypatch):
+        adapt(run_dir)
     assert records(run_dir)[-1]["iteration"] == 1
     (member,) = deliver(run_dir, iterations=[1])
     assert member.summary["iterations"] == 1

@@ -399,9 +399,12 @@ def contrast(one: str, other: str) -> float:
 def test_charts_too_can_be_read_in_light_dark_and_print():
     """WCAG's contrast: 4.5 for text, 3 for marks; what axe does not look at in pictures."""
     style = (Path(html_page.__file__).parent / "template" / "report.css").read_text()
-    schemes = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in style.split(":root {")[1:]]
-    assert len(schemes) == 3
-    for colors in schemes:
+    light, dark, paper = (
+        dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in style.split(":root {")[1:]
+    )
+    assert not paper, "paper is light"
+    assert style.count("prefers-color-scheme") == style.count("@media screen and (prefers-color-scheme: dark)") == 1
+    for colors in (light, dark):
         for name in ("ink", "soft", "loud", "good", "link"):
             assert min(contrast(colors[name], colors[ground]) for ground in ("page", "panel")) >= 4.5, name
         for name in ("faint", *(f"series-{number}" for number in range(1, 8))):
