@@ -101,7 +101,7 @@ def _led(request: Request, work: Callable[[], T]) -> T | None:
         with led(strategy):
             return work()
     source = find_images(request.dataset)
-    tf_keras.utils.set_random_seed(request.settings.seed)  # as the chief does; shuffling depends on it
+    tf_keras.utils.set_random_seed(request.settings.seed)  # as the chief does
     with SafeModeScope(not request.allow_lambda):
         stages = follow(strategy, lambda network: _datasets(request, source, network)(), classification)
     logging.info("Trained %d stages along with the chief, %s.", stages, machines.chief)

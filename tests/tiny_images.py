@@ -4,9 +4,16 @@ import pickle
 from functools import partial
 
 import numpy as np
+import tensorflow as tf
 
 from netadapt_tf.training.datasets import epoch
 from netadapt_tf.training.image_dataset import ImageDataset
+from netadapt_tf.training.images import ImageSet
+
+
+def examples(images: ImageSet, seed: int | None = None) -> tf.data.Dataset:
+    """One epoch, image by image."""
+    return images.batched(5, images.order(seed)).unbatch()
 
 
 def assert_can_be_sent(images: ImageDataset) -> None:

@@ -10,7 +10,7 @@ import tf_keras
 
 from netadapt_tf.networks.channel_groups import ChannelGroup, Channels, Role
 from netadapt_tf.search.filter_choice import l2_norms, random_scores, scale_norms, taylor_norms
-from netadapt_tf.training.datasets import batch_spec
+from netadapt_tf.training.datasets import Shuffled, batch_spec, endless
 from netadapt_tf.training.task import Loss
 from netadapt_tf.training.trainer import traced
 from tflite_bench.errors import UserError
@@ -38,7 +38,7 @@ def scores(
     criterion: str,
     network: tf_keras.Model,
     channels: Channels,
-    batches: tf.data.Dataset,
+    dataset: tf.data.Dataset | Shuffled,
     loss: Loss,
     seed: Callable[[str], int],
 ) -> Scores:
@@ -48,16 +48,16 @@ def scores(
         criterion: one of `filter_choice.CRITERIA`.
         network: whose filters they are.
         channels: of the network.
-        batches: of (float32 [B, H, W, C], targets [B, ...]), for `taylor`, which takes the first few.
+        dataset: batches (float32 [B, H, W, C], targets [B, ...]), for `taylor`, which takes the first few.
         loss: whose change `taylor` estimates.
-        seed: by channel group, for `random`.
+        seed: by channel group, for `random`; of no group, for the order of the data set.
     """
     if criterion == "random":
         return lambda group: random_scores(group.filters, seed(group.name))
     if criterion == "bn_scale":
         return lambda group: scale_norms([_scale(network, channels, writer) for writer in group.writers])
     if criterion == "taylor":
-        effects = _effects(network, channels, batches, loss)
+        effects = _effects(network, channels, dataset, loss, seed(""))
         return lambda group: taylor_norms([effects[writer] for writer in group.writers])
     if criterion == "l2":
         return l2_scores(network, channels)
@@ -105,7 +105,7 @@ def _scale(network: tf_keras.Model, channels: Channels, writer: str) -> np.ndarr
 
 
 def _effects(
-    network: tf_keras.Model, channels: Channels, batches: tf.data.Dataset, loss: Loss
+    network: tf_keras.Model, channels: Channels, dataset: tf.data.Dataset | Shuffled, loss: Loss, seed: int
 ) -> Mapping[str, np.ndarray]:
     """By writer, what `taylor_norms` needs, float32 [batches, filters]."""
     gates = {writer: _gates(network, channels, writer) for writer in _free_writers(channels)}
@@ -118,8 +118,10 @@ def _effects(
         gradients = tape.gradient(value, written, unconnected_gradients="zero")
         return {writer: _summed(written[writer], gradients[writer]) for writer in written}
 
-    effects_of = traced(effects, batch_spec(batches))
-    found = [effects_of(images, targets) for images, targets in batches.take(TAYLOR_BATCHES)]
+    effects_of = traced(effects, batch_spec(dataset))
+    found = [
+        effects_of(images, targets) for images, targets in itertools.islice(endless(dataset, seed), TAYLOR_BATCHES)
+    ]
     return {writer: np.stack([effect[writer].numpy() for effect in found]) for writer in gates}
 
 

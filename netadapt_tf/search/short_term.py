@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import tensorflow as tf
@@ -128,7 +129,7 @@ def staged(
     def seed(group: str) -> int:
         return proposal_seed(settings.seed, iteration, group)
 
-    score = scores(settings.filters, network, channels, endless(datasets.train, seed("")), task.loss, seed)
+    score = scores(settings.filters, network, channels, datasets.train, task.loss, seed)
     groups = {group.name: group for group in channels.groups}
     return Stage(
         iteration, network, channels, {p.group: strongest(score(groups[p.group]), p.filters) for p in proposals}
@@ -205,7 +206,7 @@ class ShortTerm:
             self._trainer.resume(portion.state, kept)
         batches = endless(self._datasets.train, seed)
         return self._trainer.fit(
-            batches.skip(portion.begin) if portion.begin else batches,
+            islice(batches, portion.begin, None),
             portion.end - portion.begin,
             constant(self._settings.short_term_learning_rate),
         )

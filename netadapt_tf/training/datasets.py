@@ -1,7 +1,7 @@
 """The data that an adaptation learns from and is judged by, as `tf.data` sets of batches."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,9 +79,11 @@ def epoch(dataset: tf.data.Dataset | Shuffled, seed: int) -> tf.data.Dataset:
     return dataset if isinstance(dataset, tf.data.Dataset) else dataset(seed)
 
 
-def endless(dataset: tf.data.Dataset | Shuffled, seed: int) -> tf.data.Dataset:
-    """Epoch after epoch."""
-    return epoch(dataset, seed).repeat()
+def endless(dataset: tf.data.Dataset | Shuffled, seed: int) -> Iterable[Any]:
+    """The batches of epoch after epoch; a function of a seed gives each an order of its own."""
+    if isinstance(dataset, tf.data.Dataset):
+        return dataset.repeat()
+    return itertools.chain.from_iterable(dataset(epoch_seed(seed, number)) for number in itertools.count())
 
 
 def epochs_from(dataset: tf.data.Dataset | Shuffled, seed: int, first: int) -> Iterator[Iterator[Any]]:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from netadapt_tf.training import fashion_mnist, image_folder, tfds_images
 from netadapt_tf.training.data_names import DATASETS, HOLDOUT_IMAGES, HOLDOUT_SHARE
 from netadapt_tf.training.datasets import Datasets
-from netadapt_tf.training.images import ImageSet, Source, Splits, batches, image_set
+from netadapt_tf.training.images import ImageSet, Source, Splits, batches, image_set, shuffled_batches
 from netadapt_tf.training.views import View, views
 from tflite_bench.errors import UserError
 
@@ -56,10 +56,10 @@ class ImageDataset:
             return batches(images, EVALUATION_BATCH, preprocessing)
 
         return Datasets(
-            train=lambda seed: batches(self.train, batch_size, preprocessing, seed),
+            train=shuffled_batches(self.train, batch_size, preprocessing),
             holdout=once(self.holdout),
             test=once(self.test),
-            full_train=lambda seed: batches(self.full_train, batch_size, preprocessing, seed),
+            full_train=shuffled_batches(self.full_train, batch_size, preprocessing),
         )
 
 

@@ -9,10 +9,14 @@ import tensorflow as tf
 from absl import logging
 from tf_keras.applications import imagenet_utils
 
+from netadapt_tf.training.datasets import Shuffled
 from netadapt_tf.training.originals import DecodedImages, Originals
 from netadapt_tf.training.views import View
 from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
+
+Order = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Which images, one after the other, their labels, and the draws of their views, each int64 [M]; or such tensors."""
 
 _MAX_BYTES_IN_MEMORY = 1 << 30
 _LOAD_BATCH = 256
@@ -60,29 +64,37 @@ class ImageSet:
         """`count` images drawn by seed, as evenly spread over the classes as there are images."""
         return replace(self, indices=self.indices[balanced_sample(self.own_labels, count, seed)])
 
-    def examples(self, seed: int | None = None) -> tf.data.Dataset:
-        """The images in order; or in a random order and with random draws by seed, others at each repetition.
+    def order(self, seed: int | None = None) -> Order:
+        """One epoch: in the set's own order, or shuffled and with random draws by seed."""
+        indices, draws = self.indices, np.zeros(len(self), np.int64)
+        if seed is not None:
+            generator = np.random.default_rng(seed)
+            indices = generator.permutation(indices)
+            draws = generator.integers(np.iinfo(np.int64).max, size=len(self))
+        return indices, self.originals.labels[indices], draws
 
-        Order and draws are made before anything is done in parallel, so they do not depend on threads.
+    def batched(self, size: int, order: Order, drop_remainder: bool = False) -> tf.data.Dataset:
+        """The images of an `order`, so many at a time; what is done in parallel does not change what is shown.
+
+        Images that are shown as they lie in memory are gathered by the batch: one by one that takes as long as a sixth
+        of a small network's training step.
 
         Returns:
-            A data set of (uint8 [R, R, 1 or 3], int64 []).
+            A data set of (uint8 [B, R, R, 1 or 3], int64 [B]).
         """
-        labels = tf.constant(self.originals.labels)
-        order = tf.data.Dataset.from_tensor_slices(self.indices)
-        draws = tf.data.Dataset.from_tensors(tf.constant(0, tf.int64)).repeat()
-        if seed is not None:
-            order = order.shuffle(len(self), seed=seed, reshuffle_each_iteration=True)
-            if self.view.is_random:
-                draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-        found = tf.data.Dataset.zip((order, draws)).map(
-            lambda index, draw: (self.originals.find(index), labels[index], draw)
-        )
+        turns = tf.data.Dataset.from_tensor_slices(order)
+        if self._is_held() and not self.view.is_random:
+            return turns.batch(size, drop_remainder).map(
+                lambda indices, labels, _: (self.originals.find(indices), labels),
+                num_parallel_calls=tf.data.AUTOTUNE,
+                deterministic=True,
+            )
+        found = turns.map(lambda index, label, draw: (self.originals.find(index), label, draw))
         return found.map(
             lambda image, label, draw: (self.view.shown(partial(self.originals.cut, image), draw), label),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
-        )
+        ).batch(size, drop_remainder)
 
     def in_memory(self) -> "ImageSet":
         """The same set with its images decoded once, where they are all shown alike and take less than 1 GiB.
@@ -106,7 +118,7 @@ class ImageSet:
         plain = replace(self.view, mirrors=False)
         try:
             with progress("reading images", len(self)) as bar:
-                for batch, _ in self.shown(plain).examples().batch(_LOAD_BATCH):
+                for batch, _ in self.shown(plain).batched(_LOAD_BATCH, self.order()):
                     images[bar.n : bar.n + len(batch)] = batch  # [B, R, R, 1 or 3]
                     bar.n += len(batch)
                     bar.refresh()
@@ -171,19 +183,43 @@ def image_set(images: np.ndarray, labels: np.ndarray, classes: int, view: View |
     return ImageSet(originals, np.arange(len(labels)), view or View(images.shape[1]))
 
 
-def batches(images: ImageSet, batch_size: int, preprocessing: str, seed: int | None = None) -> tf.data.Dataset:
-    """What a network is fed.
+def batches(images: ImageSet, batch_size: int, preprocessing: str) -> tf.data.Dataset:
+    """What a network is judged on: one pass in order; the last batch may be smaller.
 
     Args:
         images: where the batches come from.
-        batch_size: images a batch, if there are as many; without a seed the last batch may be smaller.
+        batch_size: images a batch.
         preprocessing: `tf`, `torch`, `caffe` or `none`, as `tf_keras.applications` names the ranges.
-        seed: of a shuffled epoch for training; None for one pass in order.
 
     Returns:
         A data set of (float32 [B, R, R, 3], int64 [B]).
     """
-    batched = images.examples(seed).batch(min(batch_size, len(images)), drop_remainder=seed is not None)
+    return _fed(images.batched(min(batch_size, len(images)), images.order()), preprocessing)
+
+
+def shuffled_batches(images: ImageSet, batch_size: int, preprocessing: str) -> Shuffled:
+    """What a network is trained on: one shuffled epoch by seed, in batches of the same size.
+
+    Every proposal and every epoch needs another one: they share one trace, where building each takes 0.1 s and more.
+
+    Args:
+        images: where the batches come from.
+        batch_size: images a batch, if there are as many.
+        preprocessing: see `batches`.
+
+    Returns:
+        seed -> a data set of (float32 [B, R, R, 3], int64 [B]).
+    """
+    each = tf.TensorSpec([len(images)], tf.int64)
+
+    @partial(tf.function, input_signature=[each, each, each], autograph=False)
+    def epoch(*order: tf.Tensor) -> tf.data.Dataset:
+        return _fed(images.batched(min(batch_size, len(images)), order, drop_remainder=True), preprocessing)
+
+    return lambda seed: epoch(*images.order(seed))
+
+
+def _fed(batched: tf.data.Dataset, preprocessing: str) -> tf.data.Dataset:
     return batched.map(
         lambda pixels, labels: (network_input(pixels, preprocessing), labels), num_parallel_calls=tf.data.AUTOTUNE
     ).prefetch(2)

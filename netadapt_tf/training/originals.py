@@ -71,8 +71,8 @@ class DecodedImages(Originals):
         return self.images.shape[-1]
 
     def find(self, index: tf.Tensor) -> tf.Tensor:
-        """The image, uint8 [H, W, C]."""
-        return self.images[index]
+        """The image, uint8 [H, W, C]; or those of several numbers, uint8 [..., H, W, C]."""
+        return tf.gather(self.images, index)
 
     def cut(self, found: tf.Tensor, window: Window | None) -> tf.Tensor:
         """A window of the image, or all of it: uint8 [h, w, C]."""

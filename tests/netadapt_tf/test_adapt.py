@@ -161,8 +161,8 @@ def test_interrupted_it_says_how_to_go_on(tmp_path):
 @pytest.mark.slow
 def test_the_demo_meets_its_budget(tmp_path):
     run_dir = tmp_path / "demo"
-    succeeded(adapt(DEMO, budget="latency@host/cpu:1=60%", run_dir=run_dir))
-    summary = check_delivery(run_dir, at_most=0.61, resolution=64)
+    succeeded(adapt(DEMO, budget="latency@host/cpu:1=75%", run_dir=run_dir))
+    summary = check_delivery(run_dir, at_most=0.78, resolution=64)
     assert summary["budgets"][0]["met"]
     assert summary["accuracy"]["before"] > 0.8
     assert summary["accuracy"]["after"] > summary["accuracy"]["before"] - 0.03

@@ -1,6 +1,7 @@
 import dataclasses
 import itertools
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.iterate import relative_to
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.proposals import proposal_seed
-from netadapt_tf.training.datasets import Datasets, endless
+from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.task import Metric, Task, classification
 from netadapt_tf.training.trainer import Trainer
 from tests.tiny_networks import randomised
@@ -330,9 +331,9 @@ def first_scores(criterion: str, group: str, data: Datasets) -> np.ndarray:
     if criterion == "random":
         return random_scores(START_WIDTHS[group], proposal_seed(0, 1, group))
     channels = find_channels(network)
-    batches, loss = endless(data.train, proposal_seed(0, 1, "")), classification(network).loss
+    loss = classification(network).loss
     (found,) = (found for found in channels.groups if found.name == group)
-    return scores("taylor", network, channels, batches, loss, lambda _: 0)(found)
+    return scores("taylor", network, channels, data.train, loss, partial(proposal_seed, 0, 1))(found)
 
 
 def test_a_group_of_one_filter_is_still_itself(tmp_path, data):

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from netadapt_tf.training.checkpoint import Checkpoint, Finished, Stage
-from netadapt_tf.training.images import batches, image_set
+from netadapt_tf.training.images import image_set, shuffled_batches
 from netadapt_tf.training.stages import train
 from netadapt_tf.training.task import classification
 from netadapt_tf.training.trainer import TrainingState
@@ -23,7 +23,7 @@ STAGE: Stage = {"stage": WHAT, "seed": 3}
 def shuffled(seed: int) -> tf.data.Dataset:
     generator = np.random.default_rng(0)
     images = image_set(generator.integers(0, 256, (60, 10, 10, 3), dtype=np.uint8), np.arange(60) % 4, 4)
-    return batches(images.shown(views("imagenet", 8)[0]), 16, "tf", seed)
+    return shuffled_batches(images.shown(views("imagenet", 8)[0]), 16, "tf")(seed)
 
 
 def as_it_is() -> tf.data.Dataset:

@@ -1,8 +1,10 @@
+from itertools import islice
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from netadapt_tf.training.datasets import Datasets, batch_spec, endless, epoch, steps_per_epoch
+from netadapt_tf.training.datasets import Datasets, batch_spec, endless, epoch, epoch_seed, steps_per_epoch
 from tflite_bench.errors import UserError
 
 IMAGES = np.zeros((10, 8, 8, 3), np.float32)
@@ -20,7 +22,7 @@ def of(values) -> tf.data.Dataset:
 
 def test_batches_are_counted_and_repeated(fit):
     assert steps_per_epoch(fit) == 3
-    labels = [int(label) for _, batch in endless(fit, 0).take(6) for label in batch]
+    labels = [int(label) for _, batch in islice(endless(fit, 0), 6) for label in batch]
     assert labels == [*range(10), *range(10)]
 
 
@@ -34,6 +36,9 @@ def test_a_function_of_a_seed_is_asked_for_each_order(fit):
     assert epoch(shuffled, 7) is fit
     assert asked == [7]
     assert steps_per_epoch(shuffled) == 3
+    asked.clear()
+    assert len(list(islice(endless(shuffled, 7), 7))) == 7
+    assert asked == [epoch_seed(7, 0), epoch_seed(7, 1), epoch_seed(7, 2)]
 
 
 def test_any_batch_size_will_do(fit):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from netadapt_tf.training import fashion_mnist
 from netadapt_tf.training.data_names import AUGMENTATIONS
 from netadapt_tf.training.image_dataset import load_image_dataset
-from tests.tiny_images import assert_can_be_sent
+from tests.tiny_images import assert_can_be_sent, examples
 from tflite_bench.errors import UserError
 
 
@@ -28,7 +28,7 @@ def test_parts_do_not_overlap():
     assert not set(data.train.indices) & set(data.holdout.indices)
     assert list(np.bincount(data.holdout.own_labels)) == [30] * 10
     assert list(np.bincount(data.train.own_labels)) == [70] * 10
-    image, label = next(iter(data.test.examples()))
+    image, label = next(iter(examples(data.test)))
     assert image.shape == (32, 32, 1)
     assert image.dtype == tf.uint8
     assert 0 <= int(label) < data.classes == 10
@@ -68,7 +68,7 @@ def test_fashion_mnist_may_be_augmented(augmentation):
     plain = load_image_dataset("fashion_mnist_12k", 24, 100, 300, 0)
 
     def epoch(images, seed=None):
-        return np.concatenate([batch for batch, _ in images.examples(seed).batch(100)])
+        return np.concatenate([batch for batch, _ in images.batched(100, images.order(seed))])
 
     for part in ("holdout", "test"):
         same = np.array_equal(epoch(getattr(data, part)), epoch(getattr(plain, part)))
@@ -95,7 +95,7 @@ def test_folders_are_classes(tmp_path):
     data = load_image_dataset(f"folder:{tmp_path}", 8, holdout_images=4, train_images=None, seed=0)
     assert (data.classes, len(data.full_train), len(data.test)) == (2, 16, 4)
     assert list(np.bincount(data.test.own_labels)) == [2, 2]
-    for image, label in data.train.examples():
+    for image, label in examples(data.train):
         assert image.shape == (8, 8, 3)
         assert abs(int(image.numpy()[4, 4, 0]) - (40, 200)[int(label)]) < 3
 

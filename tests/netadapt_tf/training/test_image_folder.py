@@ -9,7 +9,7 @@ import tensorflow as tf
 from netadapt_tf.training import image_folder, images
 from netadapt_tf.training.data_names import AUGMENTATIONS
 from netadapt_tf.training.image_dataset import load_image_dataset
-from tests.tiny_images import assert_can_be_sent
+from tests.tiny_images import assert_can_be_sent, examples
 from tflite_bench.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 24, 3)).astype(np.uint8)
@@ -52,7 +52,7 @@ def either_way(request, monkeypatch):
 def test_whole_images_load(photos):
     data = load(photos)
     assert (data.classes, len(data.full_train), len(data.test)) == (2, 10, 2)
-    assert {image.shape for image, _ in data.train.examples()} == {(8, 8, 3)}
+    assert {image.shape for image, _ in examples(data.train)} == {(8, 8, 3)}
 
 
 @pytest.mark.usefixtures("either_way")

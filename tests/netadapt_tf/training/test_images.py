@@ -1,10 +1,21 @@
+from unittest import mock
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netadapt_tf.training.images import balanced_sample, batches, image_set, network_input, stratified_sample
+from netadapt_tf.training.images import (
+    balanced_sample,
+    batches,
+    image_set,
+    network_input,
+    shuffled_batches,
+    stratified_sample,
+)
+from netadapt_tf.training.views import View
+from tests.tiny_images import examples
 
 
 def numbered(count: int = 40, classes: int = 4):
@@ -57,16 +68,15 @@ def test_split_is_by_seed_and_loses_nothing():
 
 def test_in_order_or_shuffled_by_seed():
     images, _ = numbered().split(10, seed=0)
-    assert numbers(images.examples()) == list(images.indices)
-    shuffled = numbers(images.examples(seed=3).repeat(2))
-    assert sorted(shuffled[:10]) == sorted(shuffled[10:]) == list(images.indices)
-    assert shuffled[:10] != shuffled[10:]
-    assert shuffled == numbers(images.examples(seed=3).repeat(2))
+    assert numbers(examples(images)) == list(images.indices)
+    shuffled = numbers(examples(images, seed=3))
+    assert sorted(shuffled) == list(images.indices) != shuffled
+    assert shuffled == numbers(examples(images, seed=3)) != numbers(examples(images, seed=4))
 
 
 def test_in_memory_is_the_same_set():
     images, _ = numbered().split(10, seed=0)
-    assert numbers(images.in_memory().examples()) == numbers(images.examples())
+    assert numbers(examples(images.in_memory())) == numbers(examples(images))
     assert list(images.in_memory().own_labels) == list(images.own_labels)
 
 
@@ -74,12 +84,24 @@ def test_batches_feed_a_network():
     images = numbered()
     sizes = [len(labels) for _, labels in batches(images, 16, "tf")]
     assert sizes == [16, 16, 8]
-    pixels, labels = next(iter(batches(images, 16, "tf", seed=0)))
+    pixels, labels = next(iter(shuffled_batches(images, 16, "tf")(0)))
     assert pixels.shape == (16, 4, 4, 3)
     assert pixels.dtype == tf.float32
     assert labels.dtype == tf.int64
-    assert [len(labels) for _, labels in batches(images, 16, "tf", seed=0)] == [16, 16]
-    assert [len(labels) for _, labels in batches(images, 100, "tf", seed=0)] == [40]
+    assert [len(labels) for _, labels in shuffled_batches(images, 16, "tf")(0)] == [16, 16]
+    assert [len(labels) for _, labels in shuffled_batches(images, 100, "tf")(0)] == [40]
+
+
+def test_shuffled_epochs_share_one_trace_and_show_what_examples_do():
+    images = numbered().shown(View(4, mirrors=True))
+    shuffled = shuffled_batches(images, 40, "none")
+    with mock.patch.object(View, "shown", side_effect=View.shown, autospec=True) as traced:
+        for seed in (3, 4):
+            ((pixels, labels),) = shuffled(seed)
+            expected = list(examples(images, seed))
+            np.testing.assert_array_equal(pixels[..., :1], [image for image, _ in expected])
+            np.testing.assert_array_equal(labels, [label for _, label in expected])
+    assert traced.call_count == 3  # one by all shuffled epochs, one by each of the others
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tf_keras
 
-from netadapt_tf.training.images import batches, image_set
+from netadapt_tf.training.images import batches, image_set, shuffled_batches
 from netadapt_tf.training.stages import evaluate, evaluate_tflite, train
 from netadapt_tf.training.task import ACCURACY, Metric, classification
 from tests.tiny_networks import tiny_cnn
@@ -32,8 +32,7 @@ def test_training_in_epochs_learns(cnn):
     labels = np.arange(64) % 4
     images = image_set((labels[:, None, None, None] * 60 + np.zeros((1, 8, 8, 3))).astype(np.uint8), labels, 4)
     task = classification(cnn)
-    shuffled = lambda seed: batches(images, 16, "tf", seed)  # noqa: E731
-    train(cnn, task, shuffled, seed=0, epochs=40, learning_rate=0.05, what="")
+    train(cnn, task, shuffled_batches(images, 16, "tf"), seed=0, epochs=40, learning_rate=0.05, what="")
     assert evaluate(cnn, task, batches(images, 64, "tf")) > 0.7
 
 
@@ -49,7 +48,7 @@ def test_a_network_of_slow_batch_norms_is_judged_by_what_it_has_become():
     labels = np.arange(64) % 4
     grey = image_set((labels[:, None, None, None] * 4 + np.full((1, 8, 8, 3), 120)).astype(np.uint8), labels, 4)
     task = classification(network)
-    train(network, task, lambda seed: batches(grey, 64, "tf", seed), seed=0, epochs=150, learning_rate=0.1, what="")
+    train(network, task, shuffled_batches(grey, 64, "tf"), seed=0, epochs=150, learning_rate=0.1, what="")
     assert evaluate(network, task, batches(grey, 64, "tf")) > 0.9
 
 

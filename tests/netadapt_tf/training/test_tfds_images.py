@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 
 from netadapt_tf.training import images
 from netadapt_tf.training.image_dataset import find_images, load_image_dataset
-from tests.tiny_images import assert_can_be_sent
+from tests.tiny_images import assert_can_be_sent, examples
 from tflite_bench.errors import UserError
 
 CLASSES = 3
@@ -59,7 +59,7 @@ def said_of(name="shapes", **options) -> str:
 def numbers(part, seed=None) -> list[int]:
     """Of the images, each of which has the label that it should have."""
     found: list[int] = []
-    for batch, labels in part.examples(seed).batch(100):
+    for batch, labels in part.batched(100, part.order(seed)):
         found += batch.numpy()[:, 0, 0, 0].tolist()
         assert np.all(batch == batch[:, :1, :1, :1])
         assert np.all(batch[:, 0, 0, 0].numpy() % CLASSES == labels)
@@ -133,7 +133,7 @@ def test_grey_images_stay_grey(data_dir):
         train=30,
     )
     data = load()
-    assert next(iter(data.train.examples()))[0].shape == (8, 8, 1)
+    assert next(iter(examples(data.train)))[0].shape == (8, 8, 1)
     assert next(iter(data.datasets(4, "tf").train(0)))[0].shape == (4, 8, 8, 3)
     numbers(data.train)
 

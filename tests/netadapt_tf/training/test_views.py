@@ -7,6 +7,7 @@ from netadapt_tf.training.data_names import AUGMENTATIONS
 from netadapt_tf.training.images import ImageSet, image_set
 from netadapt_tf.training.originals import EncodedImages
 from netadapt_tf.training.views import central_window, random_window, resized, views
+from tests.tiny_images import examples
 
 DRAWS = range(200)
 HEIGHT, WIDTH = 90, 120
@@ -44,7 +45,7 @@ def test_the_centre_shows_what_resizing_first_would():
     rows, columns = np.mgrid[:192, :256]
     image = np.stack([rows, columns, rows // 2 + columns // 3], -1).astype(np.uint8)
     _, evaluation = views("imagenet", 56)
-    shown = next(iter(image_set(image[None], np.zeros(1, np.int64), 2, evaluation).examples()))[0]
+    shown = next(iter(examples(image_set(image[None], np.zeros(1, np.int64), 2, evaluation))))[0]
     shorter_side_64 = tf.cast(tf.round(tf.image.resize(image, (64, 85))), tf.uint8).numpy()
     first_resized = shorter_side_64[4:60, 14:70]
     assert np.abs(shown.numpy().astype(int) - first_resized).max() <= 3
@@ -66,12 +67,12 @@ def photos() -> tuple[ImageSet, np.ndarray]:
 
 
 def shown(images: ImageSet, seed: int, epochs: int = 1, threads: int | None = None) -> np.ndarray:
-    dataset = images.examples(seed).repeat(epochs)
+    options = tf.data.Options()
     if threads:
-        options = tf.data.Options()
         options.threading.private_threadpool_size = threads
-        dataset = dataset.with_options(options)
-    return np.array([image for image, _ in dataset])
+    return np.array(
+        [image for number in range(epochs) for image, _ in examples(images, seed + number).with_options(options)]
+    )
 
 
 @pytest.mark.parametrize("augmentation", ["flip", "imagenet"])
@@ -91,7 +92,7 @@ def test_what_is_random_follows_from_the_seed(augmentation):
 
 def test_flipping_is_all_that_flip_does_and_to_half_of_the_images():
     whole = photos()[0]
-    plain = np.array([image for image, _ in whole.examples()])
+    plain = np.array([image for image, _ in examples(whole)])
     pixels = shown(whole.shown(views("flip", 20)[0]).in_memory(), 0, epochs=20)
     mirrored = 0
     for image in pixels:
@@ -127,7 +128,7 @@ def test_cuts_come_from_the_originals_and_everything_else_from_memory():
     held = whole.shown(evaluation).in_memory()
     assert held.originals is not whole.originals
     assert held.in_memory() is held
-    plain, again = ([image.numpy() for image, _ in images.examples()] for images in (whole.shown(evaluation), held))
+    plain, again = ([image.numpy() for image, _ in examples(images)] for images in (whole.shown(evaluation), held))
     np.testing.assert_array_equal(plain, again)
 
 
@@ -136,7 +137,7 @@ def test_flipped_sets_are_held_and_tested_upright():
     upright = flipped.shown(views("flip", 20)[1])
     assert upright.in_memory() is upright
     np.testing.assert_array_equal(
-        [image for image, _ in upright.examples()], [image for image, _ in photos()[0].examples()]
+        [image for image, _ in examples(upright)], [image for image, _ in examples(photos()[0])]
     )
 
 
