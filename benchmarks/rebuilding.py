@@ -1,18 +1,34 @@
-"""Proposals fine-tuned in two ways, side by side: masked on one traced step, and rebuilt narrower one by one."""
+"""Proposals fine-tuned in three ways, side by side: masked on one traced step, and rebuilt narrower, in two ways."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import tf_keras
 
 from netadapt_tf.networks.narrowing import narrow
 from netadapt_tf.search.executors.executor import Bench, Executor, Serial
 from netadapt_tf.search.proposals import proposal_seed
 from netadapt_tf.search.short_term import FineTuned, Portion, Result, Stage
 from netadapt_tf.stopwatch import Stopwatch
-from netadapt_tf.training.datasets import batch_spec, endless
-from netadapt_tf.training.trainer import Trainer, constant, reseed
+from netadapt_tf.training.datasets import batch_spec, endless, epoch, epoch_seed
+from netadapt_tf.training.trainer import MOMENTUM, Trainer, constant, reseed
+
+REBUILT, KERAS = "a rebuild for each proposal", "the same with Keras' own compile and fit"
+
+
+@dataclass
+class Rebuilt:
+    """What the narrower networks came to, by proposal.
+
+    Attributes:
+        seconds: that each took, from building it to its accuracy.
+        accuracies: on the hold-out set.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -20,29 +36,24 @@ class Iteration:
     """One iteration's proposals, in the order of the groups.
 
     Attributes:
-        groups: that propose something.
         training_s: seconds in the masked network's steps, by proposal; the first one's include tracing.
         evaluation_s: seconds in its evaluations, likewise.
-        rebuilt_s: seconds in all by the narrower networks.
         accuracies: of the masked network on the hold-out set.
-        rebuilt_accuracies: of the narrower ones.
+        rebuilt: the narrower networks, by how they are trained.
     """
 
-    groups: list[str] = field(default_factory=list)
     training_s: list[float] = field(default_factory=list)
     evaluation_s: list[float] = field(default_factory=list)
-    rebuilt_s: list[float] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
-    rebuilt_accuracies: list[float] = field(default_factory=list)
+    rebuilt: dict[str, Rebuilt] = field(default_factory=lambda: {REBUILT: Rebuilt(), KERAS: Rebuilt()})
 
-    @property
-    def picks_alike(self) -> bool:
-        """Whether both ways have the same proposal the most accurate."""
-        return int(np.argmax(self.accuracies)) == int(np.argmax(self.rebuilt_accuracies))
+    def picks_alike(self, way: str) -> bool:
+        """Whether the most accurate proposal is the same, masked and rebuilt this way."""
+        return int(np.argmax(self.accuracies)) == int(np.argmax(self.rebuilt[way].accuracies))
 
 
 class SideBySide(Executor):
-    """Fine-tunes every proposal in both ways, the one first in turn; the search goes on with the masked results.
+    """Fine-tunes every proposal in all ways, the one first in turn; the search goes on with the masked results.
 
     Attributes:
         iterations: what each took.
@@ -66,33 +77,54 @@ class SideBySide(Executor):
     def results(self, portions: Sequence[Portion]) -> Iterator[tuple[str, Result]]:
         """See `Executor`."""
         done = self.iterations[-1]
+        trained_by: dict[str, Callable[[tf_keras.Model, int, int], float]] = {
+            REBUILT: self._by_step,
+            KERAS: self._by_fit,
+        }
         for position, portion in enumerate(portions):
-            if position % 2:
-                self._rebuild(portion, done)
-            self._clock.lap("before")
-            ((group, result),) = self._serial.results([portion])
-            lap = self._clock.lap("besides")
-            assert isinstance(result, FineTuned)
-            done.groups.append(group)
-            done.training_s.append(lap["short_term"])
-            done.evaluation_s.append(lap["evaluate"])
-            done.accuracies.append(result.accuracy)
-            if not position % 2:
-                self._rebuild(portion, done)
-            yield group, result
+            ways = [None, REBUILT, KERAS]
+            for way in ways[position % 3 :] + ways[: position % 3]:
+                if way is None:
+                    masked = self._mask(portion, done)
+                else:
+                    self._rebuild(portion, done.rebuilt[way], trained_by[way])
+            yield portion.group, masked
 
-    def _rebuild(self, portion: Portion, done: Iteration) -> None:
+    def _mask(self, portion: Portion, done: Iteration) -> FineTuned:
+        self._clock.lap("before")
+        ((_, result),) = self._serial.results([portion])
+        lap = self._clock.lap("besides")
+        assert isinstance(result, FineTuned)
+        done.training_s.append(lap["short_term"])
+        done.evaluation_s.append(lap["evaluate"])
+        done.accuracies.append(result.accuracy)
+        return result
+
+    def _rebuild(self, portion: Portion, done: Rebuilt, train: Callable[[tf_keras.Model, int, int], float]) -> None:
         begin = time.perf_counter()
-        stage, settings = self._stage, self._bench.settings
-        seed = proposal_seed(settings.seed, stage.iteration, portion.group)
+        stage = self._stage
+        seed = proposal_seed(self._bench.settings.seed, stage.iteration, portion.group)
         network = narrow(stage.network, stage.channels, {portion.group: stage.kept[portion.group]})
+        accuracy = train(network, portion.end, seed)
+        done.seconds.append(time.perf_counter() - begin)
+        done.accuracies.append(accuracy)
+
+    def _by_step(self, network: tf_keras.Model, steps: int, seed: int) -> float:
+        """Trains and judges with the step that everything else here is trained with, traced anew."""
+        settings = self._bench.settings
         reseed(network, seed)
         spec = batch_spec(self._datasets.holdout)
         trainer = Trainer(network, self._bench.task, spec, stage_steps=settings.short_term_steps)
-        trainer.fit(endless(self._datasets.train, seed), portion.end, constant(settings.short_term_learning_rate))
-        accuracy = trainer.evaluate(self._datasets.holdout)
-        done.rebuilt_s.append(time.perf_counter() - begin)
-        done.rebuilt_accuracies.append(accuracy)
+        trainer.fit(endless(self._datasets.train, seed), steps, constant(settings.short_term_learning_rate))
+        return trainer.evaluate(self._datasets.holdout)
+
+    def _by_fit(self, network: tf_keras.Model, steps: int, seed: int) -> float:
+        """Trains and judges as one would without this project; batch norms follow as slowly as Keras lets them."""
+        sgd = tf_keras.optimizers.SGD(self._bench.settings.short_term_learning_rate, MOMENTUM, nesterov=True)
+        network.compile(sgd, "sparse_categorical_crossentropy", ["accuracy"])
+        batches = epoch(self._datasets.train, epoch_seed(seed, 0)).repeat()
+        network.fit(batches, steps_per_epoch=steps, verbose=0)
+        return network.evaluate(self._datasets.holdout, verbose=0)[1]
 
     def __exit__(self, *_: object) -> None:
         """There is nothing to end."""
@@ -139,15 +171,16 @@ def shares(iterations: Sequence[Iteration], laps: Sequence[Mapping[str, float]])
     return Shares(training_s, evaluation_s, measuring_s, total_s - training_s - evaluation_s - measuring_s)
 
 
-def speed_ups(iterations: Sequence[Iteration], laps: Sequence[Mapping[str, float]]) -> list[float]:
+def speed_ups(way: str, iterations: Sequence[Iteration], laps: Sequence[Mapping[str, float]]) -> list[float]:
     """By iteration, the narrower networks' seconds over all that the masked iteration took, but for measuring.
 
     What a search that rebuilds does besides (proposals, filters, the journal) is left out, to its advantage.
     """
     return [
-        sum(one.rebuilt_s) / (_total_s(one, lap) - lap["measure"]) for one, lap in zip(iterations, laps, strict=True)
+        sum(one.rebuilt[way].seconds) / (_total_s(one, lap) - lap["measure"])
+        for one, lap in zip(iterations, laps, strict=True)
     ]
 
 
 def _total_s(iteration: Iteration, lap: Mapping[str, float]) -> float:
-    return sum(lap.values()) - sum(iteration.rebuilt_s)
+    return sum(lap.values()) - sum(sum(rebuilt.seconds) for rebuilt in iteration.rebuilt.values())

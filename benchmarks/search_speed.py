@@ -1,14 +1,15 @@
 r"""Where a search's wall time goes, against a search that rebuilds every proposal, and what screening would save.
 
-Example, which docs/performance.md tells of, in about twenty minutes on two cores:
+Example, which docs/performance.md tells of, in about half an hour on two cores:
 
   python -m benchmarks.search_speed --steps=40 --screening_steps=40
 
-Two searches of MobileNetV1 0.25 at 64 px, batches of 128, by latency. In the first every proposal is fine-tuned twice,
-the one first in turn: masked on the iteration's traced step, as netadapt_tf does, and as a narrower network of its own
-that is built and traced for it. Both see the same candidates, filters, batches and numbers of steps; the search goes
-on with the masked ones. In the second each proposal stops where --screen would compare it, is evaluated, and goes on:
-which proposals would have been fine-tuned to the end, was the best among them, how much time would have been saved.
+Two searches of MobileNetV1 0.25 at 64 px, batches of 128, by latency. In the first every proposal is fine-tuned in
+three ways, the one first in turn: masked on the iteration's traced step, as netadapt_tf does; as a narrower network of
+its own that is built, and the same step traced for it; and as such a network trained by Keras' compile and fit. All
+see the same candidates, filters, batches and numbers of steps; the search goes on with the masked ones. In the second
+each proposal stops where --screen would compare it, is evaluated, and goes on: which proposals would have been
+fine-tuned to the end, was the best among them, how much time would have been saved.
 
 Latencies are measured and the table filled as always, on an idle machine if you can.
 """
@@ -41,21 +42,22 @@ _ALPHA, _BATCH_SIZE = 0.25, 128
 def main(_: Sequence[str]) -> None:
     """Reads the flags, searches, prints."""
     with quiet_native_code():
-        from benchmarks.rebuilding import SideBySide, shares, speed_ups
+        from benchmarks.rebuilding import KERAS, REBUILT, SideBySide, shares, speed_ups
         from benchmarks.screening_trial import Watched
         from netadapt_tf.training.repeatable import make_repeatable
 
         make_repeatable(_THREADS.value)
     if _STEPS.value:
         executor, laps = _searched(SideBySide, _STEPS.value)
-        ratios = speed_ups(executor.iterations, laps)
-        alike = sum(one.picks_alike for one in executor.iterations)
-        print(
-            f"{_STEPS.value} steps, {len(laps)} iterations: {shares(executor.iterations, laps)}\n"
-            f"a rebuild for each proposal / masks: {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
-            f"they pick alike in {alike} of {len(laps)} iterations",
-            flush=True,
-        )
+        print(f"{_STEPS.value} steps, {len(laps)} iterations: {shares(executor.iterations, laps)}")
+        for way in (REBUILT, KERAS):
+            ratios = speed_ups(way, executor.iterations, laps)
+            alike = sum(one.picks_alike(way) for one in executor.iterations)
+            print(
+                f"{way} / masks: {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
+                f"they pick alike in {alike} of {len(laps)} iterations",
+                flush=True,
+            )
     if _SCREENING_STEPS.value:
         executor, laps = _searched(Watched, _SCREENING_STEPS.value)
         trials = executor.trials
