@@ -8,6 +8,7 @@ from absl import logging
 
 from netadapt_tf.delivery import delivery, last_stage, summarised
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
+from netadapt_tf.reporting.keeping import keep_report
 from netadapt_tf.resources.budget import Budget, amount_text, parse_budget
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.curve import Point, along_curve
@@ -127,6 +128,7 @@ class Members:
         digest = folder.digest("adapted.tflite")
         if (iteration, digest) not in {(r["iteration"], r["sha256"]) for r in run.journal.events("family")}:
             run.journal.append("family", iteration=iteration, sha256=digest)
+        keep_report(run)
         return adapted_network(run, summary, folder)
 
     def _found(self, iteration: int) -> Iterate:

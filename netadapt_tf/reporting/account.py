@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netadapt_tf.reporting import network_sections, search_sections, work_sections
+from netadapt_tf.reporting.family_section import family
 from netadapt_tf.reporting.figures import amount, counted, gain, number, score, share, title_of, unit_of
 from netadapt_tf.reporting.page import Account, Card, Section, Table, Verdict
 from netadapt_tf.reporting.run_record import RunRecord
@@ -24,6 +25,7 @@ def account_of(run: RunRecord, key: str, name: str) -> Account:
     """
     sections = [
         search_sections.trade_off(run),
+        *([family(run)] if run.family else []),
         network_sections.filters(run),
         *([network_sections.layers(run)] if run.layers else []),
         search_sections.predicted_against_measured(run),

@@ -30,7 +30,7 @@ def keep_layers(run: RunDirectory, start: Start, costs: Costs, widths: Widths, f
 
 
 def keep_report(run: RunDirectory) -> None:
-    """Writes the report of a finished run."""
+    """Writes the report of a run."""
     try:
         from netadapt_tf.reporting.report import write_report
 

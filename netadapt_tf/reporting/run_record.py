@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netadapt_tf.search.file_names import LAYERS
+from netadapt_tf.search.file_names import FAMILY, LAYERS
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import read_summary
 from netadapt_tf.stored_request import check_run_directory
@@ -79,6 +79,7 @@ class RunRecord:
         offers: every proposal, in the order of the journal.
         layers: by target, what `layers.json` holds; empty where there is none.
         wall_s: seconds by kind of work.
+        family: summaries of the networks that were delivered besides the run's own, by their folder in `family/`.
         fingerprints: of the devices, by target.
         remarks: sentences on what is missing, and why.
     """
@@ -90,6 +91,7 @@ class RunRecord:
     offers: Sequence[Offer]
     layers: Mapping[str, Any]
     wall_s: Mapping[str, float]
+    family: Mapping[str, Mapping[str, Any]]
     fingerprints: Mapping[str, Mapping[str, Any]]
     remarks: Sequence[str]
 
@@ -154,6 +156,7 @@ def read_run(path: Path) -> RunRecord:
         offers=_offers(journal),
         layers=layers,
         wall_s=journal.wall_s(),
+        family=_family(path, remarks),
         fingerprints={str(target): facts for target, facts in fingerprints.items() if isinstance(facts, dict)},
         remarks=remarks,
     )
@@ -181,6 +184,18 @@ def _summary(path: Path, remarks: list[str]) -> dict[str, Any] | None:
         remarks.append("summary.json is damaged; the run is shown as if it were not finished.")
         return None
     return summary
+
+
+def _family(path: Path, remarks: list[str]) -> dict[str, dict[str, Any]]:
+    """The summaries of the members; one that is damaged is left out, and remarked."""
+    found = {}
+    for file in sorted(path.glob(f"{FAMILY}/*/summary.json")):
+        summary = read_summary(file)
+        if summary is None or not _is_complete(summary):
+            remarks.append(f"{file.relative_to(path)} is damaged; that network of the family is left out.")
+        else:
+            found[file.parent.name] = summary
+    return found
 
 
 def _is_complete(summary: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import save_network
 from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.search.delivery_folder import DeliveryFolder
+from netadapt_tf.search.file_names import FAMILY
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import is_sound_iteration, mend, read_summary
 from netadapt_tf.settings import Settings
@@ -160,7 +161,7 @@ class RunDirectory(DeliveryFolder):
 
     def member(self, iteration: int) -> DeliveryFolder:
         """The folder of a member of the family: that iteration's network, long-term fine-tuned and delivered."""
-        return DeliveryFolder(self.path / "family" / f"{iteration:03d}", allow_lambda=self._allow_lambda)
+        return DeliveryFolder(self.path / FAMILY / f"{iteration:03d}", allow_lambda=self._allow_lambda)
 
 
 def _shown(value: object) -> str:

@@ -1,7 +1,6 @@
 """The real binaries, on a network so small that they take seconds."""
 
 import json
-import re
 import subprocess
 import sys
 
@@ -48,13 +47,3 @@ def test_scaling_simulates_what_a_journal_recorded(tmp_path):
     printed = call("benchmarks.scaling", f"--run_dir={tmp_path}", "--workers=1,2")
     assert printed.startswith("A simulation from what ")
     assert printed.splitlines()[-2:] == ["| 1 | 2.00 | 1.0 |", "| 2 | 1.00 | 2.0 |"]
-
-
-@pytest.mark.slow
-def test_search_speed_fine_tunes_in_three_ways():
-    small = ["--resolution=32", "--percent=97", "--pretrain_epochs=0", "--holdout_images=100"]
-    printed = call("benchmarks.search_speed", *small, "--steps=1", "--screening_steps=2")
-    assert re.search(r"^1 steps, \d+ iterations: training steps [\d.]+ s \([\d.]+%\), evaluation ", printed)
-    for way in ("a rebuild for each proposal", "the same with Keras' own compile and fit"):
-        assert re.search(rf"^{way} / masks: [\d.]+ \([\d.]+ to [\d.]+\); they pick alike in ", printed, re.MULTILINE)
-    assert "screening at 2 steps: the same pick in " in printed

@@ -82,7 +82,8 @@ def same_weights(one: AdaptedNetwork, other: AdaptedNetwork) -> None:
 
 def test_an_earlier_iteration_is_delivered_as_the_run_s_own_is(run_dir):
     own = json.loads((run_dir / "summary.json").read_text())
-    before = {path: path.read_bytes() for path in run_dir.iterdir() if path.is_file() and path.name != "journal.jsonl"}
+    told = ("journal.jsonl", "report.html")
+    before = {path: path.read_bytes() for path in run_dir.iterdir() if path.is_file() and path.name not in told}
     (member,) = deliver(run_dir, iterations=[1], command="the command")
     assert member.keras_path == run_dir / "family" / "001" / "adapted.keras"
     summary = json.loads((run_dir / "family" / "001" / "summary.json").read_text())
@@ -114,6 +115,7 @@ def test_an_earlier_iteration_is_delivered_as_the_run_s_own_is(run_dir):
     assert after == before, "the run itself has changed"
     (recorded,) = Journal(run_dir / "journal.jsonl").events("family")
     assert recorded["iteration"] == 1
+    assert "Iteration 1, family/001" in (run_dir / "report.html").read_text()
 
 
 def test_what_is_finished_is_not_done_again(run_dir, monkeypatch):

@@ -109,6 +109,14 @@ def write_run(path: Path, finished: bool = True, iterations: int = 2) -> Path:
     return path
 
 
+def write_member(run_dir: Path, iteration: int, **changes: Any) -> Path:
+    """Writes the summary of a network of the family; returns its folder."""
+    folder = run_dir / "family" / f"{iteration:03d}"
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps({**SUMMARY, "iterations": iteration, "budgets": [], **changes}))
+    return folder
+
+
 def edit(path: Path, **values: Any) -> None:
     """Changes keys of a JSON file; a value of None takes one out."""
     content = {**json.loads(path.read_text()), **values}

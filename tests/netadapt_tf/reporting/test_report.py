@@ -14,7 +14,17 @@ from netadapt_tf.reporting.page import Page, Section
 from netadapt_tf.reporting.report import page_of, write_report
 from netadapt_tf.reporting.run_record import DISCARDED, FAILED, LOST, PICKED, SCREENED, read_run
 from netadapt_tf.search.journal import Journal
-from tests.netadapt_tf.reporting.small_run import COMMAND, CONFIG, LATENCY, TARGET, WIDTHS, edit, layers, write_run
+from tests.netadapt_tf.reporting.small_run import (
+    COMMAND,
+    CONFIG,
+    LATENCY,
+    TARGET,
+    WIDTHS,
+    edit,
+    layers,
+    write_member,
+    write_run,
+)
 from tflite_bench.errors import UserError
 
 KEYS = ["trade-off", "filters", "layers", "predicted", "schedule", "time", "proposals", "staircases", "again"]
@@ -105,6 +115,31 @@ def test_a_budget_that_is_not_met_is_said_first(run_dir):
     assert account.headline.startswith("1 of 2 budgets are met: ")
     assert [verdict.met for verdict in account.verdicts] == [False, True]
     assert plain(account.verdicts[1].text) == "at most 3,000,000 MACs, reached 2,000,000 MACs"
+
+
+def test_networks_that_were_delivered_later_stand_beside_the_runs_own(run_dir):
+    write_member(run_dir, 1, accuracy={"before": 0.901, "after_search": 0.89, "after": 0.9})
+    section = sections(run_dir)["family"]
+    assert table(section, "Delivered") == [
+        ["1", "family/001", "89.00 %", "90.00 %", "0.5950", "58.9 %", "50.0 %", "40.0 %", "none asked"],
+        ["2", "the run's own", "88.00 %", "89.75 %", "0.5950", "58.9 %", "50.0 %", "40.0 %", f"{LATENCY}=60%: met"],
+    ]
+    assert [row["score"] for row in rows(section)] == [0.901, 0.9, 0.8975]
+    assert [row["tip"].splitlines()[0] for row in rows(section)] == [
+        "Start",
+        "Iteration 1, family/001",
+        "Iteration 2, the run's own",
+    ]
+    assert "iteration 1 at 58.9 %: 90.00 %;" in plain(section.charts[0].description)
+
+
+def test_a_family_of_an_unfinished_run_is_shown_and_damage_to_it_is_said(tmp_path):
+    run_dir = write_run(tmp_path / "run", finished=False)
+    write_member(run_dir, 1)
+    (write_member(run_dir, 2) / "summary.json").write_text("{")
+    (account,) = report(run_dir).accounts
+    assert [row[1] for row in table(sections(run_dir)["family"], "Delivered")] == ["family/001"]
+    assert "family/002/summary.json is damaged; that network of the family is left out." in account.remarks
 
 
 def test_every_network_is_a_point_that_shows_its_widths(run_dir):

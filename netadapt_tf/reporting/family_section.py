@@ -1,0 +1,93 @@
+"""The report on a search's family: the networks of it that were long-term fine-tuned and delivered."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netadapt_tf.reporting.charts import AFTER, BEFORE, ENDS, dots, framed, quantity
+from netadapt_tf.reporting.figures import number, score, share, title_of
+from netadapt_tf.reporting.page import Chart, Section, Table
+from netadapt_tf.reporting.run_record import ACCURACY, RunRecord
+
+_OWN = "the run's own"
+
+
+def family(run: RunRecord) -> Section:
+    """What each delivered network costs, and how accurate it is on the test split; the run's own among them."""
+    members = _members(run)
+    targets = [
+        target
+        for target in members[0][1]["latency_ms"]
+        if all(target in summary["latency_ms"] for _, summary in members)
+    ]
+    return Section(
+        key="family",
+        title="The family",
+        text=[
+            f"Networks of this search, each long-term fine-tuned, converted and measured on its own. Here the "
+            f"{run.metric} is that on the test split. The square is the start, the diamond what the run ended with."
+        ],
+        charts=[_chart(run, members, target) for target in targets],
+        shown=[_table(run, members, targets)],
+    )
+
+
+def _members(run: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
+    """Where each network lies, and its summary; the largest first."""
+    found = [(f"family/{name}", summary) for name, summary in run.family.items()]
+    if run.summary is not None:
+        found.append((_OWN, run.summary))
+    return sorted(found, key=lambda member: member[1]["iterations"])
+
+
+def _chart(run: RunRecord, members: Sequence[tuple[str, Mapping[str, Any]]], target: str) -> Chart:
+    rows = [_point(run, where, summary, target) for where, summary in members]
+    start = {
+        "cost": 1.0,
+        "score": members[-1][1]["accuracy"]["before"],
+        "tip": f"Start\n{run.metric}: {score(members[-1][1]['accuracy']['before'], run.metric)}",
+    }
+    form: dict[str, Any] = {"format": ".1%"} if run.metric == ACCURACY else {}
+    x, y = quantity("cost", "latency, of the start's", format=".0%"), quantity("score", f"test {run.metric}", **form)
+    others = [row for row, (where, _) in zip(rows, members, strict=True) if where != _OWN]
+    own = [row for row, (where, _) in zip(rows, members, strict=True) if where == _OWN]
+    groups = [([start], ENDS[BEFORE]), (others, {}), (own, ENDS[AFTER])]
+    title = title_of(f"latency@{target}")
+    words = "; ".join(
+        f"iteration {summary['iterations']} at {share(row['cost'], 1.0)}: {score(row['score'], run.metric)}"
+        for row, (_, summary) in zip(rows, members, strict=True)
+    )
+    return Chart(
+        f"{title} and test {run.metric}",
+        f"{title}, of the start's, against test {run.metric}: {words}; the start: {score(start['score'], run.metric)}.",
+        framed(320, [dots(points, x, y, **style) for points, style in groups if points]),
+    )
+
+
+def _point(run: RunRecord, where: str, summary: Mapping[str, Any], target: str) -> dict[str, Any]:
+    pair, after = summary["latency_ms"][target], summary["accuracy"]["after"]
+    lines = [
+        f"Iteration {summary['iterations']}, {where}",
+        f"{title_of(f'latency@{target}')}: {number(pair['after'])} ms, {share(pair['after'], pair['before'])}",
+        f"test {run.metric}: {score(after, run.metric)}",
+    ]
+    return {"cost": pair["after"] / pair["before"], "score": after, "tip": "\n".join(lines)}
+
+
+def _table(run: RunRecord, members: Sequence[tuple[str, Mapping[str, Any]]], targets: Sequence[str]) -> Table:
+    head = ["iteration", "network", f"{run.metric} found", "fine-tuned"]
+    for target in targets:
+        head += [f"{title_of(f'latency@{target}')}, ms", "of the start's"]
+    head += ["MACs, of the start's", "bytes, of the start's", "budgets"]
+    return Table("Delivered networks", head, [_row(run, *member, targets) for member in members], figures_from=2)
+
+
+def _row(run: RunRecord, where: str, summary: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
+    accuracy = summary["accuracy"]
+    row = [str(summary["iterations"]), where]
+    row += [score(accuracy.get("after_search"), run.metric), score(accuracy["after"], run.metric)]
+    for target in targets:
+        pair = summary["latency_ms"][target]
+        row += [number(pair["after"]), share(pair["after"], pair["before"])]
+    row += [share(summary[name]["after"], summary[name]["before"]) for name in ("macs", "tflite_bytes")]
+    verdicts = [f"{budget['budget']}: {'met' if budget['met'] is True else 'NOT met'}" for budget in summary["budgets"]]
+    return [*row, ", ".join(verdicts) or "none asked"]
