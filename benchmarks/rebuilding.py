@@ -158,17 +158,22 @@ def shares(iterations: Sequence[Iteration], laps: Sequence[Mapping[str, float]])
     """Adds up the iterations.
 
     Tracing is in the first proposal's step and evaluation: what these take more than the median of all counts as
-    everything else.
+    everything else, and nothing of the others.
 
     Args:
         iterations: of the search.
         laps: the journal's seconds of each, by kind of work.
     """
-    training_s = sum(len(one.training_s) * float(np.median(one.training_s)) for one in iterations)
-    evaluation_s = sum(len(one.evaluation_s) * float(np.median(one.evaluation_s)) for one in iterations)
+    training_s = sum(_without_tracing(one.training_s) for one in iterations)
+    evaluation_s = sum(_without_tracing(one.evaluation_s) for one in iterations)
     measuring_s = sum(lap["measure"] for lap in laps)
     total_s = sum(_total_s(one, lap) for one, lap in zip(iterations, laps, strict=True))
     return Shares(training_s, evaluation_s, measuring_s, total_s - training_s - evaluation_s - measuring_s)
+
+
+def _without_tracing(seconds: Sequence[float]) -> float:
+    first, *others = seconds
+    return min(first, float(np.median(seconds))) + sum(others)
 
 
 def speed_ups(way: str, iterations: Sequence[Iteration], laps: Sequence[Mapping[str, float]]) -> list[float]:

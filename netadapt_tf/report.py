@@ -25,7 +25,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "The HTML file; of one run by defa
 def main(argv: Sequence[str]) -> None:
     """Reads the run directories, writes the report, says where."""
     run_dirs = list(map(Path, argv[1:]))
-    if _OUTPUT.value is None and len(run_dirs) > 1:
+    if not _OUTPUT.value and len(run_dirs) > 1:
         raise UserError("several runs make one report; name its file with --output")
     from netadapt_tf.reporting.report import write_report
     from netadapt_tf.search.file_names import REPORT

@@ -54,7 +54,8 @@ def _headline(run: RunRecord) -> str:
     which = {(True, 1): "The budget is met", (False, 1): "The budget is NOT met"}.get((all(met), len(met)))
     which = which or (f"All {len(met)} budgets are met" if all(met) else f"{sum(met)} of {len(met)} budgets are met")
     if not run.summary["iterations"]:
-        return f"{which}: the starting network was within already, nothing was cut."
+        why = "the starting network was within already" if all(met) else "no channel group could be cut"
+        return f"{which}: {why}; the start is delivered as it is."
     before, after = run.summary["accuracy"]["before"], run.summary["accuracy"]["after"]
     target, pair = next(iter(run.summary["latency_ms"].items()))
     return (
@@ -145,24 +146,35 @@ def _notes(run: RunRecord) -> list[str]:
 
 def _reproduction(run: RunRecord) -> Section:
     summary = run.summary or {}
-    command = summary.get("command")
     versions = summary.get("versions") if isinstance(summary.get("versions"), dict) else {}
     return Section(
         key="again",
         title="How to reproduce it",
-        text=[
-            f"Seed {summary.get('seed', run.config.get('seed', 'not known'))}. The same command with another run "
-            "directory, a filled latency table and as many training threads chooses the same networks."
-            if command
-            else "The command is kept when a run is finished; what it asked for stands in the table of settings."
-        ],
-        listing=str(command or ""),
+        text=_how_to_repeat(run),
+        listing=str(summary.get("command") or ""),
         shown=[
             _facts("Versions", "package", versions or {}),
             *(_facts(f"Target {target}", "property", facts) for target, facts in run.fingerprints.items()),
         ],
         tables=[_facts("Settings, from config.json", "setting", run.config)],
     )
+
+
+def _how_to_repeat(run: RunRecord) -> list[str]:
+    asked = "what it asked for stands in the table of settings."
+    if run.summary is None:
+        text = [f"The command is kept when a run is finished; {asked}"]
+    elif run.summary.get("command"):
+        text = [
+            "The same command with another run directory, a filled latency table and as many training threads chooses "
+            "the same networks."
+        ]
+    else:
+        text = [f"The run was made from Python; {asked}"]
+    if len(run.finished) > 1:
+        text.append(f"It was finished for {', then for '.join(run.finished)}: to have it again, ask for these in turn.")
+    seed = (run.summary or {}).get("seed", run.config.get("seed", "not known"))
+    return [f"Seed {seed}. {text[0]}", *text[1:]]
 
 
 def _facts(caption: str, what: str, facts: Mapping[str, Any]) -> Table:

@@ -1,5 +1,6 @@
 """The report on a search's family: the networks of it that were long-term fine-tuned and delivered."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,12 +41,10 @@ def _members(run: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _chart(run: RunRecord, members: Sequence[tuple[str, Mapping[str, Any]]], target: str) -> Chart:
+    before = members[-1][1]["accuracy"]["before"]
+    members = [member for member in members if math.isfinite(member[1]["accuracy"]["after"])]
     rows = [_point(run, where, summary, target) for where, summary in members]
-    start = {
-        "cost": 1.0,
-        "score": members[-1][1]["accuracy"]["before"],
-        "tip": f"Start\n{run.metric}: {score(members[-1][1]['accuracy']['before'], run.metric)}",
-    }
+    start = {"cost": 1.0, "score": before, "tip": f"Start\n{run.metric}: {score(before, run.metric)}"}
     form: dict[str, Any] = {"format": ".1%"} if run.metric == ACCURACY else {}
     x, y = quantity("cost", "latency, of the start's", format=".0%"), quantity("score", f"test {run.metric}", **form)
     others = [row for row, (where, _) in zip(rows, members, strict=True) if where != _OWN]

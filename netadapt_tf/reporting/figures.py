@@ -1,5 +1,6 @@
 """How figures are written in a report: few digits, and the unit beside them."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from netadapt_tf.reporting.run_record import ACCURACY, RunRecord
@@ -36,13 +37,13 @@ def amount(value: float | None, unit: str) -> str:
 
 def number(value: float | None, digits: int = 4) -> str:
     """A cost: large ones in full, others to so many digits."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return NOT_KNOWN
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     if isinstance(value, int) or value == int(value):
         return f"{value:.0f}"
-    return f"{value:#.{digits}g}"
+    return f"{value:#.{digits}g}".rstrip(".")
 
 
 def score(value: float | None, metric: str) -> str:
@@ -77,7 +78,8 @@ def changes(start: Mapping[str, int], widths: Mapping[str, int]) -> list[str]:
     """What became of the channel groups, one a line; those that are as at the start are counted."""
     if not widths:
         return ["widths not known"]
-    cut = [f"{name}: {start[name]} → {filters}" for name, filters in widths.items() if filters != start.get(name)]
+    before = {name: str(start.get(name, NOT_KNOWN)) for name in widths}
+    cut = [f"{name}: {before[name]} → {filters}" for name, filters in widths.items() if filters != start.get(name)]
     same = len(widths) - len(cut)
     return [*cut, f"{counted(same, 'group')} as at the start"] if same else cut
 

@@ -17,7 +17,10 @@ def filters(run: RunRecord) -> Section:
         return Section("filters", "Filters", ["The widths of no iteration are known."])
     before, after = run.steps[0].widths, run.last.widths
     rows = _pairs(
-        [(name, before.get(name), left, f"{name}: {before.get(name)} → {left} filters") for name, left in after.items()]
+        [
+            (name, before.get(name), left, f"{name}: {number(before.get(name))} → {left} filters")
+            for name, left in after.items()
+        ]
     )
     cut = [name for name, left in after.items() if left != before.get(name)]
     words = f"{len(cut)} of {len(after)} channel groups shrank."
@@ -31,7 +34,7 @@ def filters(run: RunRecord) -> Section:
                 "Filters of each channel group",
                 ["channel group", "before", "after", "after / before"],
                 [
-                    [name, str(before.get(name)), str(left), share(left, before.get(name))]
+                    [name, number(before.get(name)), str(left), share(left, before.get(name))]
                     for name, left in after.items()
                 ],
             )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from netadapt_tf.reporting.account import account_of, names_of
@@ -22,6 +23,8 @@ def write_report(run_dirs: Sequence[Path], output: Path) -> None:
     Raises:
         UserError: a folder is no run directory, or the file cannot be written.
     """
+    if output.is_dir():
+        raise UserError(f"the report cannot be written to {output}, which is a folder; name a file in it")
     html = html_of(page_of([read_run(path) for path in run_dirs]))
     partial = output.with_name(f".{output.name}.partial")
     try:
@@ -29,6 +32,8 @@ def write_report(run_dirs: Sequence[Path], output: Path) -> None:
         partial.write_text(html, encoding="utf-8")
         os.replace(partial, output)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise UserError(f"the report {output} cannot be written: {error}") from error
 
 

@@ -14,6 +14,7 @@ from netadapt_tf.search.file_names import FAMILY, LAYERS
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import read_summary
 from netadapt_tf.stored_request import check_run_directory
+from tflite_bench.errors import UserError
 
 ACCURACY = "accuracy"
 
@@ -81,6 +82,7 @@ class RunRecord:
         wall_s: seconds by kind of work.
         family: summaries of the networks that were delivered besides the run's own, by their folder in `family/`.
         fingerprints: of the devices, by target.
+        finished: the budgets that the run was finished for, one after the other.
         remarks: sentences on what is missing, and why.
     """
 
@@ -93,12 +95,8 @@ class RunRecord:
     wall_s: Mapping[str, float]
     family: Mapping[str, Mapping[str, Any]]
     fingerprints: Mapping[str, Mapping[str, Any]]
+    finished: Sequence[str]
     remarks: Sequence[str]
-
-    @property
-    def name(self) -> str:
-        """The directory's."""
-        return self.path.absolute().name
 
     @property
     def network(self) -> str:
@@ -121,7 +119,8 @@ class RunRecord:
     @property
     def metric(self) -> str:
         """What proposals are ranked by."""
-        return str(self.config.get("metric", ACCURACY))
+        told = self.summary.get("metric") if self.summary is not None else None
+        return str(told["name"] if isinstance(told, dict) and "name" in told else self.config.get("metric", ACCURACY))
 
     @property
     def last(self) -> Step | None:
@@ -138,13 +137,21 @@ def read_run(path: Path) -> RunRecord:
     check_run_directory(path)
     remarks: list[str] = []
     config = _object(path / "config.json", remarks)
+    if config and "hash" not in config:
+        raise UserError(f"{path} holds a config.json that is not ours; name another folder")
     journal = Journal(path / "journal.jsonl")
     if journal.damage:
         remarks.append(f"journal.jsonl is damaged ({journal.damage}); what stands before the damage is shown.")
     summary = _summary(path / "summary.json", remarks)
-    steps = _steps(path, journal)
-    if summary is not None:
+    steps = _steps(path, journal, remarks)
+    offers = _offers(journal)
+    if summary is not None and steps and steps[-1].iteration > summary["iterations"]:
+        remarks.append(
+            f"The search has gone on to iteration {steps[-1].iteration}, for another budget, and is not finished. "
+            f"Shown is what was finished before, with iteration {summary['iterations']}."
+        )
         steps = [step for step in steps if step.iteration <= summary["iterations"]]
+        offers = [offer for offer in offers if offer.iteration <= summary["iterations"]]
     layers = _layers(path / LAYERS, summary, remarks)
     devices = (journal.last("devices") or {}).get("fingerprints")
     fingerprints = summary["target"] if summary is not None else devices if isinstance(devices, dict) else {}
@@ -153,11 +160,12 @@ def read_run(path: Path) -> RunRecord:
         config=config,
         summary=summary,
         steps=steps,
-        offers=_offers(journal),
+        offers=offers,
         layers=layers,
         wall_s=journal.wall_s(),
         family=_family(path, remarks),
         fingerprints={str(target): facts for target, facts in fingerprints.items() if isinstance(facts, dict)},
+        finished=list(dict.fromkeys(str(record["budget"]) for record in journal.events("finished"))),
         remarks=remarks,
     )
 
@@ -218,12 +226,18 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _steps(path: Path, journal: Journal) -> list[Step]:
+def _steps(path: Path, journal: Journal, remarks: list[str]) -> list[Step]:
     steps: list[Step] = []
     widths: dict[str, int] = {}
     for record in journal.events("iteration"):
         kept = path / "iterations" / f"{record['iteration']:03d}" / "widths.json"
-        widths = _widths(kept) or _after(widths, record)
+        found = _widths(kept)
+        if not found:
+            remarks.append(
+                f"{kept.relative_to(path)} is damaged or gone; the filters of iteration {record['iteration']} are "
+                + ("those before it, less what it picked." if widths else "left out.")
+            )
+        widths = found or _after(widths, record)
         steps.append(
             Step(
                 iteration=record["iteration"],
@@ -256,20 +270,22 @@ def _after(widths: Mapping[str, int], record: Mapping[str, Any]) -> dict[str, in
 
 
 def _offers(journal: Journal) -> list[Offer]:
-    picked = {record["iteration"]: record.get("picked") for record in journal.events("iteration")}
-    discarded = {(record["iteration"], record["group"]) for record in journal.events("discarded")}
-    found: dict[tuple[int, str], Offer] = {}
+    picked = {
+        (record["iteration"], record.get("picked"), record.get("filters")) for record in journal.events("iteration")
+    }
+    discarded = {(record["iteration"], record["group"], record["filters"]) for record in journal.events("discarded")}
+    found: dict[tuple[int, str, int], Offer] = {}
     for record in journal.events():
         if record["event"] not in ("screened", "proposal", "failed"):
             continue
-        iteration, group = record["iteration"], str(record["group"])
+        iteration, group, filters = cut = record["iteration"], str(record["group"]), record["filters"]
         fate = {"screened": SCREENED, "failed": FAILED}.get(record["event"], LOST)
-        if fate == LOST and picked.get(iteration) == group:
+        if fate == LOST and cut in picked:
             fate = PICKED
-        elif fate == LOST and (iteration, group) in discarded:
+        elif fate == LOST and cut in discarded:
             fate = DISCARDED
         accuracy, predicted = _finite(record.get("accuracy")), _numbers(record.get("predicted"))
-        found[iteration, group] = Offer(iteration, group, record["filters"], accuracy, predicted, fate)
+        found[cut] = Offer(iteration, group, filters, accuracy, predicted, fate)
     return list(found.values())
 
 
@@ -282,7 +298,11 @@ def _layers(path: Path, summary: Mapping[str, Any] | None, remarks: list[str]) -
                 "section on them and the staircases are left out."
             )
         return {}
-    return {target: record for target, record in _object(path, remarks).items() if _is_layers(record)}
+    layers = _object(path, remarks)
+    for target in [target for target, record in layers.items() if not _is_layers(record)]:
+        remarks.append(f"What layers.json holds of {target} is damaged; it is left out.")
+        del layers[target]
+    return layers
 
 
 def _is_layers(record: Any) -> bool:

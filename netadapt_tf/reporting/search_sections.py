@@ -23,7 +23,7 @@ from netadapt_tf.reporting.charts import (
 from netadapt_tf.reporting.figures import amount, changes, counted, number, score, title_of, unit_of
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import ACCURACY, RunRecord, Step
-from netadapt_tf.resources.budget import parse_budget
+from netadapt_tf.resources.budget import COUNTED, parse_budget
 from tflite_bench.errors import UserError
 
 
@@ -158,7 +158,9 @@ def predicted_against_measured(run: RunRecord) -> Section:
             "a measurement may be off. The figures stand in the table of iterations above."
         ]
         if charts
-        else ["What the budgets are about is counted, not measured: predictions are exact."],
+        else ["What the budgets are about is counted, not measured: predictions are exact."]
+        if all(resource in COUNTED for resource in run.resources)
+        else ["There is nothing to compare: nothing was cut, or the figures are the same."],
         charts=charts,
         are_small=True,
     )

@@ -143,7 +143,9 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
     for target, fingerprint in summary["target"].items():
         lines += remarks(target, fingerprint)
     if not summary["iterations"]:
-        lines.append("The starting network was within budget already; nothing was cut.")
+        is_within = all(budget["met"] for budget in summary["budgets"])
+        why = "The starting network was within budget already" if is_within else "No channel group could be cut"
+        lines.append(f"{why}; it is delivered as it is.")
     lines.append(f"{summary['iterations']} iterations, {summary['wall_s']['total'] / 60:.1f} minutes")
     names = ["adapted.keras", "adapted.tflite", "start.tflite", "summary.json"]
     lines += [f"  {run_dir / name}" for name in names]

@@ -3,13 +3,17 @@
 import html
 import itertools
 import json
+import math
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from netadapt_tf.reporting import html_page
+from netadapt_tf.reporting.figures import NOT_KNOWN, number
 from netadapt_tf.reporting.page import Page, Section
 from netadapt_tf.reporting.report import page_of, write_report
 from netadapt_tf.reporting.run_record import DISCARDED, FAILED, LOST, PICKED, SCREENED, read_run
@@ -18,6 +22,7 @@ from tests.netadapt_tf.reporting.small_run import (
     COMMAND,
     CONFIG,
     LATENCY,
+    SUMMARY,
     TARGET,
     WIDTHS,
     edit,
@@ -27,6 +32,7 @@ from tests.netadapt_tf.reporting.small_run import (
 )
 from tflite_bench.errors import UserError
 
+DAMAGED_LAYERS = f"What layers.json holds of {TARGET} is damaged"
 KEYS = ["trade-off", "filters", "layers", "predicted", "schedule", "time", "proposals", "staircases", "again"]
 
 
@@ -115,6 +121,52 @@ def test_a_budget_that_is_not_met_is_said_first(run_dir):
     assert account.headline.startswith("1 of 2 budgets are met: ")
     assert [verdict.met for verdict in account.verdicts] == [False, True]
     assert plain(account.verdicts[1].text) == "at most 3,000,000 MACs, reached 2,000,000 MACs"
+
+
+def test_a_run_that_goes_on_to_another_budget_is_not_taken_for_finished(run_dir):
+    edit(run_dir / "summary.json", iterations=1)
+    (account,) = report(run_dir).accounts
+    assert any("The search has gone on to iteration 2, for another budget" in remark for remark in account.remarks)
+    assert {int(row[0]) for row in table(sections(run_dir)["proposals"], "Proposals")} == {1}
+
+
+def test_budgets_that_were_met_one_after_the_other_are_told(run_dir):
+    journal = Journal(run_dir / "journal.jsonl")
+    journal.append("finished", budget=f"{LATENCY}=80%")
+    journal.append("finished", budget=f"{LATENCY}=60%")
+    assert f"finished for {LATENCY}=80%, then for {LATENCY}=60%" in " ".join(sections(run_dir)["again"].text)
+
+
+@pytest.mark.parametrize(("met", "said"), [(True, "was within already"), (False, "no channel group could be cut")])
+def test_where_nothing_was_cut_the_reason_fits_the_verdict(tmp_path, met, said):
+    run_dir = write_run(tmp_path / "run", iterations=0)
+    edit(run_dir / "summary.json", iterations=0, budgets=[{**SUMMARY["budgets"][0], "met": met}])
+    assert said in report(run_dir).accounts[0].headline
+    assert "nothing was cut" in " ".join(sections(run_dir)["predicted"].text)
+
+
+def test_a_run_from_python_has_no_command_to_repeat(run_dir):
+    edit(run_dir / "summary.json", command="")
+    assert "Seed 7. The run was made from Python" in " ".join(sections(run_dir)["again"].text)
+
+
+def test_several_cuts_of_a_group_in_one_iteration_are_several_proposals(run_dir):
+    journal = Journal(run_dir / "journal.jsonl")
+    journal.append("discarded", iteration=2, group="c", filters=8)
+    journal.append("proposal", iteration=2, group="c", filters=16, accuracy=0.86, predicted={LATENCY: 0.6})
+    fates = {(offer.group, offer.filters): offer.fate for offer in read_run(run_dir).offers if offer.iteration == 2}
+    assert fates == {("a", 4): SCREENED, ("b", 24): PICKED, ("c", 8): DISCARDED, ("c", 16): LOST}
+
+
+def test_what_the_summary_says_of_the_metric_counts_where_the_configuration_is_damaged(run_dir):
+    edit(run_dir / "summary.json", metric={"name": "error", "larger_is_better": False})
+    (run_dir / "config.json").write_text("{")
+    assert report(run_dir).accounts[0].cards[0].title == "Error, test set"
+
+
+def test_figures_have_no_bare_point():
+    shown = [number(value, 3) for value in (456.7, 45.67, 0.5, 7, None, math.nan)]
+    assert shown == ["457", "45.7", "0.500", "7", NOT_KNOWN, NOT_KNOWN]
 
 
 def test_networks_that_were_delivered_later_stand_beside_the_runs_own(run_dir):
@@ -273,13 +325,14 @@ def test_an_earlier_version_s_run_lacks_layers_and_says_so(run_dir):
         ("summary.json", '{"budgets": [{"budget": "macs=1M"}]}', "summary.json is damaged"),
         ("config.json", "[]", "config.json is damaged"),
         ("layers.json", "nothing", "layers.json is damaged"),
-        ("layers.json", '{"host/cpu:1": {"layers": 3}}', None),
-        ("layers.json", json.dumps(layers()).replace("0.45", "NaN"), None),
-        ("layers.json", json.dumps(layers()).replace('"call_ms"', '"call"'), None),
-        ("layers.json", json.dumps(layers()).replace('"name": "b"', '"name": 2'), None),
-        ("layers.json", json.dumps(layers()).replace("[1, 8, 8, 24]", "24"), None),
-        ("config.json", '{"budgets": 3, "network": null}', None),
-        ("iterations/002/widths.json", "?", None),
+        ("layers.json", '{"host/cpu:1": {"layers": 3}}', DAMAGED_LAYERS),
+        ("layers.json", json.dumps(layers()).replace("0.45", "NaN"), DAMAGED_LAYERS),
+        ("layers.json", json.dumps(layers()).replace('"call_ms"', '"call"'), DAMAGED_LAYERS),
+        ("layers.json", json.dumps(layers()).replace('"name": "b"', '"name": 2'), DAMAGED_LAYERS),
+        ("layers.json", json.dumps(layers()).replace("[1, 8, 8, 24]", "24"), DAMAGED_LAYERS),
+        ("config.json", '{"budgets": 3, "network": null, "hash": "0"}', None),
+        ("iterations/000/widths.json", "?", "the filters of iteration 0 are left out"),
+        ("iterations/002/widths.json", "?", "the filters of iteration 2 are those before it, less what it picked"),
     ],
 )
 def test_what_is_damaged_is_left_out_and_said(run_dir, tmp_path, name, content, said):
@@ -287,7 +340,7 @@ def test_what_is_damaged_is_left_out_and_said(run_dir, tmp_path, name, content, 
     lines = path.read_text().splitlines()
     path.write_text(content if content is not None else "\n".join([*lines[:-2], "garbage", *lines[-2:]]) + "\n")
     (account,) = report(run_dir).accounts
-    assert said is None or any(said in remark for remark in account.remarks)
+    assert said is None or sum(said in remark for remark in account.remarks) == 1
     write_report([run_dir], tmp_path / "report.html")
     for spec in specs((tmp_path / "report.html").read_text()):
         json.loads(spec, parse_constant=pytest.fail)
@@ -308,7 +361,10 @@ def test_figures_that_are_no_numbers_break_nothing(run_dir, tmp_path):
 
 
 def test_another_folder_is_refused(tmp_path):
-    for path, said in ((tmp_path / "gone", "is no folder"), (tmp_path, "holds no config.json")):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text('{"model_type": "bert"}')
+    refused = {"gone": "is no folder", ".": "holds no config.json", "other": "a config.json that is not ours"}
+    for path, said in ((tmp_path / name, said) for name, said in refused.items()):
         with pytest.raises(UserError, match=said):
             write_report([path], tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
@@ -318,6 +374,14 @@ def test_a_file_that_cannot_be_written_is_said(run_dir, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         write_report([run_dir], tmp_path / "file" / "report.html")
+    with pytest.raises(UserError, match="which is a folder; name a file in it"):
+        write_report([run_dir], tmp_path)
+    with (
+        mock.patch.object(os, "replace", side_effect=OSError("no space left")),
+        pytest.raises(UserError, match="no space left"),
+    ):
+        write_report([run_dir], tmp_path / "report.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "run"]
 
 
 def test_nothing_of_a_run_becomes_markup(run_dir, tmp_path):
@@ -442,5 +506,5 @@ def test_charts_too_can_be_read_in_light_dark_and_print():
     for colors in (light, dark):
         for name in ("ink", "soft", "loud", "good", "link"):
             assert min(contrast(colors[name], colors[ground]) for ground in ("page", "panel")) >= 4.5, name
-        for name in ("faint", *(f"series-{number}" for number in range(1, 8))):
+        for name in ("faint", *(f"series-{position}" for position in range(1, 8))):
             assert contrast(colors[name], colors["page"]) >= 3, name
