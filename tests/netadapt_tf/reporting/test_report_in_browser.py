@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, Page, Request, ViewportSize
 
 from netadapt_tf.reporting.report import write_report
 from tests.browser import SCREENSHOTS, opened_browser
-from tests.netadapt_tf.reporting.small_run import write_run
+from tests.netadapt_tf.reporting.small_run import write_member, write_run
 
-CHARTS_OF_A_RUN = 9
+CHARTS_OF_A_RUN, CHARTS_OF_A_FAMILY = 9, 1
 WIDE, NARROW = ViewportSize(width=1200, height=900), ViewportSize(width=360, height=740)
 
 
@@ -25,7 +25,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def one(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("one")
-    write_report([write_run(folder / "run")], folder / "report.html")
+    run_dir = write_run(folder / "run")
+    write_member(run_dir, 1)
+    write_report([run_dir], folder / "report.html")
     return (folder / "report.html").as_uri()
 
 
@@ -72,7 +74,7 @@ def keep(page: Page, name: str) -> None:
 def test_every_chart_is_drawn_and_readable(browser, one, scheme):
     with shown(browser, one, scheme=scheme) as page:
         charts = page.locator(".chart")
-        assert charts.count() == CHARTS_OF_A_RUN
+        assert charts.count() == CHARTS_OF_A_RUN + CHARTS_OF_A_FAMILY
         for chart in charts.all():
             assert chart.get_attribute("role") == "img"
             assert re.search(r"\d", chart.get_attribute("aria-label") or "")
