@@ -30,6 +30,9 @@ from tflite_bench.errors import UserError
 
 T = TypeVar("T")
 
+_FEW_STEPS = 8
+"""In an epoch; with fewer, a training of so many epochs hardly moves."""
+
 
 def adapt(request: Request, command: str) -> AdaptedNetwork | None:
     """Runs the adaptation that the flags ask for, goes on with it, or repeats a finished one's result.
@@ -181,6 +184,14 @@ def _datasets(request: Request, source: Source, network: tf_keras.Model) -> Call
         request.settings.seed,
         request.augmentation,
     )
+    steps = max(1, len(images.train) // request.batch_size)
+    if steps < _FEW_STEPS:
+        logging.warning(
+            "%d training images make epochs of %s of %d images; a smaller --batch_size learns more from so few.",
+            len(images.train),
+            "one step" if steps == 1 else f"{steps} steps",
+            min(request.batch_size, len(images.train)),
+        )
     return partial(images.datasets, request.batch_size, request.preprocessing)
 
 

@@ -124,6 +124,20 @@ def test_weights_of_other_classes_are_refused_before_any_image_is_decoded(reques
         job.forecast(dataclasses.replace(request_, weights=str(tmp_path / "trained.h5")))
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "said"),
+    [
+        (256, ["200 training images make epochs of one step of 200 images"]),
+        (90, ["200 training images make epochs of 2 steps of 90 images"]),
+        (25, []),
+    ],
+)
+def test_a_batch_that_is_large_for_so_few_images_is_said(request_, monkeypatch, caplog, batch_size, said):
+    monkeypatch.setattr(job, "dry_run", lambda *_, **__: None)
+    job.forecast(dataclasses.replace(request_, batch_size=batch_size))
+    assert [line.partition(";")[0] for line in caplog.messages if "--batch_size" in line] == said
+
+
 @pytest.mark.slow
 def test_a_run_starts_from_the_weights_and_goes_on_without_their_file(request_, tmp_path):
     path = tmp_path / "trained.weights.h5"
