@@ -110,7 +110,7 @@ def finetune_iterations(
             if asked:
                 return (members.within(asked, run_budgets),)
             chosen = members.along_curve(pareto, run_budgets) if pareto else sorted(set(iterations))
-            return tuple(members.delivered(iteration) for iteration in chosen)
+            return members.all_delivered(chosen)
 
 
 def _check_asked(iterations: Sequence[int], budgets: Sequence[str], pareto: int) -> None:

@@ -102,6 +102,14 @@ class Members:
             )
         )
 
+    def all_delivered(self, iterations: Sequence[int]) -> tuple[AdaptedNetwork, ...]:
+        """Members of the family; none, where a folder of one is another request's."""
+        for iteration in iterations:
+            folder = self._run.member(iteration)
+            if folder.file("config.json").exists():
+                self._request(folder, self._found(iteration))
+        return tuple(self.delivered(iteration) for iteration in iterations)
+
     def delivered(self, iteration: int, budgets: Sequence[Budget] = ()) -> AdaptedNetwork:
         """A member of the family; what is finished of it is not done again.
 
@@ -111,8 +119,9 @@ class Members:
         """
         run, folder = self._run, self._run.member(iteration)
         found = self._found(iteration)
+        request = self._request(folder, found)
         folder.path.mkdir(parents=True, exist_ok=True)
-        self._claim(folder, found)
+        folder.write_json("config.json", request)
         mend(folder.path, folder.journal)
         judged = self._judged_before(folder)
         budgets = [*judged, *(budget for budget in budgets if budget.text not in {b.text for b in judged})]
@@ -136,8 +145,12 @@ class Members:
         record = next(record for record in self._records if record["iteration"] == iteration)
         return recorded(self._run, record, self._start.channels, first["measured"])
 
-    def _claim(self, folder: DeliveryFolder, found: Iterate) -> None:
-        """Sees that a folder is of this network and these settings."""
+    def _request(self, folder: DeliveryFolder, found: Iterate) -> dict[str, Any]:
+        """What makes a folder this network's and that of these settings.
+
+        Raises:
+            UserError: it is another's.
+        """
         settings = self._work.problem.settings
         request = {
             "iteration": found.iteration,
@@ -146,18 +159,18 @@ class Members:
             "long_term_learning_rate": settings.long_term_learning_rate,
         }
         earlier = folder.read_json("config.json")
-        if earlier is None:
-            folder.write_json("config.json", request)
-        elif earlier != request:
+        if earlier is not None and earlier != request:
+            there = earlier if isinstance(earlier, dict) else {}
             differing = [
-                f"{name} (there {earlier.get(name)}, now {value})"
+                f"{name} (there {there.get(name)}, now {value})"
                 for name, value in request.items()
-                if earlier.get(name) != value
+                if there.get(name) != value
             ]
             raise UserError(
                 f"{folder.path} is the outcome of another request, which differs in {', '.join(differing)}; rename or "
                 "remove that folder, or ask as before"
             )
+        return request
 
     def _judged_before(self, folder: DeliveryFolder) -> list[Budget]:
         """The budgets of its summary, as far as what they are about is known now."""

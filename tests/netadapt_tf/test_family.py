@@ -357,6 +357,16 @@ def test_other_epochs_are_recorded_and_never_mixed_with_those_of_before(run_dir)
         deliver(run_dir, iterations=[last])
 
 
+@pytest.mark.usefixtures("no_training")
+def test_a_folder_of_another_request_is_refused_before_another_network_is_trained(run_dir):
+    last = records(run_dir)[-1]["iteration"]
+    deliver(run_dir, iterations=[last])
+    for asked in ({"iterations": [1, last]}, {"pareto": 2}):
+        with pytest.raises(UserError, match=rf"{last:03d} is the outcome of another request.*\(there 3, now 50\)"):
+            deliver(run_dir, **asked, epochs=50)
+    assert [folder.name for folder in (run_dir / "family").iterdir()] == [f"{last:03d}"]
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_training")
 def test_an_iteration_that_changed_is_not_taken_for_what_was_delivered(run_dir):
