@@ -103,6 +103,7 @@ def finetune_iterations(
         tf_keras.utils.set_random_seed(settings.seed)
         work = Work(problem, run, Stopwatch(), strategy_of(settings.strategy))
         with opened_meters(problem) as meters, run.claimed():
+            _check_iterations(run, iterations)  # mending may have gone back
             start = trained(work, as_given(work))
             costs = costs_of(start, problem.budgets, meters, problem.table, resources)
             check_devices(run, run_budgets, costs)

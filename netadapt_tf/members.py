@@ -71,13 +71,15 @@ class Members:
             UserError: none is.
         """
         for record in self._records:
+            if not self._is_sound(record["iteration"]):
+                continue
             costs = {budget: self._cost(record, budget) for budget in budgets}
             reached = {budget: (cost.value, budget.limit(cost.start)) for budget, cost in costs.items()}
             is_within = all(
                 Goal(budget.name, self._costs.budgeted[budget.name], budget.limit(cost.start)).is_met(cost)
                 for budget, cost in costs.items()
             )
-            if not is_within or not self._is_sound(record["iteration"]):
+            if not is_within:
                 continue
             adapted = self.delivered(record["iteration"], budgets)
             rows = {row.budget: row for row in adapted.budgets}

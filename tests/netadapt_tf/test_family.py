@@ -409,6 +409,29 @@ def test_a_damaged_iteration_is_named_and_by_budget_or_curve_passed_over(run_dir
     assert f"{first:03d} is damaged or gone; it is passed over" in caplog.text
 
 
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize("damage", [shutil.rmtree, lambda folder: cut_short(folder / "widths.json")])
+def test_a_damaged_iteration_whose_cost_the_search_did_not_measure_is_passed_over(run_dir, caplog, damage):
+    damage(run_dir / "iterations" / "001")
+    with pytest.raises(UserError, match=r"no network of .* is within macs=10%"):
+        deliver(run_dir, budgets=["macs=10%"])
+    assert "001 is damaged or gone; it is passed over" in caplog.text
+
+
+@pytest.mark.usefixtures("no_training")
+def test_an_iteration_that_mending_takes_back_is_refused(run_dir):
+    events = list(Journal(run_dir / "journal.jsonl").events())
+    (long_term,) = (record for record in events if record["event"] == "long_term")
+    first, last = records(run_dir)[1], records(run_dir)[-1]
+    events.remove(long_term)
+    events.insert(events.index(first) + 1, long_term)  # as if a lower budget had let the search go on
+    (run_dir / "journal.jsonl").write_text("".join(json.dumps(record) + "\n" for record in events))
+    cut_short(run_dir / "adapted.keras")
+    with pytest.raises(UserError, match=f"has no iteration {last['iteration']}; it has those from 0, the start, to 1"):
+        deliver(run_dir, iterations=[last["iteration"]])
+    assert not (run_dir / "family").exists()
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
