@@ -128,7 +128,8 @@ class Members:
         judged = self._judged_before(folder)
         budgets = [*judged, *(budget for budget in budgets if budget.text not in {b.text for b in judged})]
         summary = read_summary(folder.file("summary.json"))
-        if summary and len(judged) == len(budgets) and folder.is_as_summarised(summary):
+        is_judged = summary and len(judged) == len(budgets) and self._is_of_these_devices(summary)
+        if summary and is_judged and folder.is_as_summarised(summary):
             logging.info("%s is finished.", folder.path)
             return adapted_network(run, summary, folder)
         logging.info("Iteration %d of %s.", iteration, run.path)
@@ -188,6 +189,14 @@ class Members:
                 judged.append(budget)
         return judged
 
+    def _is_of_these_devices(self, summary: Mapping[str, Any]) -> bool:
+        """Whether the latencies of a summary, of those that are asked about now, are of the same devices."""
+        there = summary["target"]
+        return all(
+            there.get(str(target), latency.fingerprint) == latency.fingerprint
+            for target, latency in self._costs.latency.items()
+        )
+
     def _take_over(self, folder: DeliveryFolder, iteration: int) -> None:
         """What the run has trained of this very network is not trained again."""
         if self._work.problem.settings != self._run_settings:
@@ -212,8 +221,10 @@ class Members:
         widths = self._run.widths(record["iteration"])
         if name in self._costs.counts:
             return self._costs.counts[name].measure(widths)
+        device = dict(self._costs.latency[budget.target].fingerprint) if budget.target else {}
         for kept in self._run.journal.events("cost"):
-            if kept["iteration"] == record["iteration"] and name in kept["measured"]:
+            is_of_it = kept["iteration"] == record["iteration"] and name in kept["measured"]
+            if is_of_it and kept.get("fingerprint", {}) == device:
                 return recorded_costs(kept["start"], kept)[name]
         cost = self._costs.budgeted[name].measure(widths)
         self._run.journal.append(
@@ -222,5 +233,6 @@ class Members:
             start={name: cost.start},
             measured={name: cost.value},
             spread={name: cost.spread},
+            fingerprint=device,
         )
         return cost

@@ -22,6 +22,7 @@ from tests.fake_meter import FakeMeter
 from tests.tiny_adaptation import QUICK, FakeMeters, corner_datasets, four_corners, interrupted_at
 from tests.tiny_networks import tiny_cnn
 from tflite_bench import runtime
+from tflite_bench.timing import Pair
 
 BUDGET = "latency@host/cpu:1=60%"
 SETTINGS = dataclasses.replace(QUICK, initial_reduction=0.1, long_term_epochs=3)
@@ -308,6 +309,45 @@ def test_what_the_search_did_not_measure_is_measured_from_the_largest_on_and_onl
     (again,) = deliver(run_dir, budgets=[budget])
     assert again.summary == member.summary
     assert not compared
+
+
+class Phone(FakeMeter):
+    """A device of its own, that takes so much longer; with `floor`, whatever the network."""
+
+    def __init__(self, name: str, slowness: float = 1.0, floor: bool = False):
+        super().__init__()
+        self._name, self._slowness, self._floor = name, slowness, floor
+
+    def fingerprint(self):
+        return {"cpu": self._name}
+
+    def compare(self, pair):
+        slow = super().compare(Pair(pair.first, pair.first if self._floor else pair.second))
+        return dataclasses.replace(
+            slow, first_ms=self._slowness * slow.first_ms, second_ms=self._slowness * slow.second_ms
+        )
+
+
+@pytest.mark.usefixtures("no_training")
+def test_what_another_phone_took_is_measured_again(run_dir, monkeypatch):
+    def deliver_on(phone: Phone) -> AdaptedNetwork:
+        class Meters(FakeMeters):
+            def of(self, target):
+                return phone if str(target) == "host/cpu:2" else FakeMeter()
+
+        monkeypatch.setattr("netadapt_tf.problem.Meters", Meters)
+        (member,) = deliver(run_dir, budgets=["latency@host/cpu:2=60%"])
+        return member
+
+    with pytest.raises(UserError, match=r"no network of .* is within"):
+        deliver_on(Phone("slow", floor=True))
+    of_fast, of_third = (deliver_on(phone).summary for phone in (Phone("fast"), Phone("third", slowness=2)))
+    assert of_fast["iterations"] == records(run_dir)[-1]["iteration"]
+    assert (of_fast["target"]["host/cpu:2"], of_third["target"]["host/cpu:2"]) == ({"cpu": "fast"}, {"cpu": "third"})
+    after = [summary["latency_ms"]["host/cpu:2"]["after"] for summary in (of_fast, of_third)]
+    assert after[1] == pytest.approx(2 * after[0])
+    monkeypatch.setattr(members, "delivery", None)
+    assert deliver_on(Phone("third", slowness=2)).summary == of_third
 
 
 @pytest.mark.slow
