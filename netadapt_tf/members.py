@@ -109,7 +109,7 @@ class Members:
         for iteration in iterations:
             folder = self._run.member(iteration)
             if folder.file("config.json").exists():
-                self._request(folder, self._found(iteration))
+                self._config(folder, self._found(iteration))
         return tuple(self.delivered(iteration) for iteration in iterations)
 
     def delivered(self, iteration: int, budgets: Sequence[Budget] = ()) -> AdaptedNetwork:
@@ -121,15 +121,10 @@ class Members:
         """
         run, folder = self._run, self._run.member(iteration)
         found = self._found(iteration)
-        request = self._request(folder, found)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        folder.write_json("config.json", request)
+        budgets = self._claim(folder, found, budgets)
         mend(folder.path, folder.journal)
-        judged = self._judged_before(folder)
-        budgets = [*judged, *(budget for budget in budgets if budget.text not in {b.text for b in judged})]
         summary = read_summary(folder.file("summary.json"))
-        is_judged = summary and len(judged) == len(budgets) and self._is_of_these_devices(summary)
-        if summary and is_judged and folder.is_as_summarised(summary):
+        if summary and self._is_judged(summary, budgets) and folder.is_as_summarised(summary):
             logging.info("%s is finished.", folder.path)
             return adapted_network(run, summary, folder)
         logging.info("Iteration %d of %s.", iteration, run.path)
@@ -148,8 +143,8 @@ class Members:
         record = next(record for record in self._records if record["iteration"] == iteration)
         return recorded(self._run, record, self._start.channels, first["measured"])
 
-    def _request(self, folder: DeliveryFolder, found: Iterate) -> dict[str, Any]:
-        """What makes a folder this network's and that of these settings.
+    def _config(self, folder: DeliveryFolder, found: Iterate) -> dict[str, Any]:
+        """What makes a folder this network's and that of these settings, and the budgets that it was judged by before.
 
         Raises:
             UserError: it is another's.
@@ -162,37 +157,42 @@ class Members:
             "long_term_learning_rate": settings.long_term_learning_rate,
         }
         earlier = folder.read_json("config.json")
-        if earlier is not None and earlier != request:
-            there = earlier if isinstance(earlier, dict) else {}
-            differing = [
-                f"{name} (there {there.get(name)}, now {value})"
-                for name, value in request.items()
-                if there.get(name) != value
-            ]
+        if earlier is None:
+            return {**request, "budgets": []}
+        there = earlier if isinstance(earlier, dict) else {}
+        differing = [
+            f"{name} (there {there.get(name)}, now {value})"
+            for name, value in request.items()
+            if there.get(name) != value
+        ]
+        if differing:
             raise UserError(
                 f"{folder.path} is the outcome of another request, which differs in {', '.join(differing)}; rename or "
                 "remove that folder, or ask as before"
             )
-        return request
+        return {"budgets": [], **there}
 
-    def _judged_before(self, folder: DeliveryFolder) -> list[Budget]:
-        """The budgets of its summary, as far as what they are about is known now."""
-        summary = read_summary(folder.file("summary.json")) or {"budgets": []}
+    def _claim(self, folder: DeliveryFolder, found: Iterate, budgets: Sequence[Budget]) -> list[Budget]:
+        """Notes in a folder whose it is; returns all budgets to judge it by, as far as they can be measured now."""
+        config = self._config(folder, found)
+        config["budgets"] = list(dict.fromkeys([*config["budgets"], *(budget.text for budget in budgets)]))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.write_json("config.json", config)
         units = {budget.resource: budget.units for budget in self._work.problem.budgets}
-        judged = []
-        for row in summary["budgets"]:
+        known = []
+        for text in config["budgets"]:
             try:
-                budget = parse_budget(row["budget"], units)
+                budget = parse_budget(text, units)
             except UserError:  # a resource of the caller's own, which is not given this time
                 continue
             if budget.target in self._costs.latency or budget.name in {*self._costs.budgeted, *self._costs.counts}:
-                judged.append(budget)
-        return judged
+                known.append(budget)
+        return known
 
-    def _is_of_these_devices(self, summary: Mapping[str, Any]) -> bool:
-        """Whether the latencies of a summary, of those that are asked about now, are of the same devices."""
+    def _is_judged(self, summary: Mapping[str, Any], budgets: Sequence[Budget]) -> bool:
+        """Whether a summary is about these budgets, and about the devices that are measured on now."""
         there = summary["target"]
-        return all(
+        return {budget.text for budget in budgets} <= {row["budget"] for row in summary["budgets"]} and all(
             there.get(str(target), latency.fingerprint) == latency.fingerprint
             for target, latency in self._costs.latency.items()
         )

@@ -63,6 +63,16 @@ def no_training(monkeypatch):
     monkeypatch.setattr(Trainer, "fit", again)
 
 
+def killed_at(step: str, monkeypatch: pytest.MonkeyPatch, run_dir: Path, **asked: Any) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(members, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            deliver(run_dir, **asked)
+
+
 def records(run_dir: Path) -> list[dict]:
     return list(Journal(run_dir / "journal.jsonl").events("iteration"))
 
@@ -360,6 +370,22 @@ def test_another_budget_for_a_finished_network_is_judged_without_training_it_aga
     monkeypatch.setattr(members, "delivery", None)
     (third,) = deliver(run_dir, budgets=["macs=80%"])
     assert third.summary == second.summary
+
+
+@pytest.mark.usefixtures("no_training")
+def test_what_a_network_was_asked_for_is_remembered_whatever_becomes_of_its_summary(run_dir, monkeypatch):
+    start, *_, last = records(run_dir)
+    budgets = [f"macs={100 * last['macs'] / start['macs'] + more:.4f}%" for more in (0.001, 0.002)]
+    deliver(run_dir, budgets=budgets[:1])
+    folder = run_dir / "family" / f"{last['iteration']:03d}"
+    killed_at("summarised", monkeypatch, run_dir, budgets=budgets[1:])
+    assert not (folder / "summary.json").exists()
+    (member,) = deliver(run_dir, budgets=budgets[1:])
+    assert [row.budget for row in member.budgets] == budgets
+    for name in ("adapted.tflite", "summary.json"):
+        cut_short(folder / name)
+        (member,) = deliver(run_dir, iterations=[last["iteration"]])
+        assert [row.budget for row in member.budgets] == budgets
 
 
 @pytest.mark.slow
