@@ -16,6 +16,7 @@ from netadapt_tf.search.delivery_folder import DeliveryFolder
 from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.iterate import Iterate, recorded, recorded_costs
 from netadapt_tf.search.mending import mend, read_summary
+from netadapt_tf.search.run_directory import looser
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import Costs, Start
 from netadapt_tf.stopwatch import Stopwatch
@@ -74,34 +75,27 @@ class Members:
             if not self._is_sound(record["iteration"]):
                 continue
             costs = {budget: self._cost(record, budget) for budget in budgets}
-            reached = {budget: (cost.value, budget.limit(cost.start)) for budget, cost in costs.items()}
-            is_within = all(
-                Goal(budget.name, self._costs.budgeted[budget.name], budget.limit(cost.start)).is_met(cost)
+            missed = {
+                budget: f"{'up to ' if cost.spread else ''}{_over(budget, cost.at_most, budget.limit(cost.start))}"
                 for budget, cost in costs.items()
-            )
-            if not is_within:
+                if not Goal(budget.name, self._costs.budgeted[budget.name], budget.limit(cost.start)).is_met(cost)
+            }
+            last = record["iteration"]
+            if missed:
                 continue
-            adapted = self.delivered(record["iteration"], budgets)
+            adapted = self.delivered(last, budgets)
             rows = {row.budget: row for row in adapted.budgets}
-            if all(rows[budget.text].met for budget in budgets):
+            missed = {
+                budget: _over(budget, row.reached, row.asked)
+                for budget in budgets
+                if not (row := rows[budget.text]).met
+            }
+            if not missed:
                 return adapted
-            reached = {budget: (rows[budget.text].reached, rows[budget.text].asked) for budget in budgets}
-            logging.info("The file of iteration %d is over budget; the next network is tried.", record["iteration"])
-        asked = ", ".join(budget.text for budget in budgets)
-        is_of_run = {budget.name for budget in budgets} == {budget.name for budget in run_budgets}
+            logging.info("The file of iteration %d is over budget; the next network is tried.", last)
         raise UserError(
-            f"no network of {self._run.path} is within {asked}: "
-            + ", ".join(
-                f"the last one, of iteration {self._records[-1]['iteration']}, costs {amount_text(cost, budget.unit)}, "
-                f"and at most {amount_text(limit, budget.unit)} is allowed"
-                for budget, (cost, limit) in reached.items()
-            )
-            + "; "
-            + (
-                "the netadapt command of this run goes on with the search, given this budget"
-                if is_of_run
-                else "search for it with netadapt, in another run directory"
-            )
+            f"no network of {self._run.path} is within {_texts(budgets)}: the last one, of iteration {last}, costs "
+            f"{' and '.join(missed.values())}; {_way_on(list(missed), run_budgets)}"
         )
 
     def all_delivered(self, iterations: Sequence[int]) -> tuple[AdaptedNetwork, ...]:
@@ -236,3 +230,25 @@ class Members:
             fingerprint=device,
         )
         return cost
+
+
+def _over(budget: Budget, cost: float, limit: float) -> str:
+    return f"{amount_text(cost, budget.unit)} (allowed: {amount_text(limit, budget.unit)})"
+
+
+def _texts(budgets: Sequence[Budget]) -> str:
+    return ", ".join(budget.text for budget in budgets)
+
+
+def _way_on(missed: Sequence[Budget], run_budgets: Sequence[Budget]) -> str:
+    """What gives a network that is within these budgets, too."""
+    asked = {budget.name: budget for budget in missed}
+    if not asked.keys() <= {budget.name for budget in run_budgets}:
+        return "search for it with netadapt, in another run directory"
+    wanted = [asked.get(budget.name, budget) for budget in run_budgets]
+    if wanted != list(run_budgets) and not looser(run_budgets, wanted):
+        return f"the netadapt command of this run goes on with the search, given {_texts(wanted)}"
+    return (
+        "let the netadapt command of this run go on with the search, as it was begun, or for lower budgets that are "
+        f"written like {_texts(run_budgets)}"
+    )

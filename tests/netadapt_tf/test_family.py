@@ -16,6 +16,7 @@ from netadapt_tf import AdaptedNetwork, Metric, UserError, adapt_network, delive
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.reporting.family import family_table
+from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.training.trainer import Trainer
 from tests.fake_meter import FakeMeter
@@ -258,19 +259,62 @@ def test_a_budget_that_the_start_is_within_gives_the_start(run_dir):
 
 @pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize(
-    ("budget", "said"),
+    ("asked", "said"),
     [
-        ("latency@host/cpu:1=20%", "the netadapt command of this run goes on with the search, given this budget"),
-        ("macs=10%", "search for it with netadapt, in another run directory"),
+        (["latency@host/cpu:1=45%"], "netadapt command of this run goes on with the search, given LATENCY=45%$"),
+        (["latency@host/cpu:1=45%", "macs=100%"], "goes on with the search, given LATENCY=45%$"),
+        (["latency@host/cpu:1=45%", "macs=10%"], "search for it with netadapt, in another run directory"),
+        (["latency@host/cpu:1=1us"], "as it was begun, or for lower budgets that are written like LATENCY=60%$"),
+        (["macs=10%"], "search for it with netadapt, in another run directory"),
     ],
 )
-def test_a_budget_that_no_network_is_within_is_refused_with_what_was_reached(run_dir, budget, said):
-    last = records(run_dir)[-1]
-    with pytest.raises(UserError, match=f"no network of .* is within {budget}") as error:
-        deliver(run_dir, budgets=[budget])
-    assert f"the last one, of iteration {last['iteration']}, costs " in str(error.value)
-    assert said in str(error.value)
+def test_a_budget_that_no_network_is_within_is_refused_with_what_was_reached(run_dir, asked, said):
+    last = records(run_dir)[-1]["iteration"]
+    with pytest.raises(UserError, match=rf"no network of .* is within {', '.join(asked)}: ") as error:
+        deliver(run_dir, budgets=asked)
+    assert f"the last one, of iteration {last}, costs " in str(error.value)
+    assert "100%" not in str(error.value).partition(": ")[2]
+    assert re.search(said.replace("LATENCY", "latency@host/cpu:1"), str(error.value))
     assert not (run_dir / "family").exists()
+    if "given" in said:
+        with pytest.raises(AssertionError, match="trained again"):
+            adapt(run_dir, asked[0])
+
+
+def keep_records(run_dir: Path, count: int) -> None:
+    path = run_dir / "journal.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:count]))
+
+
+@pytest.mark.usefixtures("no_training")
+def test_an_unfinished_search_is_to_go_on_as_it_was_begun(run_dir):
+    events = list(Journal(run_dir / "journal.jsonl").events())
+    keep_records(run_dir, events.index(records(run_dir)[1]) + 1)
+    with pytest.raises(
+        UserError, match=r"of iteration 1, .*; let the netadapt command of this run go on .* as it was begun"
+    ):
+        deliver(run_dir, budgets=["latency@host/cpu:1=61%"])
+
+
+@pytest.mark.usefixtures("no_training")
+def test_of_several_budgets_those_that_are_not_asked_for_stay(run_dir):
+    config = json.loads((run_dir / "config.json").read_text())
+    (run_dir / "config.json").write_text(json.dumps({**config, "budgets": [BUDGET, "macs=90%"]}))
+    with pytest.raises(UserError, match=r"given latency@host/cpu:1=45%, macs=90%$"):
+        deliver(run_dir, budgets=["latency@host/cpu:1=45%"])
+
+
+@pytest.mark.usefixtures("no_training")
+def test_what_is_compared_with_a_budget_is_what_the_refusal_tells(run_dir):
+    start, *_, last = records(run_dir)
+    name = "latency@host/cpu:1"
+    value, spread = last["measured"][name], last["spread"][name]
+    budget = f"{name}={100 * (value + spread / 2) / start['measured'][name]:.4f}%"
+    with pytest.raises(UserError) as error:
+        deliver(run_dir, budgets=[budget, "macs=100%"])
+    limit = parse_budget(budget).limit(start["measured"][name])
+    said = f"of iteration {last['iteration']}, costs up to {value + spread:.4g} ms (allowed: {limit:.4g} ms)"
+    assert f"{said}; " in str(error.value), "what is met is told, too"
 
 
 @pytest.mark.slow
