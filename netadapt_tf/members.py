@@ -13,6 +13,7 @@ from netadapt_tf.resources.budget import Budget, amount_text, parse_budget
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.curve import Point, along_curve
 from netadapt_tf.search.delivery_folder import DeliveryFolder
+from netadapt_tf.search.file_names import REPORT
 from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.iterate import Iterate, recorded, recorded_costs
 from netadapt_tf.search.mending import mend, read_summary
@@ -120,16 +121,15 @@ class Members:
         summary = read_summary(folder.file("summary.json"))
         if summary and self._is_judged(summary, budgets) and folder.is_as_summarised(summary):
             logging.info("%s is finished.", folder.path)
-            return adapted_network(run, summary, folder)
-        logging.info("Iteration %d of %s.", iteration, run.path)
-        self._take_over(folder, iteration)
-        work = dataclasses.replace(self._work, clock=Stopwatch(), member=folder)
-        result = delivery(work, self._start, self._costs, found, last_stage(work, found))
-        summary = summarised(work, self._command, budgets, self._start, self._costs, result)
-        digest = folder.digest("adapted.tflite")
-        if (iteration, digest) not in {(r["iteration"], r["sha256"]) for r in run.journal.events("family")}:
-            run.journal.append("family", iteration=iteration, sha256=digest)
-        keep_report(run)
+        else:
+            logging.info("Iteration %d of %s.", iteration, run.path)
+            self._take_over(folder, iteration)
+            work = dataclasses.replace(self._work, clock=Stopwatch(), member=folder)
+            result = delivery(work, self._start, self._costs, found, last_stage(work, found))
+            summary = summarised(work, self._command, budgets, self._start, self._costs, result)
+        report = run.file(REPORT)
+        if not report.exists() or report.stat().st_mtime_ns < folder.file("summary.json").stat().st_mtime_ns:
+            keep_report(run)
         return adapted_network(run, summary, folder)
 
     def _found(self, iteration: int) -> Iterate:
