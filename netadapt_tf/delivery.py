@@ -13,7 +13,6 @@ from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.budget import Budget
 from netadapt_tf.resources.resource import LatencyResource
 from netadapt_tf.search.iterate import Iterate
-from netadapt_tf.search.journal import OF_FAMILY
 from netadapt_tf.start import Costs, Start
 from netadapt_tf.training.quantization_aware import trained_quantization_aware
 from netadapt_tf.training.stages import evaluate_tflite, train
@@ -170,7 +169,7 @@ def summarised(
     }
     predicted_ms = _predicted_ms(work, start, costs, result)
     asked = ", ".join(budget.text for budget in budgets)
-    *_, newest = (record for record in into.journal.events() if record["event"] not in OF_FAMILY)
+    *_, newest = (record for record in into.journal.events() if record["event"] != "cost")  # that is the family's
     if (newest["event"], newest.get("budget")) != ("finished", asked):  # else only the summary was lost
         into.journal.append("finished", budget=asked, wall_s=work.clock.lap("other"))
     summary = summarise(

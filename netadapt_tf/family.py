@@ -103,6 +103,7 @@ def finetune_iterations(
         tf_keras.utils.set_random_seed(settings.seed)
         work = Work(problem, run, Stopwatch(), strategy_of(settings.strategy))
         with opened_meters(problem) as meters, run.claimed():
+            _check_iterations(run, iterations)  # mending may have gone back
             start = trained(work, as_given(work))
             costs = costs_of(start, problem.budgets, meters, problem.table, resources)
             check_devices(run, run_budgets, costs)
@@ -110,7 +111,7 @@ def finetune_iterations(
             if asked:
                 return (members.within(asked, run_budgets),)
             chosen = members.along_curve(pareto, run_budgets) if pareto else sorted(set(iterations))
-            return tuple(members.delivered(iteration) for iteration in chosen)
+            return members.all_delivered(chosen)
 
 
 def _check_asked(iterations: Sequence[int], budgets: Sequence[str], pareto: int) -> None:

@@ -13,9 +13,11 @@ from netadapt_tf.resources.budget import Budget, amount_text, parse_budget
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.curve import Point, along_curve
 from netadapt_tf.search.delivery_folder import DeliveryFolder
+from netadapt_tf.search.file_names import REPORT
 from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.iterate import Iterate, recorded, recorded_costs
 from netadapt_tf.search.mending import mend, read_summary
+from netadapt_tf.search.run_directory import looser
 from netadapt_tf.settings import Settings
 from netadapt_tf.start import Costs, Start
 from netadapt_tf.stopwatch import Stopwatch
@@ -71,36 +73,39 @@ class Members:
             UserError: none is.
         """
         for record in self._records:
-            costs = {budget: self._cost(record, budget) for budget in budgets}
-            reached = {budget: (cost.value, budget.limit(cost.start)) for budget, cost in costs.items()}
-            is_within = all(
-                Goal(budget.name, self._costs.budgeted[budget.name], budget.limit(cost.start)).is_met(cost)
-                for budget, cost in costs.items()
-            )
-            if not is_within or not self._is_sound(record["iteration"]):
+            if not self._is_sound(record["iteration"]):
                 continue
-            adapted = self.delivered(record["iteration"], budgets)
+            costs = {budget: self._cost(record, budget) for budget in budgets}
+            missed = {
+                budget: f"{'up to ' if cost.spread else ''}{_over(budget, cost.at_most, budget.limit(cost.start))}"
+                for budget, cost in costs.items()
+                if not Goal(budget.name, self._costs.budgeted[budget.name], budget.limit(cost.start)).is_met(cost)
+            }
+            last = record["iteration"]
+            if missed:
+                continue
+            adapted = self.delivered(last, budgets)
             rows = {row.budget: row for row in adapted.budgets}
-            if all(rows[budget.text].met for budget in budgets):
+            missed = {
+                budget: _over(budget, row.reached, row.asked)
+                for budget in budgets
+                if not (row := rows[budget.text]).met
+            }
+            if not missed:
                 return adapted
-            reached = {budget: (rows[budget.text].reached, rows[budget.text].asked) for budget in budgets}
-            logging.info("The file of iteration %d is over budget; the next network is tried.", record["iteration"])
-        asked = ", ".join(budget.text for budget in budgets)
-        is_of_run = {budget.name for budget in budgets} == {budget.name for budget in run_budgets}
+            logging.info("The file of iteration %d is over budget; the next network is tried.", last)
         raise UserError(
-            f"no network of {self._run.path} is within {asked}: "
-            + ", ".join(
-                f"the last one, of iteration {self._records[-1]['iteration']}, costs {amount_text(cost, budget.unit)}, "
-                f"and at most {amount_text(limit, budget.unit)} is allowed"
-                for budget, (cost, limit) in reached.items()
-            )
-            + "; "
-            + (
-                "the netadapt command of this run goes on with the search, given this budget"
-                if is_of_run
-                else "search for it with netadapt, in another run directory"
-            )
+            f"no network of {self._run.path} is within {_texts(budgets)}: the last one, of iteration {last}, costs "
+            f"{' and '.join(missed.values())}; {_way_on(list(missed), run_budgets)}"
         )
+
+    def all_delivered(self, iterations: Sequence[int]) -> tuple[AdaptedNetwork, ...]:
+        """Members of the family; none, where a folder of one is another request's."""
+        for iteration in iterations:
+            folder = self._run.member(iteration)
+            if folder.file("config.json").exists():
+                self._config(folder, self._found(iteration))
+        return tuple(self.delivered(iteration) for iteration in iterations)
 
     def delivered(self, iteration: int, budgets: Sequence[Budget] = ()) -> AdaptedNetwork:
         """A member of the family; what is finished of it is not done again.
@@ -111,24 +116,20 @@ class Members:
         """
         run, folder = self._run, self._run.member(iteration)
         found = self._found(iteration)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        self._claim(folder, found)
+        budgets = self._claim(folder, found, budgets)
         mend(folder.path, folder.journal)
-        judged = self._judged_before(folder)
-        budgets = [*judged, *(budget for budget in budgets if budget.text not in {b.text for b in judged})]
         summary = read_summary(folder.file("summary.json"))
-        if summary and len(judged) == len(budgets) and folder.is_as_summarised(summary):
+        if summary and self._is_judged(summary, budgets) and folder.is_as_summarised(summary):
             logging.info("%s is finished.", folder.path)
-            return adapted_network(run, summary, folder)
-        logging.info("Iteration %d of %s.", iteration, run.path)
-        self._take_over(folder, iteration)
-        work = dataclasses.replace(self._work, clock=Stopwatch(), member=folder)
-        result = delivery(work, self._start, self._costs, found, last_stage(work, found))
-        summary = summarised(work, self._command, budgets, self._start, self._costs, result)
-        digest = folder.digest("adapted.tflite")
-        if (iteration, digest) not in {(r["iteration"], r["sha256"]) for r in run.journal.events("family")}:
-            run.journal.append("family", iteration=iteration, sha256=digest)
-        keep_report(run)
+        else:
+            logging.info("Iteration %d of %s.", iteration, run.path)
+            self._take_over(folder, iteration)
+            work = dataclasses.replace(self._work, clock=Stopwatch(), member=folder)
+            result = delivery(work, self._start, self._costs, found, last_stage(work, found))
+            summary = summarised(work, self._command, budgets, self._start, self._costs, result)
+        report = run.file(REPORT)
+        if not report.exists() or report.stat().st_mtime_ns < folder.file("summary.json").stat().st_mtime_ns:
+            keep_report(run)
         return adapted_network(run, summary, folder)
 
     def _found(self, iteration: int) -> Iterate:
@@ -136,8 +137,12 @@ class Members:
         record = next(record for record in self._records if record["iteration"] == iteration)
         return recorded(self._run, record, self._start.channels, first["measured"])
 
-    def _claim(self, folder: DeliveryFolder, found: Iterate) -> None:
-        """Sees that a folder is of this network and these settings."""
+    def _config(self, folder: DeliveryFolder, found: Iterate) -> dict[str, Any]:
+        """What makes a folder this network's and that of these settings, and the budgets that it was judged by before.
+
+        Raises:
+            UserError: it is another's.
+        """
         settings = self._work.problem.settings
         request = {
             "iteration": found.iteration,
@@ -147,31 +152,44 @@ class Members:
         }
         earlier = folder.read_json("config.json")
         if earlier is None:
-            folder.write_json("config.json", request)
-        elif earlier != request:
-            differing = [
-                f"{name} (there {earlier.get(name)}, now {value})"
-                for name, value in request.items()
-                if earlier.get(name) != value
-            ]
+            return {**request, "budgets": []}
+        there = earlier if isinstance(earlier, dict) else {}
+        differing = [
+            f"{name} (there {there.get(name)}, now {value})"
+            for name, value in request.items()
+            if there.get(name) != value
+        ]
+        if differing:
             raise UserError(
                 f"{folder.path} is the outcome of another request, which differs in {', '.join(differing)}; rename or "
                 "remove that folder, or ask as before"
             )
+        return {"budgets": [], **there}
 
-    def _judged_before(self, folder: DeliveryFolder) -> list[Budget]:
-        """The budgets of its summary, as far as what they are about is known now."""
-        summary = read_summary(folder.file("summary.json")) or {"budgets": []}
+    def _claim(self, folder: DeliveryFolder, found: Iterate, budgets: Sequence[Budget]) -> list[Budget]:
+        """Notes in a folder whose it is; returns all budgets to judge it by, as far as they can be measured now."""
+        config = self._config(folder, found)
+        config["budgets"] = list(dict.fromkeys([*config["budgets"], *(budget.text for budget in budgets)]))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.write_json("config.json", config)
         units = {budget.resource: budget.units for budget in self._work.problem.budgets}
-        judged = []
-        for row in summary["budgets"]:
+        known = []
+        for text in config["budgets"]:
             try:
-                budget = parse_budget(row["budget"], units)
+                budget = parse_budget(text, units)
             except UserError:  # a resource of the caller's own, which is not given this time
                 continue
             if budget.target in self._costs.latency or budget.name in {*self._costs.budgeted, *self._costs.counts}:
-                judged.append(budget)
-        return judged
+                known.append(budget)
+        return known
+
+    def _is_judged(self, summary: Mapping[str, Any], budgets: Sequence[Budget]) -> bool:
+        """Whether a summary is about these budgets, and about the devices that are measured on now."""
+        there = summary["target"]
+        return {budget.text for budget in budgets} <= {row["budget"] for row in summary["budgets"]} and all(
+            there.get(str(target), latency.fingerprint) == latency.fingerprint
+            for target, latency in self._costs.latency.items()
+        )
 
     def _take_over(self, folder: DeliveryFolder, iteration: int) -> None:
         """What the run has trained of this very network is not trained again."""
@@ -197,8 +215,10 @@ class Members:
         widths = self._run.widths(record["iteration"])
         if name in self._costs.counts:
             return self._costs.counts[name].measure(widths)
+        device = dict(self._costs.latency[budget.target].fingerprint) if budget.target else {}
         for kept in self._run.journal.events("cost"):
-            if kept["iteration"] == record["iteration"] and name in kept["measured"]:
+            is_of_it = kept["iteration"] == record["iteration"] and name in kept["measured"]
+            if is_of_it and kept.get("fingerprint", {}) == device:
                 return recorded_costs(kept["start"], kept)[name]
         cost = self._costs.budgeted[name].measure(widths)
         self._run.journal.append(
@@ -207,5 +227,28 @@ class Members:
             start={name: cost.start},
             measured={name: cost.value},
             spread={name: cost.spread},
+            fingerprint=device,
         )
         return cost
+
+
+def _over(budget: Budget, cost: float, limit: float) -> str:
+    return f"{amount_text(cost, budget.unit)} (allowed: {amount_text(limit, budget.unit)})"
+
+
+def _texts(budgets: Sequence[Budget]) -> str:
+    return ", ".join(budget.text for budget in budgets)
+
+
+def _way_on(missed: Sequence[Budget], run_budgets: Sequence[Budget]) -> str:
+    """What gives a network that is within these budgets, too."""
+    asked = {budget.name: budget for budget in missed}
+    if not asked.keys() <= {budget.name for budget in run_budgets}:
+        return "search for it with netadapt, in another run directory"
+    wanted = [asked.get(budget.name, budget) for budget in run_budgets]
+    if wanted != list(run_budgets) and not looser(run_budgets, wanted):
+        return f"the netadapt command of this run goes on with the search, given {_texts(wanted)}"
+    return (
+        "let the netadapt command of this run go on with the search, as it was begun, or for lower budgets that are "
+        f"written like {_texts(run_budgets)}"
+    )

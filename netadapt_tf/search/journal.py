@@ -20,13 +20,9 @@ _KEYS = {
     "quantization_aware": {"iteration"},
     "finished": {"budget"},
     "cost": {"iteration", "start", "measured", "spread"},
-    "family": {"iteration"},
     "devices": {"fingerprints"},
 }
 """What a record of each kind holds at least."""
-
-OF_FAMILY = ("cost", "family")
-"""Kinds of records that a run's family leaves in its journal, and that the search passes over."""
 
 _NUMBERS: dict[str, type | tuple[type, ...]] = {"iteration": int, "filters": int, "accuracy": (int, float)}
 """What is a number, whatever the record, and of which type."""

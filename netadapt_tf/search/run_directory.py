@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -108,13 +109,17 @@ class RunDirectory(DeliveryFolder):
                 f"{self.path / 'config.json'} holds budgets that mean nothing here ({error}); name another run "
                 "directory"
             ) from error
-        looser = _looser(before, self._budgets)
-        if looser and self.summary(self._budgets) is None:
-            differing.append(looser)
+        higher = looser(before, self._budgets)
+        if higher and self.summary(self._budgets) is not None:
+            higher = ""
         if differing:
+            what = ", ".join([*differing, higher] if higher else differing)
+            raise UserError(f"{self.path} belongs to another request; it differs in {what}; use another run directory")
+        if higher:
+            flags = [f"--run_dir={self.path}", *(f"--budget={budget.text}" for budget in self._budgets)]
             raise UserError(
-                f"{self.path} belongs to another request; it differs in {', '.join(differing)}; use another run "
-                "directory"
+                f"{self.path} belongs to another request; it differs in {higher}; use another run directory, or ask "
+                f"for a network of its search that is within them: python -m netadapt_tf.finetune {shlex.join(flags)}"
             )
         return earlier
 
@@ -168,10 +173,14 @@ def _shown(value: object) -> str:
     return str(value) or "''"
 
 
-def _looser(before: Sequence[Budget], now: Sequence[Budget]) -> str:
+def looser(before: Sequence[Budget], now: Sequence[Budget]) -> str:
     """How budgets differ from those that a run was begun for, empty where all are the same or lower.
 
     A budget that is new would need what the iterations so far have cost; one that is gone has shaped them.
+
+    Args:
+        before: those that the run was begun for.
+        now: those that are asked for.
     """
     earlier = {budget.name: budget for budget in before}
     if earlier.keys() != {budget.name for budget in now}:

@@ -16,12 +16,14 @@ from netadapt_tf import AdaptedNetwork, Metric, UserError, adapt_network, delive
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.reporting.family import family_table
+from netadapt_tf.resources.budget import parse_budget
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.training.trainer import Trainer
 from tests.fake_meter import FakeMeter
 from tests.tiny_adaptation import QUICK, FakeMeters, corner_datasets, four_corners, interrupted_at
 from tests.tiny_networks import tiny_cnn
 from tflite_bench import runtime
+from tflite_bench.timing import Pair
 
 BUDGET = "latency@host/cpu:1=60%"
 SETTINGS = dataclasses.replace(QUICK, initial_reduction=0.1, long_term_epochs=3)
@@ -62,6 +64,16 @@ def no_training(monkeypatch):
     monkeypatch.setattr(Trainer, "fit", again)
 
 
+def killed_at(step: str, monkeypatch: pytest.MonkeyPatch, run_dir: Path, **asked: Any) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(members, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            deliver(run_dir, **asked)
+
+
 def records(run_dir: Path) -> list[dict]:
     return list(Journal(run_dir / "journal.jsonl").events("iteration"))
 
@@ -71,7 +83,7 @@ def story(run_dir: Path) -> list[dict]:
     return [
         {key: value for key, value in record.items() if key not in ("wall_s", "sha256")}
         for record in Journal(run_dir / "journal.jsonl").events()
-        if record["event"] not in ("family", "cost")
+        if record["event"] != "cost"
     ]
 
 
@@ -82,8 +94,7 @@ def same_weights(one: AdaptedNetwork, other: AdaptedNetwork) -> None:
 
 def test_an_earlier_iteration_is_delivered_as_the_run_s_own_is(run_dir):
     own = json.loads((run_dir / "summary.json").read_text())
-    told = ("journal.jsonl", "report.html")
-    before = {path: path.read_bytes() for path in run_dir.iterdir() if path.is_file() and path.name not in told}
+    before = {path: path.read_bytes() for path in run_dir.iterdir() if path.is_file() and path.name != "report.html"}
     (member,) = deliver(run_dir, iterations=[1], command="the command")
     assert member.keras_path == run_dir / "family" / "001" / "adapted.keras"
     summary = json.loads((run_dir / "family" / "001" / "summary.json").read_text())
@@ -113,8 +124,6 @@ def test_an_earlier_iteration_is_delivered_as_the_run_s_own_is(run_dir):
 
     after = {path: path.read_bytes() for path in before}
     assert after == before, "the run itself has changed"
-    (recorded,) = Journal(run_dir / "journal.jsonl").events("family")
-    assert recorded["iteration"] == 1
     assert "Iteration 1, family/001" in (run_dir / "report.html").read_text()
 
 
@@ -247,19 +256,62 @@ def test_a_budget_that_the_start_is_within_gives_the_start(run_dir):
 
 @pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize(
-    ("budget", "said"),
+    ("asked", "said"),
     [
-        ("latency@host/cpu:1=20%", "the netadapt command of this run goes on with the search, given this budget"),
-        ("macs=10%", "search for it with netadapt, in another run directory"),
+        (["latency@host/cpu:1=45%"], "netadapt command of this run goes on with the search, given LATENCY=45%$"),
+        (["latency@host/cpu:1=45%", "macs=100%"], "goes on with the search, given LATENCY=45%$"),
+        (["latency@host/cpu:1=45%", "macs=10%"], "search for it with netadapt, in another run directory"),
+        (["latency@host/cpu:1=1us"], "as it was begun, or for lower budgets that are written like LATENCY=60%$"),
+        (["macs=10%"], "search for it with netadapt, in another run directory"),
     ],
 )
-def test_a_budget_that_no_network_is_within_is_refused_with_what_was_reached(run_dir, budget, said):
-    last = records(run_dir)[-1]
-    with pytest.raises(UserError, match=f"no network of .* is within {budget}") as error:
-        deliver(run_dir, budgets=[budget])
-    assert f"the last one, of iteration {last['iteration']}, costs " in str(error.value)
-    assert said in str(error.value)
+def test_a_budget_that_no_network_is_within_is_refused_with_what_was_reached(run_dir, asked, said):
+    last = records(run_dir)[-1]["iteration"]
+    with pytest.raises(UserError, match=rf"no network of .* is within {', '.join(asked)}: ") as error:
+        deliver(run_dir, budgets=asked)
+    assert f"the last one, of iteration {last}, costs " in str(error.value)
+    assert "100%" not in str(error.value).partition(": ")[2]
+    assert re.search(said.replace("LATENCY", "latency@host/cpu:1"), str(error.value))
     assert not (run_dir / "family").exists()
+    if "given" in said:
+        with pytest.raises(AssertionError, match="trained again"):
+            adapt(run_dir, asked[0])
+
+
+def keep_records(run_dir: Path, count: int) -> None:
+    path = run_dir / "journal.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:count]))
+
+
+@pytest.mark.usefixtures("no_training")
+def test_an_unfinished_search_is_to_go_on_as_it_was_begun(run_dir):
+    events = list(Journal(run_dir / "journal.jsonl").events())
+    keep_records(run_dir, events.index(records(run_dir)[1]) + 1)
+    with pytest.raises(
+        UserError, match=r"of iteration 1, .*; let the netadapt command of this run go on .* as it was begun"
+    ):
+        deliver(run_dir, budgets=["latency@host/cpu:1=61%"])
+
+
+@pytest.mark.usefixtures("no_training")
+def test_of_several_budgets_those_that_are_not_asked_for_stay(run_dir):
+    config = json.loads((run_dir / "config.json").read_text())
+    (run_dir / "config.json").write_text(json.dumps({**config, "budgets": [BUDGET, "macs=90%"]}))
+    with pytest.raises(UserError, match=r"given latency@host/cpu:1=45%, macs=90%$"):
+        deliver(run_dir, budgets=["latency@host/cpu:1=45%"])
+
+
+@pytest.mark.usefixtures("no_training")
+def test_what_is_compared_with_a_budget_is_what_the_refusal_tells(run_dir):
+    start, *_, last = records(run_dir)
+    name = "latency@host/cpu:1"
+    value, spread = last["measured"][name], last["spread"][name]
+    budget = f"{name}={100 * (value + spread / 2) / start['measured'][name]:.4f}%"
+    with pytest.raises(UserError) as error:
+        deliver(run_dir, budgets=[budget, "macs=100%"])
+    limit = parse_budget(budget).limit(start["measured"][name])
+    said = f"of iteration {last['iteration']}, costs up to {value + spread:.4g} ms (allowed: {limit:.4g} ms)"
+    assert f"{said}; " in str(error.value), "what is met is told, too"
 
 
 @pytest.mark.slow
@@ -310,6 +362,45 @@ def test_what_the_search_did_not_measure_is_measured_from_the_largest_on_and_onl
     assert not compared
 
 
+class Phone(FakeMeter):
+    """A device of its own, that takes so much longer; with `floor`, whatever the network."""
+
+    def __init__(self, name: str, slowness: float = 1.0, floor: bool = False):
+        super().__init__()
+        self._name, self._slowness, self._floor = name, slowness, floor
+
+    def fingerprint(self):
+        return {"cpu": self._name}
+
+    def compare(self, pair):
+        slow = super().compare(Pair(pair.first, pair.first if self._floor else pair.second))
+        return dataclasses.replace(
+            slow, first_ms=self._slowness * slow.first_ms, second_ms=self._slowness * slow.second_ms
+        )
+
+
+@pytest.mark.usefixtures("no_training")
+def test_what_another_phone_took_is_measured_again(run_dir, monkeypatch):
+    def deliver_on(phone: Phone) -> AdaptedNetwork:
+        class Meters(FakeMeters):
+            def of(self, target):
+                return phone if str(target) == "host/cpu:2" else FakeMeter()
+
+        monkeypatch.setattr("netadapt_tf.problem.Meters", Meters)
+        (member,) = deliver(run_dir, budgets=["latency@host/cpu:2=60%"])
+        return member
+
+    with pytest.raises(UserError, match=r"no network of .* is within"):
+        deliver_on(Phone("slow", floor=True))
+    of_fast, of_third = (deliver_on(phone).summary for phone in (Phone("fast"), Phone("third", slowness=2)))
+    assert of_fast["iterations"] == records(run_dir)[-1]["iteration"]
+    assert (of_fast["target"]["host/cpu:2"], of_third["target"]["host/cpu:2"]) == ({"cpu": "fast"}, {"cpu": "third"})
+    after = [summary["latency_ms"]["host/cpu:2"]["after"] for summary in (of_fast, of_third)]
+    assert after[1] == pytest.approx(2 * after[0])
+    monkeypatch.setattr(members, "delivery", None)
+    assert deliver_on(Phone("third", slowness=2)).summary == of_third
+
+
 @pytest.mark.slow
 def test_another_budget_for_a_finished_network_is_judged_without_training_it_again(run_dir, monkeypatch):
     (first,) = deliver(run_dir, budgets=["macs=80%"])
@@ -320,6 +411,37 @@ def test_another_budget_for_a_finished_network_is_judged_without_training_it_aga
     monkeypatch.setattr(members, "delivery", None)
     (third,) = deliver(run_dir, budgets=["macs=80%"])
     assert third.summary == second.summary
+
+
+@pytest.mark.usefixtures("no_training")
+def test_what_a_network_was_asked_for_is_remembered_whatever_becomes_of_its_summary(run_dir, monkeypatch):
+    start, *_, last = records(run_dir)
+    budgets = [f"macs={100 * last['macs'] / start['macs'] + more:.4f}%" for more in (0.001, 0.002)]
+    deliver(run_dir, budgets=budgets[:1])
+    folder = run_dir / "family" / f"{last['iteration']:03d}"
+    killed_at("summarised", monkeypatch, run_dir, budgets=budgets[1:])
+    assert not (folder / "summary.json").exists()
+    (member,) = deliver(run_dir, budgets=budgets[1:])
+    assert [row.budget for row in member.budgets] == budgets
+    for name in ("adapted.tflite", "summary.json"):
+        cut_short(folder / name)
+        (member,) = deliver(run_dir, iterations=[last["iteration"]])
+        assert [row.budget for row in member.budgets] == budgets
+
+
+@pytest.mark.usefixtures("no_training")
+def test_the_report_is_written_where_a_kill_or_its_loss_left_it_without_a_member(run_dir, monkeypatch):
+    last, report = records(run_dir)[-1]["iteration"], run_dir / "report.html"
+    killed_at("keep_report", monkeypatch, run_dir, iterations=[last])
+    assert f"family/{last:03d}" not in report.read_text()
+    deliver(run_dir, iterations=[last])
+    assert f"family/{last:03d}" in report.read_text()
+    written = report.stat().st_mtime_ns
+    deliver(run_dir, iterations=[last])
+    assert report.stat().st_mtime_ns == written, "it was up to date"
+    report.unlink()
+    deliver(run_dir, iterations=[last])
+    assert f"family/{last:03d}" in report.read_text()
 
 
 @pytest.mark.slow
@@ -355,6 +477,16 @@ def test_other_epochs_are_recorded_and_never_mixed_with_those_of_before(run_dir)
     assert member.keras_path.read_bytes() != (run_dir / "adapted.keras").read_bytes(), "the run's own was taken"
     with pytest.raises(UserError, match=r"differs in long_term_epochs \(there 1, now 3\), long_term_learning_rate"):
         deliver(run_dir, iterations=[last])
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_folder_of_another_request_is_refused_before_another_network_is_trained(run_dir):
+    last = records(run_dir)[-1]["iteration"]
+    deliver(run_dir, iterations=[last])
+    for asked in ({"iterations": [1, last]}, {"pareto": 2}):
+        with pytest.raises(UserError, match=rf"{last:03d} is the outcome of another request.*\(there 3, now 50\)"):
+            deliver(run_dir, **asked, epochs=50)
+    assert [folder.name for folder in (run_dir / "family").iterdir()] == [f"{last:03d}"]
 
 
 @pytest.mark.slow
@@ -397,6 +529,29 @@ def test_a_damaged_iteration_is_named_and_by_budget_or_curve_passed_over(run_dir
     (member,) = deliver(run_dir, budgets=["macs=80%"])
     assert member.summary["iterations"] == first + 1
     assert f"{first:03d} is damaged or gone; it is passed over" in caplog.text
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize("damage", [shutil.rmtree, lambda folder: cut_short(folder / "widths.json")])
+def test_a_damaged_iteration_whose_cost_the_search_did_not_measure_is_passed_over(run_dir, caplog, damage):
+    damage(run_dir / "iterations" / "001")
+    with pytest.raises(UserError, match=r"no network of .* is within macs=10%"):
+        deliver(run_dir, budgets=["macs=10%"])
+    assert "001 is damaged or gone; it is passed over" in caplog.text
+
+
+@pytest.mark.usefixtures("no_training")
+def test_an_iteration_that_mending_takes_back_is_refused(run_dir):
+    events = list(Journal(run_dir / "journal.jsonl").events())
+    (long_term,) = (record for record in events if record["event"] == "long_term")
+    first, last = records(run_dir)[1], records(run_dir)[-1]
+    events.remove(long_term)
+    events.insert(events.index(first) + 1, long_term)  # as if a lower budget had let the search go on
+    (run_dir / "journal.jsonl").write_text("".join(json.dumps(record) + "\n" for record in events))
+    cut_short(run_dir / "adapted.keras")
+    with pytest.raises(UserError, match=f"has no iteration {last['iteration']}; it has those from 0, the start, to 1"):
+        deliver(run_dir, iterations=[last["iteration"]])
+    assert not (run_dir / "family").exists()
 
 
 @pytest.mark.parametrize(

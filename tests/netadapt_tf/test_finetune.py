@@ -109,7 +109,7 @@ def test_a_budget_and_the_curve(searched, tmp_path):
 def test_what_cannot_be_ends_with_one_sentence(searched, tmp_path):
     for flags, said in (
         (["--iteration=99"], "has no iteration 99; it has those from 0, the start, to "),
-        (["--budget=latency@host/cpu:1=1%"], "goes on with the search, given this budget"),
+        (["--budget=latency@host/cpu:1=1%"], "goes on with the search, given latency@host/cpu:1=1%"),
     ):
         result = called("finetune", f"--run_dir={searched}", *flags)
         assert result.returncode == 2
