@@ -13,6 +13,9 @@ from benchmarks.story import Story
 
 _DOT = {"s": 12, "alpha": 0.7}
 
+_SHOWN_POINTS = 20.0
+"""How far below the best a mean may lie and still be shown."""
+
 
 def draw_accuracy(trials: Sequence[Trial], path: Path) -> None:
     """Predicted against measured, and the signed errors of every configuration, as a PNG."""
@@ -71,11 +74,15 @@ def draw_run(story: Story, path: Path) -> None:
 
 
 def draw_comparison(points: Iterable[Point], path: Path) -> None:
-    """Accuracy over latency, a curve for each kind of network, with 95 % intervals, as a PNG."""
+    """Accuracy over latency, a curve for each kind of network, with 95 % intervals, as a PNG.
+
+    A row of which a network did not train at all lies below the picture, and does not press the others together.
+    """
     figure = Figure(figsize=(9, 6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     curves: dict[str, list[Point]] = {}
+    points = list(points)
     for point in points:
         if not point.kind.endswith(DOUBLED):
             curves.setdefault(point.kind, []).append(point)
@@ -100,7 +107,10 @@ def draw_comparison(points: Iterable[Point], path: Path) -> None:
         )
     axes.set(xlabel="latency, % of the starting network's", ylabel="accuracy on the test set, %")
     axes.set_title("Bars: 95 % of what seeds and test images leave open; curves are set apart a little", fontsize=9)
+    best = max(point.accuracy.points for point in points)
+    near = [point.accuracy.low for point in points if point.accuracy.points > best - _SHOWN_POINTS]
+    axes.set_ylim(min(near) - 0.5, max(point.accuracy.high for point in points) + 0.5)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="upper right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
