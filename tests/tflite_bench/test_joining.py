@@ -174,4 +174,4 @@ def test_the_delegate_fuses_what_is_joined(software_gpu, graph, layers):
                 together_ms.append(reading_ms(one_layer_model(graph, layer)) - call_ms)
                 alone = [reading_ms(one_layer_model(graph, part)) for part in layer.parts]
                 apart_ms.append(sum(alone) - call_ms * len(alone))
-            assert np.median(together_ms) < 0.9 * np.median(apart_ms), layer.kinds
+            assert min(together_ms) < 0.9 * min(apart_ms), layer.kinds  # other work only ever adds
