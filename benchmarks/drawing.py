@@ -73,7 +73,7 @@ def draw_run(story: Story, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def draw_comparison(points: Iterable[Point], path: Path) -> None:
+def draw_comparison(all_points: Iterable[Point], path: Path) -> None:
     """Accuracy over latency, a curve for each kind of network, with 95 % intervals, as a PNG.
 
     A row of which a network did not train at all lies below the picture, and does not press the others together.
@@ -82,10 +82,9 @@ def draw_comparison(points: Iterable[Point], path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     curves: dict[str, list[Point]] = {}
-    points = list(points)
+    points = [point for point in all_points if not point.kind.endswith(DOUBLED)]
     for point in points:
-        if not point.kind.endswith(DOUBLED):
-            curves.setdefault(point.kind, []).append(point)
+        curves.setdefault(point.kind, []).append(point)
     for number, (kind, curve) in enumerate(curves.items()):
         curve.sort(key=lambda point: point.latency)
         accuracies = [point.accuracy for point in curve]

@@ -14,21 +14,9 @@ def family_table(members: Sequence[tuple[Path, Mapping[str, Any]]]) -> str:
     Args:
         members: folder and summary of each network, one or more.
     """
-    _, first = members[0]
-    metric = first["metric"]["name"]
-    targets = [
-        target for target in first["latency_ms"] if all(target in summary["latency_ms"] for _, summary in members)
-    ]
-    heading = ["iteration"]
-    for target in targets:
-        heading += [f"ms ({target})", "of start"]
-    heading += [f"{metric} found", "fine-tuned", "MACs", "of start", "bytes", "of start"]
-    start = ["0 (start)"]
-    for target in targets:
-        start += [f"{first['latency_ms'][target]['before']:.4f}", ""]
-    start += [_value(metric, first["accuracy"]["before"]), "", f"{first['macs']['before']:,d}", ""]
-    start += [f"{first['tflite_bytes']['before']:,d}", ""]
-    rows = [heading, start, *(_row(metric, targets, summary) for _, summary in members)]
+    summaries = [summary for _, summary in members]
+    first, targets = summaries[0], common_targets(summaries)
+    rows = family_rows(first["metric"]["name"], summaries)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines += [
@@ -43,17 +31,42 @@ def family_table(members: Sequence[tuple[Path, Mapping[str, Any]]]) -> str:
     return "\n".join([*lines, *(f"  {folder}" for folder, _ in members)])
 
 
+def common_targets(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The targets that all of these networks were measured on."""
+    return [target for target in summaries[0]["latency_ms"] if all(target in s["latency_ms"] for s in summaries)]
+
+
+def family_rows(metric: str, summaries: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Titles of the columns, the start, and each network, as texts.
+
+    Args:
+        metric: its name.
+        summaries: of the networks, one or more.
+    """
+    first, targets = summaries[0], common_targets(summaries)
+    heading, start = ["iteration"], ["0 (start)"]
+    for target in targets:
+        heading += [f"ms ({target})", "of start"]
+        start += [f"{first['latency_ms'][target]['before']:.4f}", ""]
+    heading += [f"{metric} found", "fine-tuned", "MACs", "of start", "bytes", "of start"]
+    start += [_value(metric, first["accuracy"]["before"]), "", f"{first['macs']['before']:,d}", ""]
+    start += [f"{first['tflite_bytes']['before']:,d}", ""]
+    return [heading, start, *(_row(metric, targets, summary) for summary in summaries)]
+
+
 def _row(metric: str, targets: Sequence[str], summary: Mapping[str, Any]) -> list[str]:
     row = [str(summary["iterations"])]
     for target in targets:
         latency = summary["latency_ms"][target]
         row += [f"{latency['after']:.4f}", f"{latency['after'] / latency['before']:.1%}"]
-    row += [_value(metric, summary["accuracy"][when]) for when in ("after_search", "after")]
+    row += [_value(metric, summary["accuracy"].get(when)) for when in ("after_search", "after")]
     for key in ("macs", "tflite_bytes"):
         before, after = (summary[key][when] for when in ("before", "after"))
         row += [f"{after:,d}", f"{after / before:.1%}"]
     return row
 
 
-def _value(metric: str, value: float) -> str:
+def _value(metric: str, value: float | None) -> str:
+    if value is None:
+        return ""
     return f"{value:.2%}" if metric == ACCURACY.name else f"{value:.4g}"

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netadapt_tf.reporting.charts import AFTER, BEFORE, ENDS, dots, framed, quantity
+from netadapt_tf.reporting.family import common_targets, family_rows
 from netadapt_tf.reporting.figures import number, score, share, title_of
 from netadapt_tf.reporting.page import Chart, Section, Table
-from netadapt_tf.reporting.run_record import ACCURACY, RunRecord
+from netadapt_tf.reporting.run_record import RunRecord
+from netadapt_tf.reporting.search_sections import score_axis
 
 _OWN = "the run's own"
 
@@ -15,11 +17,6 @@ _OWN = "the run's own"
 def family(run: RunRecord) -> Section:
     """What each delivered network costs, and how accurate it is on the test split; the run's own among them."""
     members = _members(run)
-    targets = [
-        target
-        for target in members[0][1]["latency_ms"]
-        if all(target in summary["latency_ms"] for _, summary in members)
-    ]
     return Section(
         key="family",
         title="The family",
@@ -27,8 +24,8 @@ def family(run: RunRecord) -> Section:
             f"Networks of this search, each long-term fine-tuned, converted and measured on its own. Here the "
             f"{run.metric} is that on the test split. The square is the start, the diamond what the run ended with."
         ],
-        charts=[_chart(run, members, target) for target in targets],
-        shown=[_table(run, members, targets)],
+        charts=[_chart(run, members, target) for target in common_targets([summary for _, summary in members])],
+        shown=[_table(run.metric, members)],
     )
 
 
@@ -45,8 +42,7 @@ def _chart(run: RunRecord, members: Sequence[tuple[str, Mapping[str, Any]]], tar
     members = [member for member in members if math.isfinite(member[1]["accuracy"]["after"])]
     rows = [_point(run, where, summary, target) for where, summary in members]
     start = {"cost": 1.0, "score": before, "tip": f"Start\n{run.metric}: {score(before, run.metric)}"}
-    form: dict[str, Any] = {"format": ".1%"} if run.metric == ACCURACY else {}
-    x, y = quantity("cost", "latency, of the start's", format=".0%"), quantity("score", f"test {run.metric}", **form)
+    x, y = quantity("cost", "latency, of the start's", format=".0%"), score_axis(run.metric, "test")
     others = [row for row, (where, _) in zip(rows, members, strict=True) if where != _OWN]
     own = [row for row, (where, _) in zip(rows, members, strict=True) if where == _OWN]
     groups = [([start], ENDS[BEFORE]), (others, {}), (own, ENDS[AFTER])]
@@ -72,21 +68,12 @@ def _point(run: RunRecord, where: str, summary: Mapping[str, Any], target: str) 
     return {"cost": pair["after"] / pair["before"], "score": after, "tip": "\n".join(lines)}
 
 
-def _table(run: RunRecord, members: Sequence[tuple[str, Mapping[str, Any]]], targets: Sequence[str]) -> Table:
-    head = ["iteration", "network", f"{run.metric} found", "fine-tuned"]
-    for target in targets:
-        head += [f"{title_of(f'latency@{target}')}, ms", "of the start's"]
-    head += ["MACs, of the start's", "bytes, of the start's", "budgets"]
-    return Table("Delivered networks", head, [_row(run, *member, targets) for member in members], figures_from=2)
+def _table(metric: str, members: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
+    heading, start, *rows = family_rows(metric, [summary for _, summary in members])
+    shown = [[where, *row, _verdicts(summary)] for (where, summary), row in zip(members, rows, strict=True)]
+    return Table("Delivered networks", ["network", *heading, "budgets"], [["start", *start, ""], *shown])
 
 
-def _row(run: RunRecord, where: str, summary: Mapping[str, Any], targets: Sequence[str]) -> list[str]:
-    accuracy = summary["accuracy"]
-    row = [str(summary["iterations"]), where]
-    row += [score(accuracy.get("after_search"), run.metric), score(accuracy["after"], run.metric)]
-    for target in targets:
-        pair = summary["latency_ms"][target]
-        row += [number(pair["after"]), share(pair["after"], pair["before"])]
-    row += [share(summary[name]["after"], summary[name]["before"]) for name in ("macs", "tflite_bytes")]
+def _verdicts(summary: Mapping[str, Any]) -> str:
     verdicts = [f"{budget['budget']}: {'met' if budget['met'] is True else 'NOT met'}" for budget in summary["budgets"]]
-    return [*row, ", ".join(verdicts) or "none asked"]
+    return ", ".join(verdicts) or "none asked"

@@ -74,10 +74,10 @@ def _trade_off_chart(run: RunRecord, resource: str) -> list[Chart]:
     return [Chart(f"{title} and hold-out {run.metric}", description, framed(320, layers))]
 
 
-def score_axis(metric: str) -> Row:
-    """The axis of a metric on the hold-out set."""
+def score_axis(metric: str, split: str = "hold-out") -> Row:
+    """The axis of a metric on the hold-out or the test split."""
     form: dict[str, Any] = {"format": ".1%"} if metric == ACCURACY else {}
-    return quantity("score", f"hold-out {metric}", **form)
+    return quantity("score", f"{split} {metric}", **form)
 
 
 def network_tip(run: RunRecord, step: Step, resource: str) -> str:

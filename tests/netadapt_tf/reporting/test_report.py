@@ -172,9 +172,11 @@ def test_figures_have_no_bare_point():
 def test_networks_that_were_delivered_later_stand_beside_the_runs_own(run_dir):
     write_member(run_dir, 1, accuracy={"before": 0.901, "after_search": 0.89, "after": 0.9})
     section = sections(run_dir)["family"]
+    sizes = ["2,000,000", "50.0%", "400,000", "40.0%"]
     assert table(section, "Delivered") == [
-        ["1", "family/001", "89.00 %", "90.00 %", "0.5950", "58.9 %", "50.0 %", "40.0 %", "none asked"],
-        ["2", "the run's own", "88.00 %", "89.75 %", "0.5950", "58.9 %", "50.0 %", "40.0 %", f"{LATENCY}=60%: met"],
+        ["start", "0 (start)", "1.0100", "", "90.10%", "", "4,000,000", "", "1,000,000", "", ""],
+        ["family/001", "1", "0.5950", "58.9%", "89.00%", "90.00%", *sizes, "none asked"],
+        ["the run's own", "2", "0.5950", "58.9%", "88.00%", "89.75%", *sizes, f"{LATENCY}=60%: met"],
     ]
     assert [row["score"] for row in rows(section)] == [0.901, 0.9, 0.8975]
     assert [row["tip"].splitlines()[0] for row in rows(section)] == [
@@ -190,7 +192,7 @@ def test_a_family_of_an_unfinished_run_is_shown_and_damage_to_it_is_said(tmp_pat
     write_member(run_dir, 1)
     (write_member(run_dir, 2) / "summary.json").write_text("{")
     (account,) = report(run_dir).accounts
-    assert [row[1] for row in table(sections(run_dir)["family"], "Delivered")] == ["family/001"]
+    assert [row[0] for row in table(sections(run_dir)["family"], "Delivered")] == ["start", "family/001"]
     assert "family/002/summary.json is damaged; that network of the family is left out." in account.remarks
 
 
