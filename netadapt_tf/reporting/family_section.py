@@ -22,7 +22,8 @@ def family(run: RunRecord) -> Section:
         title="The family",
         text=[
             f"Networks of this search, each long-term fine-tuned, converted and measured on its own. Here the "
-            f"{run.metric} is that on the test split. The square is the start, the diamond what the run ended with."
+            f"{run.metric} is that on the test split. The square is the start, the diamond what the run ended with.",
+            *_verdicts(members),
         ],
         charts=[_chart(run, members, target) for target in common_targets([summary for _, summary in members])],
         shown=[_table(run.metric, members)],
@@ -70,10 +71,13 @@ def _point(run: RunRecord, where: str, summary: Mapping[str, Any], target: str) 
 
 def _table(metric: str, members: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
     heading, start, *rows = family_rows(metric, [summary for _, summary in members])
-    shown = [[where, *row, _verdicts(summary)] for (where, summary), row in zip(members, rows, strict=True)]
-    return Table("Delivered networks", ["network", *heading, "budgets"], [["start", *start, ""], *shown])
+    shown = [[where, *row] for (where, _), row in zip(members, rows, strict=True)]
+    return Table("Delivered networks", ["network", *heading], [["start", *start], *shown])
 
 
-def _verdicts(summary: Mapping[str, Any]) -> str:
-    verdicts = [f"{budget['budget']}: {'met' if budget['met'] is True else 'NOT met'}" for budget in summary["budgets"]]
-    return ", ".join(verdicts) or "none asked"
+def _verdicts(members: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    return [
+        f"{budget['budget']}: {'met' if budget['met'] is True else 'NOT met'} by {where}."
+        for where, summary in members
+        for budget in summary["budgets"]
+    ]
