@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netadapt_tf.training.task import ACCURACY
+from netadapt_tf.reporting.run_record import ACCURACY
 from tflite_bench.adapter import remarks
 
 
@@ -69,4 +69,4 @@ def _row(metric: str, targets: Sequence[str], summary: Mapping[str, Any]) -> lis
 def _value(metric: str, value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value:.2%}" if metric == ACCURACY.name else f"{value:.4g}"
+    return f"{value:.2%}" if metric == ACCURACY else f"{value:.4g}"
