@@ -16,6 +16,7 @@ Rows, for each seed; all but start at every budget, multipliers also at the star
   multiplier                       the widest width multiplier within the budget, from fresh weights, for as many
                                    steps as pre-training and long-term fine-tune
   multiplier for the whole compute the same for as many steps as netadapt's row took, search included
+  multiplier taught               the same for as many steps, the starting network's, which teaches it, among them
   uniform                          every group shrunk alike by L2 norm, fine-tuned alike
   MorphNet-style                   batch norm scales driven to zero (see scale_regulariser), then fine-tuned alike
   retrained                        netadapt's shape from fresh weights, as long as multiplier (--final=retrain)
@@ -23,7 +24,7 @@ Rows, for each seed; all but start at every budget, multipliers also at the star
   ... doubled                      of one seed and budget, the row's last training twice as long: has it converged?
 
 Only where --rows names it:
-  netadapt distilled               netadapt, its long-term fine-tune taught by the starting network besides
+  netadapt untaught               netadapt with --distillation=0
 
 At the end all networks are built anew from their widths and timed, each in turn with the starting network; the latency
 column comes only from there. Accuracy is that of the `.tflite` on the whole test set; intervals are a bootstrap over

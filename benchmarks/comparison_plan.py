@@ -13,7 +13,8 @@ MULTIPLIER = "multiplier"
 MULTIPLIER_WHOLE = "multiplier for the whole compute"
 UNIFORM = "uniform"
 REGULARISED = "MorphNet-style"
-DISTILLED = "netadapt distilled"
+MULTIPLIER_TAUGHT = "multiplier taught"
+UNTAUGHT = "netadapt untaught"
 DOUBLED = " doubled"
 
 WHOLE = 100
@@ -22,17 +23,17 @@ WHOLE = 100
 _ROUNDS = (
     (START,),
     (NETADAPT,),
-    (MULTIPLIER_WHOLE, UNIFORM),
+    (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, UNIFORM),
     (BY_MACS, REGULARISED),
     (MULTIPLIER, RETRAINED, RETRAINED_WHOLE),
 )
 KINDS = tuple(kind for kinds in _ROUNDS for kind in kinds)
 """How networks come about."""
 
-TRIED = (DISTILLED,)
-"""What might be better; trained only where it is asked for."""
+TRIED = (UNTAUGHT,)
+"""What shows what a part of the method is worth; trained only where it is asked for."""
 
-_AT_FULL_WIDTH = (MULTIPLIER_WHOLE, MULTIPLIER)
+_AT_FULL_WIDTH = (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER)
 
 
 def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], doubled: bool) -> list[Cell]:

@@ -9,7 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.compared_rows import ComparedRow
-from benchmarks.comparison_plan import DOUBLED, KINDS, MULTIPLIER, MULTIPLIER_WHOLE, NETADAPT, START, TRIED, WHOLE
+from benchmarks.comparison_plan import (
+    DOUBLED,
+    KINDS,
+    MULTIPLIER,
+    MULTIPLIER_TAUGHT,
+    MULTIPLIER_WHOLE,
+    NETADAPT,
+    START,
+    TRIED,
+    WHOLE,
+)
 from benchmarks.equal_accuracy import SpeedUp, speed_up
 from benchmarks.paired import Difference, paired_difference
 
@@ -192,7 +202,7 @@ def verdict(points: Mapping[tuple[str, int], Point]) -> str:
         start = points.get((START, WHOLE))
         if start and (difference := netadapt.less(start)):
             lines.append(f"At {percent} %: netadapt less start, points: {difference}.")
-    for kind in (MULTIPLIER_WHOLE, MULTIPLIER):
+    for kind in (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER):
         for percent, times in speed_ups(points, kind).items():
             lines.append(f"At {percent} %: faster than an equally accurate {kind}: {times}.")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from netadapt_tf.resources.budget import parse_budget
-from netadapt_tf.settings import Settings
+from netadapt_tf.settings import Settings, settings_before
 from tflite_bench.errors import UserError
 from tflite_bench.target import Target, parse_target
 
@@ -64,7 +64,7 @@ def claim(folder: Path, problem: Problem) -> None:
         if not path.exists():
             path.write_text(json.dumps(told, indent=2) + "\n")
         earlier = json.loads(path.read_text())
-        earlier["settings"] = asdict(Settings()) | earlier["settings"]  # what came later was as it is by default
+        earlier["settings"] = settings_before() | earlier["settings"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{folder} cannot be written or read ({error}); name another folder with --output") from error
     differing = [name for name, value in told.items() if earlier.get(name) != value]

@@ -22,7 +22,9 @@ from tflite_bench.host import HostMeter
 from tflite_bench.target import Target
 from tflite_bench.timing import Pair
 
-_EVALUATION_SHARE = 1 / 3  # of a training step's work that evaluating as many images takes
+ANSWERS_SHARE = 1 / 3
+"""Of a training step's work that answering as many images takes: to evaluate them, or to teach another network."""
+
 _MACS_STEP = 10  # percent of MACs that a search by MACs is sent further at a time
 
 
@@ -70,9 +72,9 @@ class Searches:
         self._folder = folder
         self._start = start
         self._datasets = datasets
-        self._settings = replace(settings, pretrain_epochs=0, long_term_epochs=0)
+        self._settings = replace(settings, pretrain_epochs=0, long_term_epochs=0, distillation=0.0)
         self._target = target
-        self._proposal_steps = settings.short_term_steps + _EVALUATION_SHARE * evaluation_batches
+        self._proposal_steps = settings.short_term_steps + ANSWERS_SHARE * evaluation_batches
         self._table = table
 
     def by_latency(self, percents: Sequence[int], percent: int) -> Found:

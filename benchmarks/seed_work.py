@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tf_keras
@@ -13,8 +14,7 @@ from benchmarks.compared_rows import Cell, ComparedRow, ComparedRows
 from benchmarks.comparison_plan import DOUBLED, WHOLE
 from benchmarks.comparison_problem import Problem
 from benchmarks.comparison_regularised import regularised
-from benchmarks.comparison_searches import Found, Searches
-from benchmarks.distilling import distillation, taught
+from benchmarks.comparison_searches import ANSWERS_SHARE, Found, Searches
 from benchmarks.multipliers import Shapes
 from benchmarks.processor_time import counted, minutes
 from benchmarks.rows import write_whole
@@ -27,11 +27,19 @@ from netadapt_tf.training.checkpoint import Checkpoint
 from netadapt_tf.training.datasets import Datasets, Shuffled, steps_per_epoch
 from netadapt_tf.training.image_dataset import load_image_dataset
 from netadapt_tf.training.stages import train
-from netadapt_tf.training.task import Task, classification
+from netadapt_tf.training.task import classification
+from netadapt_tf.training.teacher import Teacher
 from tflite_bench import runtime
 from tflite_bench.convert import convert
 
 _BATCH_SIZE = 128
+
+
+class Effort(NamedTuple):
+    """Training steps, answers counted by their work, and minutes of the processor."""
+
+    steps: int
+    minutes: float
 
 
 class SeedWork:
@@ -67,51 +75,60 @@ class SeedWork:
             kinds.NETADAPT: partial(self._fine_tuned, self._by_latency),
             kinds.BY_MACS: partial(self._fine_tuned, self._by_macs),
             kinds.REGULARISED: partial(self._fine_tuned, self._regularised),
-            kinds.DISTILLED: partial(self._fine_tuned, self._by_latency, distilled=True),
             kinds.UNIFORM: partial(self._fine_tuned, self._uniform),
-            kinds.MULTIPLIER: partial(self._from_scratch, whole=False, searched=False),
-            kinds.MULTIPLIER_WHOLE: partial(self._from_scratch, whole=True, searched=False),
-            kinds.RETRAINED: partial(self._from_scratch, whole=False, searched=True),
-            kinds.RETRAINED_WHOLE: partial(self._from_scratch, whole=True, searched=True),
+            kinds.UNTAUGHT: partial(self._fine_tuned, self._by_latency, is_taught=False),
+            kinds.MULTIPLIER: partial(self._multiplier, whole=False),
+            kinds.MULTIPLIER_WHOLE: partial(self._multiplier, whole=True),
+            kinds.MULTIPLIER_TAUGHT: self._taught_multiplier,
+            kinds.RETRAINED: partial(self._retrained, whole=False),
+            kinds.RETRAINED_WHOLE: partial(self._retrained, whole=True),
         }
         return trainings[cell.kind.removesuffix(DOUBLED)](cell, times)
 
     def _started(self, cell: Cell, times: int) -> ComparedRow:
         if times == 1:
-            return self._tested(cell, self._start(), self._start_steps, 0, self._start_minutes(), 0.0)
+            return self._tested(cell, self._start(), Effort(self._start_steps, self._start_minutes()), Effort(0, 0.0))
         network = self._shapes.fresh(self._shapes.start, self.seed)
-        steps = times * self._start_steps
-        return self._tested(cell, network, steps, 0, self._train(cell, network, self._datasets.train, steps), 0.0)
+        trained = self._train(cell, network, self._datasets.train, times * self._start_steps)
+        return self._tested(cell, network, trained, Effort(0, 0.0))
 
     def _fine_tuned(
-        self, found_for: Callable[[int], Found], cell: Cell, times: int, distilled: bool = False
+        self, found_for: Callable[[int], Found], cell: Cell, times: int, is_taught: bool = True
     ) -> ComparedRow:
         """A network that comes of the starting network, after the long-term fine-tune."""
         found, steps = found_for(cell.percent), times * self._long_steps
-        dataset, task = self._datasets.long_term, classification(found.network)
-        if distilled:
-            dataset, task = taught(dataset, self._start()), distillation()
-        own = self._train(cell, found.network, dataset, steps, task)
-        before = (self._start_steps + found.steps, self._start_minutes() + found.minutes)
-        return self._tested(cell, found.network, steps, before[0], own, before[1])
+        trained = self._train(
+            cell, found.network, self._datasets.long_term, steps, self._teacher() if is_taught else None
+        )
+        before = Effort(self._start_steps + found.steps, self._start_minutes() + found.minutes)
+        return self._tested(cell, found.network, trained, before)
 
-    def _from_scratch(self, cell: Cell, times: int, whole: bool, searched: bool) -> ComparedRow:
-        """A network of fresh weights.
+    def _multiplier(self, cell: Cell, times: int, whole: bool) -> ComparedRow:
+        """The width multiplier from fresh weights: as usual, or for as much work as NetAdapt's network took in all."""
+        steps = self._netadapt(cell).all_steps if whole else self._start_steps + self._long_steps
+        network = self._shapes.fresh(self._shapes.multiplier(cell.percent), self.seed)
+        trained = self._train(cell, network, self._datasets.long_term, times * steps)
+        return self._tested(cell, network, trained, Effort(0, 0.0))
 
-        Args:
-            cell: which row.
-            times: how many times as long as usual.
-            whole: train for as many steps as NetAdapt's network took in all; else for pre-training plus long-term.
-            searched: take the shape that NetAdapt found, whose search then counts as well; else the width multiplier's.
-        """
+    def _taught_multiplier(self, cell: Cell, times: int) -> ComparedRow:
+        """The same for the whole compute, of which training the teacher is a part."""
+        steps = (self._netadapt(cell).all_steps - self._start_steps) / (1 + ANSWERS_SHARE)
+        network = self._shapes.fresh(self._shapes.multiplier(cell.percent), self.seed)
+        trained = self._train(cell, network, self._datasets.long_term, times * steps, self._teacher())
+        return self._tested(cell, network, trained, Effort(self._start_steps, self._start_minutes()))
+
+    def _retrained(self, cell: Cell, times: int, whole: bool) -> ComparedRow:
+        """NetAdapt's shape from fresh weights, taught; what it took to find comes on top."""
+        netadapt = self._netadapt(cell)
+        steps = netadapt.all_steps / (1 + ANSWERS_SHARE) if whole else self._start_steps + self._long_steps
+        network = self._shapes.fresh(netadapt.widths, self.seed)
+        trained = self._train(cell, network, self._datasets.long_term, times * steps, self._teacher())
+        return self._tested(cell, network, trained, Effort(netadapt.steps_before, netadapt.minutes_before))
+
+    def _netadapt(self, cell: Cell) -> ComparedRow:
+        """NetAdapt's row at the same budget; at the starting network's widths, that at the lowest budget."""
         percent = self._problem.percents[-1] if cell.percent == WHOLE else cell.percent
-        netadapt = self._rows.get(Cell(self.seed, percent, kinds.NETADAPT)) or self._now(percent)
-        widths = netadapt.widths if searched else self._shapes.multiplier(cell.percent)
-        steps = times * (netadapt.all_steps if whole else self._start_steps + self._long_steps)
-        network = self._shapes.fresh(widths, self.seed)
-        own = self._train(cell, network, self._datasets.long_term, steps)
-        before = (netadapt.steps_before, netadapt.minutes_before) if searched else (0, 0.0)
-        return self._tested(cell, network, steps, before[0], own, before[1])
+        return self._rows.get(Cell(self.seed, percent, kinds.NETADAPT)) or self._now(percent)
 
     def _now(self, percent: int) -> ComparedRow:
         """NetAdapt's row, where it was not asked for and another row needs it."""
@@ -172,23 +189,26 @@ class SeedWork:
     def _clock(self, cell: Cell) -> Path:
         return self._scratch / f"{cell.kind} {cell.percent}.minutes"
 
+    def _teacher(self) -> Teacher | None:
+        share = self._settings.distillation
+        return Teacher(self._start(), share) if share else None
+
     def _train(
-        self, cell: Cell, network: tf_keras.Model, dataset: Shuffled, steps: int, task: Task | None = None
-    ) -> float:
-        """Trains in place, from a checkpoint where there is one; returns the minutes of the processor."""
+        self, cell: Cell, network: tf_keras.Model, dataset: Shuffled, steps: float, teacher: Teacher | None = None
+    ) -> Effort:
+        """Trains in place, from a checkpoint where there is one; a teacher's answers count by their work."""
         name = f"{cell.kind} {cell.percent}"
         path = self._scratch / f"{name}.checkpoint.npz"
         checkpoint = Checkpoint(path, partial(write_whole, path))
         epochs = round(steps / steps_per_epoch(dataset))
-        task, rate = task or classification(network), self._settings.long_term_learning_rate
+        task, rate = classification(network), self._settings.long_term_learning_rate
         with counted(self._clock(cell)):
-            train(network, task, dataset, self.seed + 1, epochs, rate, name, checkpoint)
+            train(network, task, dataset, self.seed + 1, epochs, rate, name, checkpoint, teacher=teacher)
         checkpoint.discard()
-        return minutes(self._clock(cell))
+        work = epochs * steps_per_epoch(dataset) * (1 + ANSWERS_SHARE if teacher else 1)
+        return Effort(round(work), minutes(self._clock(cell)))
 
-    def _tested(
-        self, cell: Cell, network: tf_keras.Model, steps: int, steps_before: int, own: float, before: float
-    ) -> ComparedRow:
+    def _tested(self, cell: Cell, network: tf_keras.Model, trained: Effort, before: Effort) -> ComparedRow:
         right = runtime.outputs(convert(network), self._test_images).argmax(-1) == self._test_labels
         widths: Widths = find_channels(network).widths
-        return ComparedRow(cell, widths, right, steps, steps_before, own, before)
+        return ComparedRow(cell, widths, right, trained.steps, before.steps, trained.minutes, before.minutes)

@@ -179,7 +179,7 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
         logging.info("The starting network is within budget already.")
     while True:
         found = _searched(work, costs, goals, beginning)
-        result = delivery(work, start, costs, found, last_stage(work, found))
+        result = delivery(work, start, costs, found, last_stage(work, start, found))
         asked = {budget.name: budget.limit(result.before.amount(budget)) for budget in budgets}
         reached = {budget.name: result.after.amount(budget) for budget in budgets}
         corrected = corrected_by_delivery(goals, found.costs, asked, reached)

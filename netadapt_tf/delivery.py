@@ -16,6 +16,7 @@ from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.start import Costs, Start
 from netadapt_tf.training.quantization_aware import trained_quantization_aware
 from netadapt_tf.training.stages import evaluate_tflite, train
+from netadapt_tf.training.teacher import Teacher
 from netadapt_tf.work import Work
 from tflite_bench.convert import convert
 from tflite_bench.target import Target
@@ -40,8 +41,14 @@ class Delivery:
     after: Delivered
 
 
-def last_stage(work: Work, found: Iterate) -> tf_keras.Model:
-    """The search's network fine-tuned, or its shape retrained; the start itself where nothing had to shrink."""
+def last_stage(work: Work, start: Start, found: Iterate) -> tf_keras.Model:
+    """The search's network fine-tuned, or its shape retrained; the start itself where nothing had to shrink.
+
+    Args:
+        work: what all stages share.
+        start: the starting network, which teaches.
+        found: what the search ended with.
+    """
     into, settings = work.into, work.problem.settings
     checkpoint = into.checkpoint("long-term")
     if into.is_done("long_term", found.iteration, "adapted.keras"):
@@ -64,6 +71,7 @@ def last_stage(work: Work, found: Iterate) -> tf_keras.Model:
                 what,
                 checkpoint,
                 work.strategy,
+                _teacher(work, start),
             )
     into.reopen()
     save_network(network, into.file("adapted.keras"))
@@ -71,6 +79,11 @@ def last_stage(work: Work, found: Iterate) -> tf_keras.Model:
     into.journal.append("long_term", iteration=found.iteration, sha256=digest, wall_s=lap)
     checkpoint.discard()
     return network
+
+
+def _teacher(work: Work, start: Start) -> Teacher | None:
+    share = work.problem.settings.distillation
+    return Teacher(start.network, share) if share and work.problem.task.imitation else None
 
 
 def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf_keras.Model) -> Delivery:

@@ -193,6 +193,9 @@ def _effort(problem: Problem, iterations: int | None, proposals: int, measure_s:
     step_s = float(np.median(steps_s))
     trainer.evaluate(datasets.holdout.take(1))
     evaluate_s = _seconds(lambda: trainer.evaluate(datasets.holdout))
+    is_taught = settings.distillation and problem.task.imitation
+    answer_s = evaluate_s / steps_per_epoch(datasets.holdout, "holdout") if is_taught else 0.0
+    final_steps = settings.final_epochs * steps_per_epoch(datasets.long_term) if iterations else 0
     proposal_s = settings.short_term_steps * step_s + evaluate_s
     iteration_s = build_s + measure_s + proposals * proposal_s
     return Effort(
@@ -200,7 +203,7 @@ def _effort(problem: Problem, iterations: int | None, proposals: int, measure_s:
         proposals_each=proposals,
         pretrain_s=settings.pretrain_epochs * steps_per_epoch(datasets.train) * step_s,
         search_s=(iterations or 0) * iteration_s,
-        final_s=settings.final_epochs * steps_per_epoch(datasets.long_term) * step_s if iterations else 0.0,
+        final_s=final_steps * (step_s + answer_s),
     )
 
 

@@ -125,7 +125,7 @@ class Members:
             logging.info("Iteration %d of %s.", iteration, run.path)
             self._take_over(folder, iteration)
             work = dataclasses.replace(self._work, clock=Stopwatch(), member=folder)
-            result = delivery(work, self._start, self._costs, found, last_stage(work, found))
+            result = delivery(work, self._start, self._costs, found, last_stage(work, self._start, found))
             summary = summarised(work, self._command, budgets, self._start, self._costs, result)
         report = run.file(REPORT)
         if not report.exists() or report.stat().st_mtime_ns < folder.file("summary.json").stat().st_mtime_ns:

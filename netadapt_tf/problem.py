@@ -120,7 +120,9 @@ def problem_of(
     if settings.strategy != NONE and loss is not None:
         check_averages(loss)
     default = classification(network)
-    task = Task(loss or default.loss, metric or default.metric)
+    task = Task(loss or default.loss, metric or default.metric, None if loss else default.imitation)
+    if settings.distillation and not task.imitation:
+        logging.info("The loss is your own: the last stage learns from targets alone, without a teacher.")
     place = place or Place()
     check_sendable(place, network, source, task)
     path = Path(table) if table else default_table()

@@ -2,10 +2,10 @@
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import nextafter
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netadapt_tf.search.filter_choice import CRITERIA
 from netadapt_tf.search.schedule import Schedule
@@ -30,6 +30,7 @@ _LARGEST = 2**31 - 1
 _COUNT = _Range(int, 0, _LARGEST, f"an integer from 0 to {_LARGEST}")
 _LEARNING_RATE = _Range(float, 0.0, sys.float_info.max, "a finite number of at least 0")
 _SHARE = _Range(float, nextafter(0.0, 1.0), 1.0, "a number above 0 and at most 1")
+_SHARE_OR_NONE = _Range(float, 0.0, 1.0, "a number from 0 to 1")
 
 _NUMBERS = {
     "pretrain_epochs": _COUNT,
@@ -39,6 +40,7 @@ _NUMBERS = {
     "short_term_learning_rate": _LEARNING_RATE,
     "long_term_epochs": _COUNT,
     "long_term_learning_rate": _LEARNING_RATE,
+    "distillation": _SHARE_OR_NONE,
     "calibration_images": _Range(
         int, MIN_CALIBRATION_IMAGES, _LARGEST, f"an integer of {MIN_CALIBRATION_IMAGES} or more"
     ),
@@ -61,6 +63,8 @@ class Settings:
         short_term_learning_rate: constant.
         long_term_epochs: epochs of fine-tuning after the search.
         long_term_learning_rate: of pre-training and the last stage, at their first step; falls along a cosine.
+        distillation: share of the last stage's loss that is about the starting network's answers (Hinton et al., 2015);
+            the rest is about the targets. A loss of your own has no such share.
         final: the last stage: `fine_tune` what the search found, or `retrain` its shape from fresh weights, for
             as many epochs as pre-training and long-term fine-tune together; `long_term_epochs` alone where there is no
             pre-training, which should then be what training from scratch takes.
@@ -87,6 +91,7 @@ class Settings:
     short_term_learning_rate: float = 0.005
     long_term_epochs: int = 8
     long_term_learning_rate: float = 0.05
+    distillation: float = 0.5
     final: str = "fine_tune"
     precision: str = "float32"
     calibration_images: int = 256
@@ -131,3 +136,8 @@ class Settings:
     def final_epochs(self) -> int:
         """Epochs of the last stage."""
         return self.long_term_epochs + (self.pretrain_epochs if self.final == "retrain" else 0)
+
+
+def settings_before() -> dict[str, Any]:
+    """Of a run that began before a setting came, what it did: the default, but for what changed with the setting."""
+    return asdict(Settings()) | {"distillation": 0.0}

@@ -23,12 +23,12 @@ from netadapt_tf.training.replicas import strategy_of
 from netadapt_tf.training.strategy_names import MULTI_WORKER, NONE
 from netadapt_tf.training.task import classification
 from tests.tiny_networks import tiny_cnn
-from tests.two_replicas import EPOCHS, keep, regularised, shuffled, trained
+from tests.two_replicas import EPOCHS, contrary_teacher, keep, regularised, shuffled, trained
 from tflite_bench.errors import UserError
 
 _PATIENCE_S = 5.0
 _ASKED_IN_AN_EPOCH = 4  # for its batches, their number, the first and the form of them
-_ASKED_IN_ALL = (3 + EPOCHS) + (3 + EPOCHS) + (3 + EPOCHS - 1)
+_ASKED_IN_ALL = 3 * (3 + EPOCHS) + (3 + EPOCHS - 1)
 
 
 def die() -> None:
@@ -56,6 +56,8 @@ def lead(folder: Path, scenario: str) -> None:
         results["random"] = trained(random, MULTI_WORKER, Checkpoint(folder / "nothing", keep_epoch))
         assert len(list(folder.glob("epoch_*"))) == EPOCHS
         resumed = Checkpoint(folder / "epoch_0", lambda content: None)
+        results["taught_one"] = trained(regularised(), NONE, teacher=contrary_teacher())
+        results["taught_two"] = trained(regularised(), MULTI_WORKER, teacher=contrary_teacher())
         results["resumed"] = trained(tiny_cnn(dropout=0.5), MULTI_WORKER, resumed)
         keep(folder, results)
         if scenario == "follower lost in the end":

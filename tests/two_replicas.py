@@ -18,6 +18,7 @@ from netadapt_tf.training.replicas import replica_count, strategy_of
 from netadapt_tf.training.stages import train
 from netadapt_tf.training.strategy_names import MIRRORED, NONE
 from netadapt_tf.training.task import Loss, Task, classification
+from netadapt_tf.training.teacher import Teacher
 from tests.tiny_networks import randomised, tiny_cnn
 
 EPOCHS = 3
@@ -46,13 +47,24 @@ def precisely(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
 
 
 def trained(
-    network: tf_keras.Model, strategy: str = MIRRORED, checkpoint: Checkpoint | None = None, loss: Loss | None = None
+    network: tf_keras.Model,
+    strategy: str = MIRRORED,
+    checkpoint: Checkpoint | None = None,
+    loss: Loss | None = None,
+    teacher: Teacher | None = None,
 ) -> list[np.ndarray]:
     """Its weights in the end."""
     usual = classification(network)
-    task = Task(loss or usual.loss, usual.metric)
-    train(network, task, shuffled, 3, EPOCHS, 0.05, "long-term fine-tune", checkpoint, strategy_of(strategy))
+    task = Task(loss or usual.loss, usual.metric, usual.imitation)
+    train(network, task, shuffled, 3, EPOCHS, 0.05, "long-term fine-tune", checkpoint, strategy_of(strategy), teacher)
     return network.get_weights()
+
+
+def contrary_teacher() -> Teacher:
+    """One that knows nothing of the labels."""
+    network = regularised()
+    network.set_weights([-weight for weight in network.get_weights()])
+    return Teacher(network, 0.75)
 
 
 def interrupted(network: tf_keras.Model, file: Path) -> list[np.ndarray]:
@@ -94,6 +106,8 @@ def main(folder: Path) -> None:
         "start": regularised().get_weights(),
         "one": trained(regularised(), NONE),
         "two": trained(regularised()),
+        "taught_one": trained(regularised(), NONE, teacher=contrary_teacher()),
+        "taught_two": trained(regularised(), teacher=contrary_teacher()),
         "precise": trained(regularised(), loss=precisely),
         "random": trained(tiny_cnn(dropout=0.5)),
         "random_resumed": interrupted(tiny_cnn(dropout=0.5), folder / "checkpoint.npz"),

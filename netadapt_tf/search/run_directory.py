@@ -7,7 +7,6 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from netadapt_tf.search.delivery_folder import DeliveryFolder
 from netadapt_tf.search.file_names import FAMILY
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import is_sound_iteration, mend, read_summary
-from netadapt_tf.settings import Settings
+from netadapt_tf.settings import settings_before
 from tflite_bench.errors import UserError
 
 RESERVED = ("budgets", "hash")
@@ -94,7 +93,7 @@ class RunDirectory(DeliveryFolder):
             return {}
         if not isinstance(earlier, dict) or "hash" not in earlier:
             raise UserError(f"{self.path} holds a config.json that is not ours; name another folder")
-        there = {**asdict(Settings()), **earlier}  # settings that came later were as they are by default
+        there = {**settings_before(), **earlier}
         differing = [
             f"{name} (there {_shown(there.get(name))}, now {_shown(value)})"
             for name, value in self._request.items()

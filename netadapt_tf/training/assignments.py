@@ -1,7 +1,7 @@
 """What the chief of several machines tells its followers: which network to train along, and how."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ import tf_keras
 from absl import logging
 
 from netadapt_tf.training.checkpoint import Finished, Stage, packed, unpacked
+from netadapt_tf.training.teacher import Teacher
+from netadapt_tf.training.trainer import TrainingState
 from tflite_bench.errors import UserError
 
 _WORD_BYTES = 4
@@ -27,18 +29,18 @@ class Assignment:
         first_batch: a digest of what it sees first.
         network: its structure, as JSON.
         begin: where it goes on from; after no epoch, weights only.
+        teacher: whose answers are learned besides the targets.
     """
 
     stage: Stage
     first_batch: str
     network: str
     begin: Finished
+    teacher: Teacher | None = None
 
     def built(self) -> tf_keras.Model:
         """The network with the weights that the stage goes on from."""
-        network = tf_keras.models.model_from_json(self.network)
-        network.set_weights(self.begin.state.weights)
-        return network
+        return _built(self.network, self.begin.state.weights)
 
 
 class LostMachineError(UserError):
@@ -69,8 +71,13 @@ def assign(strategy: tf.distribute.Strategy, assignment: Assignment) -> None:
         "first_batch": assignment.first_batch,
         "network": assignment.network,
         "finished_epochs": assignment.begin.epochs,
+        "is_taught": assignment.teacher is not None,
     }
     _spoken(strategy, packed(about, assignment.begin.state))
+    if assignment.teacher:
+        network = assignment.teacher.network
+        about_teacher = {"network": network.to_json(), "share": assignment.teacher.share}
+        _spoken(strategy, packed(about_teacher, TrainingState(network.get_weights(), momentums=[], draws=[])))
 
 
 def dismiss(strategy: tf.distribute.Strategy) -> None:
@@ -89,7 +96,19 @@ def next_assignment(strategy: tf.distribute.Strategy) -> Assignment | None:
         return None
     about, state = unpacked(content)
     begin = Finished(about["finished_epochs"], state)
-    return Assignment(about["stage"], about["first_batch"], about["network"], begin)
+    teacher = _told_teacher(strategy) if about["is_taught"] else None
+    return Assignment(about["stage"], about["first_batch"], about["network"], begin, teacher)
+
+
+def _told_teacher(strategy: tf.distribute.Strategy) -> Teacher:
+    about, state = unpacked(_spoken(strategy))
+    return Teacher(_built(about["network"], state.weights), about["share"])
+
+
+def _built(structure: str, weights: Sequence[np.ndarray]) -> tf_keras.Model:
+    network = tf_keras.models.model_from_json(structure)
+    network.set_weights(weights)
+    return network
 
 
 def _spoken(strategy: tf.distribute.Strategy, content: bytes = b"") -> bytes:

@@ -49,7 +49,15 @@ def follow(
                     f"the data here are not the chief's ({per_epoch} batches an epoch, the chief has "
                     f"{stage['steps_per_epoch']}); the same command, with the same data, is needed on every machine"
                 )
-            train_epochs(network, task_of(network), dataset, stage, assignment.begin, strategy=strategy)
+            train_epochs(
+                network,
+                task_of(network),
+                dataset,
+                stage,
+                assignment.begin,
+                strategy=strategy,
+                teacher=assignment.teacher,
+            )
             stages += 1
     return stages
 

@@ -14,6 +14,7 @@ from netadapt_tf.training.checkpoint import Checkpoint, Finished, Stage, digest_
 from netadapt_tf.training.datasets import Shuffled, batch_spec, epoch_seed, epochs_from, steps_per_epoch
 from netadapt_tf.training.replicas import copied, has_followers
 from netadapt_tf.training.task import Metric, Task
+from netadapt_tf.training.teacher import Teacher
 from netadapt_tf.training.trainer import Trainer, TrainingState, cosine, reseed
 from tflite_bench import runtime
 from tflite_bench.progress import progress
@@ -31,6 +32,7 @@ def train(
     what: str,
     checkpoint: Checkpoint | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    teacher: Teacher | None = None,
 ) -> None:
     """Trains in place for whole epochs, the learning rate falling along half a cosine.
 
@@ -49,8 +51,9 @@ def train(
         checkpoint: where every finished epoch is kept, and what training goes on from; discarding it is the caller's.
         strategy: over whose replicas every batch is split; a copy of the network is trained in its scope, and its
             weights are handed back at the end. By default the network itself is trained, and on one device.
+        teacher: whose answers are learned besides the targets; the task has an imitation then.
     """
-    stage: Stage = {
+    stage: dict[str, Any] = {
         "stage": what,
         "began_from": digest_of(network.get_weights()),
         "seed": seed,
@@ -59,18 +62,20 @@ def train(
         "learning_rate": learning_rate,
         "replicas": strategy.num_replicas_in_sync if strategy else 1,
     }
+    if teacher:
+        stage |= {"distillation": teacher.share, "teacher": digest_of(teacher.network.get_weights())}
     begin = checkpoint.finished(stage) if checkpoint else None
     if begin:
         logging.info("Going on after epoch %d of %d.", begin.epochs, epochs)
     keep = partial(checkpoint.keep, stage) if checkpoint else None
     with progress(what, epochs * stage["steps_per_epoch"] if what else 0) as bar:
         if strategy is None or not has_followers(strategy):
-            train_epochs(network, task, dataset, stage, begin, keep, bar.update, strategy)
+            train_epochs(network, task, dataset, stage, begin, keep, bar.update, strategy, teacher)
             return
         with noticed_losses():
             seen_first = first_batch(dataset, seed)
-            assign(strategy, Assignment(stage, seen_first, network.to_json(), begin or _unfinished(network)))
-            train_epochs(network, task, dataset, stage, begin, keep, bar.update, strategy)
+            assign(strategy, Assignment(stage, seen_first, network.to_json(), begin or _unfinished(network), teacher))
+            train_epochs(network, task, dataset, stage, begin, keep, bar.update, strategy, teacher)
 
 
 def train_epochs(
@@ -82,6 +87,7 @@ def train_epochs(
     keep: Callable[[Finished], None] | None = None,
     update: Callable[[int], object] = lambda steps: None,
     strategy: tf.distribute.Strategy | None = None,
+    teacher: Teacher | None = None,
 ) -> None:
     """The epochs of a stage that are still to be trained; see `train`.
 
@@ -94,11 +100,19 @@ def train_epochs(
         keep: is given what every epoch came to.
         update: is told how many steps are done.
         strategy: see `train`.
+        teacher: see `train`.
     """
     per_epoch, epochs = stage["steps_per_epoch"], stage["epochs"]
     with strategy.scope() if strategy else nullcontext():
         trainee = copied(network) if strategy else network
-        trainer = Trainer(trainee, task, batch_spec(dataset), stage_steps=epochs * per_epoch, strategy=strategy)
+        trainer = Trainer(
+            trainee,
+            task,
+            batch_spec(dataset),
+            stage_steps=epochs * per_epoch,
+            strategy=strategy,
+            teacher=teacher.copied() if teacher and strategy else teacher,
+        )
     first = 0
     if begin and begin.epochs:
         trainer.resume(begin.state)

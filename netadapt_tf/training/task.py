@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -36,11 +37,21 @@ class Metric:
 
 @dataclass(frozen=True)
 class Task:
-    """A loss and a metric."""
+    """What training lessens, and what it is judged by.
+
+    Attributes:
+        loss: of targets and outputs.
+        metric: what proposals are ranked by.
+        imitation: the same as `loss` of a teacher's outputs and the own ones; None where no such loss is known, and
+            nobody can teach.
+    """
 
     loss: Loss
     metric: Metric
+    imitation: Loss | None = None
 
+
+TEMPERATURE = 2.0
 
 _KEEPS_VALUES = (tf_keras.layers.Dropout, tf_keras.layers.Flatten, tf_keras.layers.Reshape)
 
@@ -50,7 +61,35 @@ ACCURACY = Metric("accuracy", tf_keras.metrics.SparseCategoricalAccuracy)
 
 def classification(network: tf_keras.Model) -> Task:
     """Cross-entropy and accuracy, for a network of class scores [B, classes] and targets int [B]."""
-    return Task(tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not ends_in_softmax(network)), ACCURACY)
+    are_logits = not ends_in_softmax(network)
+    return Task(
+        tf_keras.losses.SparseCategoricalCrossentropy(from_logits=are_logits),
+        ACCURACY,
+        partial(softened_cross_entropy, are_logits=are_logits),
+    )
+
+
+def softened_cross_entropy(answers: tf.Tensor, outputs: tf.Tensor, are_logits: bool) -> tf.Tensor:
+    """How far outputs are from a teacher's answers, both softened by a temperature, which shows what is alike to it.
+
+    It counts times the temperature squared, so that its gradients are of the size of those of the labels' cross-entropy
+    (Hinton et al., 2015, section 2).
+
+    Args:
+        answers: the teacher's class scores, float [B, classes].
+        outputs: the scores of the network that is taught, float [B, classes].
+        are_logits: whether scores are logits; they are probabilities otherwise.
+
+    Returns:
+        float32 [B].
+    """
+    taught, own = (_logits(scores, are_logits) / TEMPERATURE for scores in (answers, outputs))
+    return TEMPERATURE**2 * tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(taught), own)
+
+
+def _logits(scores: tf.Tensor, are_logits: bool) -> tf.Tensor:
+    scores = tf.cast(scores, tf.float32)
+    return scores if are_logits else tf.math.log(tf.maximum(scores, tf_keras.backend.epsilon()))
 
 
 def ends_in_softmax(network: tf_keras.Model) -> bool:

@@ -19,6 +19,7 @@ import tf_keras
 from netadapt_tf.networks.channel_groups import Axis, Channels, Kept, Role, indices_of
 from netadapt_tf.training.replicas import of_a_part, own_part
 from netadapt_tf.training.task import Task
+from netadapt_tf.training.teacher import Teacher
 
 MOMENTUM = 0.9
 _FOLLOWED_SHARE = 0.1
@@ -61,6 +62,7 @@ class Trainer:
         channels: Channels | None = None,
         stage_steps: int | None = None,
         strategy: tf.distribute.Strategy | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         """Prepares the step; it is traced when first used.
 
@@ -73,12 +75,15 @@ class Trainer:
                 momentum.
             strategy: each of its replicas trains on a part of every batch. The network, without channels, and the
                 trainer are made in its scope. By default there is one replica.
+            teacher: made in that scope, too; the task has an imitation then.
         """
         self.network = network
         self._strategy = strategy or tf.distribute.get_strategy()
         self._max_momentum = 1.0 if stage_steps is None else followed_momentum(stage_steps)
         self._masks = _masks(network, channels) if channels else ()
         self._loss = of_a_part(task.loss) if strategy else task.loss
+        self._imitation = task.imitation
+        self._teacher = teacher
         self._metric = task.metric.make()
         # Of Keras' two SGDs the one whose update of a variable is one operator: tracing takes half as long.
         self._optimizer = tf_keras.optimizers.legacy.SGD(momentum=MOMENTUM, nesterov=True)
@@ -174,8 +179,9 @@ class Trainer:
 
     def _replica_step(self, images: tf.Tensor, targets: Any) -> tf.Tensor:
         images, targets, share = own_part(images, targets)
+        answers = self._teacher.network(images, training=False) if self._teacher else None
         with tf.GradientTape() as tape:
-            loss = tf.cast(tf.reduce_mean(self._loss(targets, self.network(images, training=True))), tf.float32)
+            loss = self._mean_loss(targets, answers, self.network(images, training=True))
             loss += tf.add_n(self.network.losses) if self.network.losses else 0.0
             loss *= share
         variables = self.network.trainable_variables
@@ -186,6 +192,13 @@ class Trainer:
         )
         self._hold_masked()
         return loss
+
+    def _mean_loss(self, targets: Any, answers: Any, outputs: Any) -> tf.Tensor:
+        loss = tf.cast(tf.reduce_mean(self._loss(targets, outputs)), tf.float32)
+        if self._teacher is None or self._imitation is None:
+            return loss
+        share = self._teacher.share
+        return (1 - share) * loss + share * tf.reduce_mean(self._imitation(answers, outputs))
 
     def _evaluation_step(self, images: tf.Tensor, targets: Any) -> None:
         self._metric.update_state(targets, self.network(images, training=False))

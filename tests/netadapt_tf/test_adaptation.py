@@ -18,6 +18,7 @@ from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.stopwatch import Stopwatch
+from netadapt_tf.training.teacher import Teacher
 from netadapt_tf.training.trainer import Trainer
 from tests.tiny_adaptation import QUICK, FakeMeters, corner_datasets, four_corners
 from tests.tiny_networks import randomised, tiny_cnn
@@ -84,8 +85,7 @@ def test_the_strategy_is_that_of_both_long_stages_and_part_of_the_request(tmp_pa
     real = delivery.train
 
     def watched(*arguments: Any) -> None:
-        *_, strategy = arguments
-        strategies.append(strategy)
+        strategies.append(arguments[8])
         real(*arguments)
 
     for module in (beginning, delivery):
@@ -96,6 +96,41 @@ def test_the_strategy_is_that_of_both_long_stages_and_part_of_the_request(tmp_pa
     assert [type(strategy) for strategy in strategies] == [tf.distribute.MirroredStrategy] * 2
     with pytest.raises(UserError, match="differs in strategy"):
         adapt_network(*arguments, settings=dataclasses.replace(mirrored, strategy="none"))
+
+
+@pytest.mark.parametrize("change", [{}, {"final": "retrain"}, {"distillation": 0.0}])
+def test_the_starting_network_teaches_the_last_stage_and_no_other(tmp_path, monkeypatch, change):
+    teachers: list[Teacher | None] = []
+    real = beginning.train
+
+    def watched(*arguments: Any) -> None:
+        teachers.append(arguments[9] if len(arguments) > 9 else None)
+        real(*arguments)
+
+    for module in (beginning, delivery):
+        monkeypatch.setattr(module, "train", watched)
+    settings = dataclasses.replace(QUICK, pretrain_epochs=1, **change)
+    adapt_network(tiny_cnn(), corner_datasets(), ["macs=80%"], tmp_path / "run", settings=settings)
+    before, last = teachers
+    assert before is None
+    if not settings.distillation:
+        assert last is None
+        return
+    assert last is not None
+    assert last.share == settings.distillation == 0.5
+    trained = load_network(tmp_path / "run/iterations/000/network.keras").get_weights()
+    for own, kept in zip(last.network.get_weights(), trained, strict=True):
+        np.testing.assert_array_equal(own, kept)
+
+
+def test_of_a_loss_of_your_own_no_teacher_is_known_and_that_is_said(tmp_path, monkeypatch, caplog):
+    teachers = []
+    monkeypatch.setattr(delivery, "train", lambda *arguments: teachers.append(arguments[9]))
+    loss = tf_keras.losses.SparseCategoricalCrossentropy()
+    with caplog.at_level("INFO"):
+        adapt_network(tiny_cnn(), corner_datasets(), ["macs=80%"], tmp_path / "run", loss=loss, settings=QUICK)
+    assert teachers == [None]
+    assert "learns from targets alone, without a teacher" in caplog.text
 
 
 def test_a_network_that_answers_numbers_is_adapted_by_its_own_loss_and_metric(tmp_path):
@@ -271,8 +306,9 @@ def test_the_last_stage_of_an_earlier_iteration_is_not_taken_from_a_later_ones_f
             for weight in cnn.weights:
                 weight.assign(tf.fill(weight.shape, float(iteration)))
             found: Any = SimpleNamespace(iteration=iteration, network=cnn)
+            start: Any = SimpleNamespace(network=cnn)
             run.journal.append("long_term", iteration=1, sha256="of a file that was overwritten")
-            adapted = delivery.last_stage(work, found)
+            adapted = delivery.last_stage(work, start, found)
             assert adapted.get_weights()[0].flat[0] == iteration
             assert run.is_done("long_term", iteration, "adapted.keras")
 

@@ -48,10 +48,12 @@ def test_effort_is_in_proportion(forecast):
     assert 1 <= effort.proposals_each <= 2
     assert effort.pretrain_s == 0
     assert effort.search_s > 0
-    more = dataclasses.replace(SETTINGS, long_term_epochs=80, pretrain_epochs=80)
+    more = dataclasses.replace(SETTINGS, long_term_epochs=80, pretrain_epochs=80, distillation=0.0)
     longer = dry_run(tiny_cnn(), datasets(), ["macs=60%"], settings=more).effort
     assert longer.final_s == pytest.approx(longer.pretrain_s)
     assert longer.final_s > effort.final_s
+    taught = dry_run(tiny_cnn(), datasets(), ["macs=60%"], settings=dataclasses.replace(more, distillation=0.5)).effort
+    assert taught.final_s > taught.pretrain_s
 
 
 def test_the_budget_that_needs_most_iterations_decides(forecast):

@@ -26,6 +26,7 @@ def request_(tmp_path) -> Request:
         short_term_learning_rate=0.01,
         long_term_epochs=5,
         long_term_learning_rate=0.02,
+        distillation=0.25,
         final="retrain",
         precision="int8",
         calibration_images=99,
@@ -85,8 +86,8 @@ def test_a_hold_out_set_of_the_default_size_stays_one(request_):
     assert read_back(by_default) == by_default
 
 
-def test_settings_that_a_run_does_not_know_are_as_by_default():
-    assert settings_of({"seed": 4, "network": "tiny"}) == Settings(seed=4)
+def test_settings_that_a_run_does_not_know_are_as_they_were_before_they_came():
+    assert settings_of({"seed": 4, "network": "tiny"}) == Settings(seed=4, distillation=0.0)
 
 
 @pytest.mark.parametrize("change", [{"loss": "mse"}, {"metric": "mean IoU"}, {"dataset": None}])

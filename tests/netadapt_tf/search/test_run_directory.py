@@ -268,12 +268,15 @@ def test_a_stage_is_done_while_its_file_is_the_one_that_it_wrote(tmp_path):
     assert not run.is_done("long_term", 1, "adapted.keras")
 
 
-def test_a_setting_that_came_later_was_as_it_is_by_default(tmp_path):
+def test_a_setting_that_came_later_was_as_it_was_before(tmp_path):
     with RunDirectory(tmp_path, REQUEST, BUDGETS).claimed():
         pass
     RunDirectory(tmp_path, REQUEST | {"screen": False}, BUDGETS)
     with pytest.raises(UserError, match=r"screen \(there False, now True\)"):
         RunDirectory(tmp_path, REQUEST | {"screen": True}, BUDGETS)
+    RunDirectory(tmp_path, REQUEST | {"distillation": 0.0}, BUDGETS)
+    with pytest.raises(UserError, match=r"distillation \(there 0.0, now 0.5\)"):
+        RunDirectory(tmp_path, REQUEST | {"distillation": 0.5}, BUDGETS)
     with pytest.raises(UserError, match=r"lock \(there '', now third\)"):
         RunDirectory(tmp_path, REQUEST | {"lock": "third"}, BUDGETS)
 

@@ -11,6 +11,7 @@ from netadapt_tf.training.checkpoint import Checkpoint, Finished, Stage
 from netadapt_tf.training.images import image_set, shuffled_batches
 from netadapt_tf.training.stages import train
 from netadapt_tf.training.task import classification
+from netadapt_tf.training.teacher import Teacher
 from netadapt_tf.training.trainer import TrainingState
 from netadapt_tf.training.views import views
 from tests.tiny_networks import tiny_cnn
@@ -46,10 +47,10 @@ def written(path: Path, stop_after: int = EPOCHS + 1) -> Checkpoint:
     return Checkpoint(path, write)
 
 
-def trained(dataset, checkpoint: Checkpoint | None, seed: int = 3) -> list[np.ndarray]:
+def trained(dataset, checkpoint: Checkpoint | None, seed: int = 3, teacher: Teacher | None = None) -> list[np.ndarray]:
     tf_keras.utils.set_random_seed(0)  # as every adaptation begins
     network = tiny_cnn(dropout=0.5)
-    train(network, classification(network), dataset, seed, EPOCHS, 0.05, WHAT, checkpoint)
+    train(network, classification(network), dataset, seed, EPOCHS, 0.05, WHAT, checkpoint, teacher=teacher)
     return network.get_weights()
 
 
@@ -63,6 +64,17 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, make, finished):
     resumed = trained(make(), written(path, stop_after=EPOCHS - finished + 1))
     for one, other in zip(resumed, whole, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_with_a_teacher_too_and_only_with_the_same_one(tmp_path):
+    path, teacher = tmp_path / "stage.npz", Teacher(tiny_cnn(dropout=0.5), 0.5)
+    whole = trained(shuffled, None, teacher=teacher)
+    for other in (None, Teacher(teacher.network, 0.25), teacher):
+        with pytest.raises(KeyboardInterrupt):
+            trained(shuffled, written(path, stop_after=2), teacher=other)
+        for one, two in zip(trained(shuffled, Checkpoint(path, path.write_bytes), teacher=teacher), whole, strict=True):
+            np.testing.assert_array_equal(one, two)
+        path.unlink()
 
 
 def test_a_finished_epoch_is_not_trained_again(tmp_path, monkeypatch):

@@ -24,12 +24,13 @@ def weights(tmp_path_factory) -> Weights:
     chief, follower = ends(folder, "whole")
     assert chief.returncode == 0, chief.stderr
     assert follower.returncode == 0, follower.stderr
-    assert follower.stdout == "stages: 3\n"
+    assert follower.stdout == "stages: 4\n"
     return partial(kept, folder)
 
 
-def test_two_machines_come_to_what_one_comes_to_but_for_rounding(weights):
-    for start, one, two in zip(weights("start"), weights("one"), weights("two"), strict=True):
+@pytest.mark.parametrize("taught", ["", "taught_"])
+def test_two_machines_come_to_what_one_comes_to_but_for_rounding(weights, taught):
+    for start, one, two in zip(weights("start"), weights(taught + "one"), weights(taught + "two"), strict=True):
         assert np.abs(one - start).max() > 1e-3
         np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)
 

@@ -26,9 +26,10 @@ def weights(tmp_path_factory) -> Weights:
     return partial(kept, folder)
 
 
-def test_two_replicas_come_to_what_one_comes_to_but_for_rounding(weights):
+@pytest.mark.parametrize("taught", ["", "taught_"])
+def test_two_replicas_come_to_what_one_comes_to_but_for_rounding(weights, taught):
     """Parts of unequal size, an empty one and a loss of the weights included."""
-    for start, one, two in zip(weights("start"), weights("one"), weights("two"), strict=True):
+    for start, one, two in zip(weights("start"), weights(taught + "one"), weights(taught + "two"), strict=True):
         assert np.abs(one - start).max() > 1e-3
         np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)
 

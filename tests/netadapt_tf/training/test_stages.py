@@ -5,6 +5,7 @@ import tf_keras
 from netadapt_tf.training.images import batches, image_set, shuffled_batches
 from netadapt_tf.training.stages import evaluate, evaluate_tflite, train
 from netadapt_tf.training.task import ACCURACY, Metric, classification
+from netadapt_tf.training.teacher import Teacher
 from tests.tiny_networks import tiny_cnn
 
 
@@ -50,6 +51,36 @@ def test_a_network_of_slow_batch_norms_is_judged_by_what_it_has_become():
     task = classification(network)
     train(network, task, shuffled_batches(grey, 64, "tf"), seed=0, epochs=150, learning_rate=0.1, what="")
     assert evaluate(network, task, batches(grey, 64, "tf")) > 0.9
+
+
+def test_a_network_comes_nearer_to_its_teacher_which_stays_as_it_is(noise):
+    teacher, network = tiny_cnn(), tiny_cnn()
+    network.set_weights([weight * 0.5 for weight in network.get_weights()])
+    kernel, bias = teacher.get_layer("classifier").get_weights()
+    teacher.get_layer("classifier").set_weights([kernel, bias + np.array([0, 3, 0, 0])])
+    images = np.concatenate([pixels for pixels, _ in noise])
+
+    def apart(one: tf_keras.Model, other: tf_keras.Model) -> float:
+        return float(np.abs(one(images).numpy() - other(images).numpy()).mean())
+
+    kept = teacher.get_weights()
+    before = apart(network, teacher)
+    alone = tf_keras.models.clone_model(network)
+    alone.set_weights(network.get_weights())
+    train(alone, classification(alone), noise, 0, 20, 0.05, "")
+    train(network, classification(network), noise, 0, 20, 0.05, "", teacher=Teacher(teacher, 0.5))
+    assert apart(network, teacher) < 0.5 * before
+    assert apart(network, teacher) < 0.5 * apart(alone, teacher)
+    for old, new in zip(kept, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_teacher_without_a_share_changes_nothing(noise):
+    network, taught = tiny_cnn(), tiny_cnn()
+    train(network, classification(network), noise, 0, 2, 0.05, "")
+    train(taught, classification(taught), noise, 0, 2, 0.05, "", teacher=Teacher(tiny_cnn(), 0.0))
+    for one, other in zip(network.get_weights(), taught.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_training_with_dropout_does_not_depend_on_what_keras_made_before(noise):
