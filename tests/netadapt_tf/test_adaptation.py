@@ -127,7 +127,7 @@ def test_of_a_loss_of_your_own_no_teacher_is_known_and_that_is_said(tmp_path, mo
     teachers = []
     monkeypatch.setattr(delivery, "train", lambda *arguments: teachers.append(arguments[9]))
     loss = tf_keras.losses.SparseCategoricalCrossentropy()
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="absl"):
         adapt_network(tiny_cnn(), corner_datasets(), ["macs=80%"], tmp_path / "run", loss=loss, settings=QUICK)
     assert teachers == [None]
     assert "learns from targets alone, without a teacher" in caplog.text
