@@ -1,6 +1,7 @@
 """Which rows a comparison has, and in which order they are trained: what decides first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmarks.compared_rows import Cell
 
@@ -30,8 +31,16 @@ _ROUNDS = (
 KINDS = tuple(kind for kinds in _ROUNDS for kind in kinds)
 """How networks come about."""
 
-TRIED = (UNTAUGHT,)
-"""What shows what a part of the method is worth; trained only where it is asked for."""
+SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
+    "netadapt by best ratio": {"pick": "best_ratio"},
+    "netadapt by Taylor": {"filters": "taylor"},
+    "netadapt of 40 steps": {"short_term_steps": 40},
+    "netadapt of small steps": {"initial_reduction": 0.025},
+}
+"""NetAdapt with another setting of its search, at the middle budget; trained only where it is asked for."""
+
+TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE)
+"""What shows what a part of the method is worth, or might be."""
 
 _AT_FULL_WIDTH = (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER)
 
@@ -45,12 +54,11 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
         kinds: those that are wanted.
         doubled: whether one row of each kind is trained twice as long besides.
     """
-    cells = []
-    for of_round in (*_ROUNDS, TRIED):
-        at = [WHOLE] if START in of_round else percents
+    cells, middle = [], percents[len(percents) // 2]
+    for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE):
+        at = [WHOLE] if START in of_round else [middle] if of_round is SEARCHED_OTHERWISE else percents
         cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
     cells += [Cell(seed, WHOLE, kind) for kind in _AT_FULL_WIDTH for seed in seeds if kind in kinds]
     if doubled:
-        middle = percents[len(percents) // 2]
         cells += [Cell(seeds[0], WHOLE if kind == START else middle, kind + DOUBLED) for kind in KINDS if kind in kinds]
     return cells

@@ -77,17 +77,18 @@ class Searches:
         self._proposal_steps = settings.short_term_steps + ANSWERS_SHARE * evaluation_batches
         self._table = table
 
-    def by_latency(self, percents: Sequence[int], percent: int) -> Found:
+    def by_latency(self, percents: Sequence[int], percent: int, name: str = "latency") -> Found:
         """What a search to this budget ends with, on its way to lower ones.
 
         Args:
             percents: the budgets, the largest first: each is a leg of one search, whose last step ends just there.
             percent: one of them.
+            name: of the search; searches of other settings need others.
         """
         for leg in percents:
-            last = self._searched("latency", f"latency@{self._target}={leg}%")
+            last = self._searched(name, f"latency@{self._target}={leg}%")
             if leg == percent:
-                return self._found("latency", last)
+                return self._found(name, last)
         raise ValueError(f"{percent} is none of {percents}")
 
     def by_macs(self, percent: int) -> Found:

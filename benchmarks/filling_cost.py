@@ -22,6 +22,7 @@ from netadapt_tf.search.iterate import relative_to
 from netadapt_tf.search.proposals import propose
 from netadapt_tf.settings import Settings
 from tflite_bench.convert import convert
+from tflite_bench.drift import reference_reading
 from tflite_bench.errors import UserError
 from tflite_bench.host import HostMeter
 from tflite_bench.target import parse_target
@@ -119,11 +120,12 @@ def _latency(network: tf_keras.Model) -> Iterator[tuple[Latency, Path]]:
     channels = find_channels(network)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "seconds"
-        log.touch()
         with (
             mock.patch.dict("os.environ", {LOG: str(log)}),
             HostMeter(_TARGET, worker_module="benchmarks.timed_worker") as meter,
         ):
+            reference_reading(meter)  # the process that measures is started once, whatever the number of entries
+            log.write_text("")
             deployed = DeployedNetwork(convert(network), channels.groups)
             yield Latency(deployed, channels.widths, _TARGET, meter, Path(folder) / "table.sqlite"), log
 

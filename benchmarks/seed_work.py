@@ -82,6 +82,10 @@ class SeedWork:
             kinds.MULTIPLIER_TAUGHT: self._taught_multiplier,
             kinds.RETRAINED: partial(self._retrained, whole=False),
             kinds.RETRAINED_WHOLE: partial(self._retrained, whole=True),
+            **{
+                kind: partial(self._fine_tuned, partial(self._searched_otherwise, kind))
+                for kind in kinds.SEARCHED_OTHERWISE
+            },
         }
         return trainings[cell.kind.removesuffix(DOUBLED)](cell, times)
 
@@ -139,6 +143,10 @@ class SeedWork:
     def _by_latency(self, percent: int) -> Found:
         return self._searches().by_latency(self._problem.percents, percent)
 
+    def _searched_otherwise(self, kind: str, percent: int) -> Found:
+        settings = replace(self._settings, **kinds.SEARCHED_OTHERWISE[kind])
+        return self._searches(settings).by_latency(self._problem.percents, percent, kind)
+
     def _by_macs(self, percent: int) -> Found:
         return self._searches().by_macs(percent)
 
@@ -158,12 +166,12 @@ class SeedWork:
         widths = self._shapes.multiplier(percent)
         return Found(shrunk_by_l2(self._start(), widths), widths, 0, 0.0)
 
-    def _searches(self) -> Searches:
+    def _searches(self, settings: Settings | None = None) -> Searches:
         return Searches(
             self._scratch,
             self._start(),
             self._datasets,
-            self._settings,
+            settings or self._settings,
             self._problem.measured_on,
             self._problem.holdout_images / _BATCH_SIZE,
             self._table,

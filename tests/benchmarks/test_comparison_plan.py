@@ -1,5 +1,17 @@
+import dataclasses
+
 from benchmarks.compared_rows import Cell
-from benchmarks.comparison_plan import DOUBLED, KINDS, MULTIPLIER_WHOLE, NETADAPT, START, UNIFORM, plan
+from benchmarks.comparison_plan import (
+    DOUBLED,
+    KINDS,
+    MULTIPLIER_WHOLE,
+    NETADAPT,
+    SEARCHED_OTHERWISE,
+    START,
+    UNIFORM,
+    plan,
+)
+from netadapt_tf.settings import Settings
 
 
 def test_every_kind_has_a_row_at_every_budget_and_seed():
@@ -9,6 +21,16 @@ def test_every_kind_has_a_row_at_every_budget_and_seed():
         found = {(cell.seed, cell.percent) for cell in cells if cell.kind == kind}
         at = {100} if kind == START else {70, 50} | ({100} if kind.startswith("multiplier") else set())
         assert found == {(seed, percent) for seed in (0, 1) for percent in at}, kind
+
+
+def test_other_settings_are_tried_at_the_middle_budget_where_they_are_asked_for():
+    cells = plan([0, 1], [70, 50, 35], [NETADAPT, *SEARCHED_OTHERWISE], doubled=False)
+    tried = [cell for cell in cells if cell.kind != NETADAPT]
+    assert {cell.kind for cell in tried} == set(SEARCHED_OTHERWISE)
+    assert {cell.percent for cell in tried} == {50}
+    assert cells[-len(tried) :] == tried
+    for change in SEARCHED_OTHERWISE.values():
+        assert dataclasses.replace(Settings(), **change) != Settings()
 
 
 def test_what_decides_comes_first_for_all_seeds():
