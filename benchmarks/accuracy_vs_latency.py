@@ -16,7 +16,7 @@ Rows, for each seed; all but start at every budget, multipliers also at the star
   multiplier                       the widest width multiplier within the budget, from fresh weights, for as many
                                    steps as pre-training and long-term fine-tune
   multiplier for the whole compute the same for as many steps as netadapt's row took, search included
-  multiplier taught               the same for as many steps, the starting network's, which teaches it, among them
+  multiplier taught                the same for as many steps, the starting network's, which teaches it, among them
   uniform                          every group shrunk alike by L2 norm, fine-tuned alike
   MorphNet-style                   batch norm scales driven to zero (see scale_regulariser), then fine-tuned alike
   retrained                        netadapt's shape from fresh weights, as long as multiplier (--final=retrain)
