@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import tf_keras
@@ -12,6 +13,7 @@ from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.budget import Budget
 from netadapt_tf.resources.resource import LatencyResource
+from netadapt_tf.resources.surprise import settled
 from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.start import Costs, Start
 from netadapt_tf.training.quantization_aware import trained_quantization_aware
@@ -103,8 +105,16 @@ def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf
     work.into.reopen()
     work.into.write_bytes("adapted.tflite", tflite)
     widths = found.channels.widths
+    believed = {
+        budget.target: found.costs[budget.name].value / found.costs[budget.name].start
+        for budget in work.problem.budgets
+        if budget.target and budget.name in found.costs
+    }
     with work.clock("measure"):
-        measured = {target: latency.verdict(start.tflite, tflite, widths) for target, latency in costs.latency.items()}
+        measured = {
+            target: settled(partial(latency.verdict, start.tflite, tflite, widths), believed.get(target), str(target))
+            for target, latency in costs.latency.items()
+        }
         own = {name: resource.verdict(start.tflite, tflite, widths) for name, resource in costs.own.items()}
     before = Delivered(
         start.network.count_params(),

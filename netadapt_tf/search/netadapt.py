@@ -11,12 +11,14 @@ With one budget this is the paper's; with several each iteration works for one o
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from absl import logging
 
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.resources.budget import amount_text, number_text
 from netadapt_tf.resources.resource import Measurement
+from netadapt_tf.resources.surprise import settled
 from netadapt_tf.search.contest import Contest
 from netadapt_tf.search.executors.executor import Executor
 from netadapt_tf.search.goals import Goal, unmet
@@ -144,7 +146,8 @@ class Search:
             while left:
                 picked = choice(left)
                 widths = {**current.channels.widths, picked.group: picked.filters}
-                costs = self._measured(widths, current)
+                proposal = next(p for p in proposed.proposals if p.group == picked.group)
+                costs = self._measured(widths, current, proposal.predicted)
                 if broken := [g for g in self._goals if g.is_broken(current.costs[g.name], costs[g.name])]:
                     self._discard(iteration, picked, costs, broken)
                     left.remove(picked)
@@ -153,17 +156,18 @@ class Search:
                 accuracy = self._task.metric.score(picked.score)
                 following = Iterate(iteration, network, current.channels.at(widths), accuracy, costs)
                 self._run.save_iteration(iteration, network, widths)
-                proposal = next(p for p in proposed.proposals if p.group == picked.group)
                 self._record(following, proposal, {goal.name: constraint}, widths)
                 return following
         return None
 
-    def _measured(self, widths: Widths, current: Iterate) -> Mapping[str, Measurement]:
+    def _measured(self, widths: Widths, current: Iterate, predicted: Mapping[str, float]) -> Mapping[str, Measurement]:
+        def measured(goal: Goal) -> Measurement:
+            start = current.costs[goal.name].start
+            expected_ratio = predicted[goal.name] / start
+            return relative_to(start, settled(partial(goal.resource.measure, widths), expected_ratio, goal.name))
+
         with self._clock("measure"):
-            return {
-                goal.name: relative_to(current.costs[goal.name].start, goal.resource.measure(widths))
-                for goal in self._goals
-            }
+            return {goal.name: measured(goal) for goal in self._goals}
 
     def _discard(
         self, iteration: int, outcome: Outcome, costs: Mapping[str, Measurement], broken: Sequence[Goal]

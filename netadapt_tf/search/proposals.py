@@ -57,7 +57,8 @@ def propose(
     """Shrinks every group alone, just enough to meet the constraint.
 
     Where no group can, each offers its largest cut, and cuts that save under 1 % of the starting
-    network's cost are dropped. What would break a goal that is met is dropped always.
+    network's cost are dropped; but where none saves as much, and all together are predicted to meet the goal, they are
+    offered. What would break a goal that is met is dropped always.
 
     Args:
         widths: of the network that the iteration starts from.
@@ -96,8 +97,12 @@ def propose(
     meets_constraint = bool(cuts)
     if not meets_constraint:
         least_saving = _LEAST_SAVING * costs[goal.name].start
-        deepest = [(name, filters[0]) for name, filters in candidates.items() if filters]
-        cuts = offered([cut for cut in deepest if cost - own[cut] >= least_saving])
+        deepest = {name: filters[0] for name, filters in candidates.items() if filters}
+        savings = {cut: cost - own[cut] for cut in deepest.items()}
+        worthwhile = [cut for cut, saving in savings.items() if saving >= least_saving]
+        if not worthwhile and _corrected(goal, cost, widths, {**widths, **deepest}) <= goal.limit:
+            worthwhile = [cut for cut, saving in savings.items() if saving > 0]
+        cuts = offered(worthwhile)
     proposals = tuple(Proposal(name, filters, predicted) for (name, filters), predicted in cuts.items())
     return Round(proposals, meets_constraint)
 
@@ -106,11 +111,15 @@ def _predicted(goal: Goal, cost: float, widths: Widths, cuts: Sequence[Cut]) -> 
     """What the network would cost after each cut, corrected so that without any it costs `cost`."""
     narrower = {(name, filters): {**widths, name: filters} for name, filters in cuts}
     goal.resource.prepare(narrower.values())
+    return {cut: _corrected(goal, cost, widths, after) for cut, after in narrower.items()}
+
+
+def _corrected(goal: Goal, cost: float, widths: Widths, after: Widths) -> float:
+    """What a network is predicted to cost, if the one that it is cut from costs `cost`."""
     now = goal.resource.predict(widths)
     if not math.isfinite(now):
         raise UserError("a layer of the network itself cannot be measured; the warnings above name it")
-    correction = cost / now
-    return {cut: correction * goal.resource.predict(after) for cut, after in narrower.items()}
+    return cost / now * goal.resource.predict(after)
 
 
 def proposal_seed(run_seed: int, iteration: int, group: str) -> int:

@@ -183,6 +183,28 @@ def test_where_every_proposal_breaks_a_met_goal_the_search_ends(tmp_path, data, 
     assert "without breaking another budget" in caplog.text
 
 
+class Disturbed(Counted):
+    """Says of one network that it costs a third more, the first time that it is asked."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__("units", cost, START_WIDTHS)
+        self.left = at
+
+    def measure(self, widths) -> Measurement:
+        self.left -= 1
+        truth = super().measure(widths)
+        return dataclasses.replace(truth, value=truth.value * 4 / 3) if self.left == 0 else truth
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_measurement_that_was_disturbed_changes_nothing(tmp_path, data, at):
+    _, undisturbed = search(tmp_path / "undisturbed", data)
+    disturbed = Disturbed(at)
+    _, run = search(tmp_path / "disturbed", data, disturbed)
+    assert disturbed.left <= -1, "it was not measured again"
+    assert story(run) == story(undisturbed)
+
+
 def test_the_log_has_large_amounts_in_full_and_counts_what_is_left(tmp_path, data, caplog):
     caplog.set_level("INFO", logger="absl")
     thousandfold = Counted("bytes", lambda widths: 1000 * cost(widths), START_WIDTHS)

@@ -68,6 +68,15 @@ def test_cuts_that_save_next_to_nothing_are_dropped():
     assert nothing.proposals == ()
 
 
+@pytest.mark.parametrize(("limit", "offers"), [(10_001.0, True), (9_999.0, False)])
+def test_next_to_nothing_is_offered_where_all_of_it_together_meets_the_goal(limit, offers):
+    """Two cuts that save 0.18 and 0.1 %; both together 10,000 is left of 10,028."""
+    flat = Counted("units", lambda widths: 9_992 + 3 * widths["first"] + widths["second"], START)
+    goal, costs = Goal("macs", flat, limit), {"macs": Measurement(10_028.0, 10_028.0)}
+    offered = propose(START, START, [goal], goal, costs, 1.0, filter_multiple=2)
+    assert {p.group: p.filters for p in offered.proposals} == ({"first": 2, "second": 2} if offers else {})
+
+
 def test_the_measurement_corrects_the_prediction():
     start = float(cost(START))
     plain, corrected = proposed(0.8 * start), proposed(0.8 * start, measured=1.1 * start)
