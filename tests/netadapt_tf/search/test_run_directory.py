@@ -1,3 +1,4 @@
+import os
 import shutil
 import zipfile
 
@@ -28,6 +29,30 @@ def test_the_same_request_finds_what_was_kept(tmp_path, cnn):
     assert again.read_json("iterations/003/widths.json") == {"first": 8}
     assert again.journal.last("long_term") is not None
     assert not list((tmp_path / "run").rglob("*.partial*"))
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_alone(tmp_path, cnn, monkeypatch):
+    run = claimed(tmp_path)
+    run.save_iteration(0, cnn, {"first": 8})
+    run.journal.append("long_term", iteration=0)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", full)
+    for write in (
+        lambda: run.write_json("config.json", {}),
+        lambda: run.save_iteration(0, cnn, {"first": 4}),
+        lambda: run.checkpoint("long-term").write(b"half"),
+    ):
+        with pytest.raises(OSError, match="no space left"):
+            write()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    with pytest.raises(OSError, match="no space left"):
+        run.journal.cut(0)
+    assert run.file("journal.jsonl").read_bytes() == before[run.file("journal.jsonl")]
+    assert not list(tmp_path.rglob("*.partial*"))
 
 
 def test_another_request_is_refused_by_the_flags_that_differ(tmp_path):
@@ -230,7 +255,7 @@ def test_a_kill_while_damage_is_mended_leaves_what_is_found_again(tmp_path, cnn,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("tflite_bench.damage.os.replace", killed)
+        patch.setattr("tflite_bench.whole_file.os.replace", killed)
         with pytest.raises(KeyboardInterrupt):
             claimed(tmp_path)
     assert run.file("journal.jsonl").read_text() == "".join(lines)
