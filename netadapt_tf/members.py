@@ -151,8 +151,9 @@ class Members:
             "long_term_learning_rate": settings.long_term_learning_rate,
         }
         earlier = folder.read_json("config.json")
+        judged = {"budgets": _judged_by(folder)}
         if earlier is None:
-            return {**request, "budgets": []}
+            return {**request, **judged}
         there = earlier if isinstance(earlier, dict) else {}
         differing = [
             f"{name} (there {there.get(name)}, now {value})"
@@ -164,7 +165,7 @@ class Members:
                 f"{folder.path} is the outcome of another request, which differs in {', '.join(differing)}; rename or "
                 "remove that folder, or ask as before"
             )
-        return {"budgets": [], **there}
+        return {**judged, **there}
 
     def _claim(self, folder: DeliveryFolder, found: Iterate, budgets: Sequence[Budget]) -> list[Budget]:
         """Notes in a folder whose it is; returns all budgets to judge it by, as far as they can be measured now."""
@@ -230,6 +231,12 @@ class Members:
             fingerprint=device,
         )
         return cost
+
+
+def _judged_by(folder: DeliveryFolder) -> list[str]:
+    """The budgets that its summary tells of; what a configuration of earlier versions does not say."""
+    summary = read_summary(folder.file("summary.json"))
+    return [row["budget"] for row in summary["budgets"]] if summary else []
 
 
 def _over(budget: Budget, cost: float, limit: float) -> str:

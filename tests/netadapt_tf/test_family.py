@@ -430,6 +430,19 @@ def test_what_a_network_was_asked_for_is_remembered_whatever_becomes_of_its_summ
 
 
 @pytest.mark.usefixtures("no_training")
+def test_a_folder_of_an_earlier_version_keeps_its_verdicts_when_it_is_judged_again(run_dir):
+    start, *_, last = records(run_dir)
+    budgets = [f"macs={100 * last['macs'] / start['macs'] + more:.4f}%" for more in (0.001, 0.002)]
+    deliver(run_dir, budgets=budgets[:1])
+    config = run_dir / "family" / f"{last['iteration']:03d}" / "config.json"
+    content = json.loads(config.read_text())
+    assert content.pop("budgets") == budgets[:1]
+    config.write_text(json.dumps(content))
+    (member,) = deliver(run_dir, budgets=budgets[1:])
+    assert [(row.budget, row.met) for row in member.budgets] == [(budget, True) for budget in budgets]
+
+
+@pytest.mark.usefixtures("no_training")
 def test_the_report_is_written_where_a_kill_or_its_loss_left_it_without_a_member(run_dir, monkeypatch):
     last, report = records(run_dir)[-1]["iteration"], run_dir / "report.html"
     killed_at("keep_report", monkeypatch, run_dir, iterations=[last])
