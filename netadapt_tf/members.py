@@ -1,7 +1,9 @@
 """The members of a search's family: which are asked for, and each fine-tuned and delivered in a folder of its own."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import logging
@@ -150,22 +152,21 @@ class Members:
             "long_term_epochs": settings.long_term_epochs,
             "long_term_learning_rate": settings.long_term_learning_rate,
         }
-        earlier = folder.read_json("config.json")
         judged = {"budgets": _judged_by(folder)}
-        if earlier is None:
+        if not folder.file("config.json").exists():
             return {**request, **judged}
-        there = earlier if isinstance(earlier, dict) else {}
+        earlier = _read_config(folder.file("config.json"))
         differing = [
-            f"{name} (there {there.get(name)}, now {value})"
+            f"{name} (there {earlier.get(name)}, now {value})"
             for name, value in request.items()
-            if there.get(name) != value
+            if earlier.get(name) != value
         ]
         if differing:
             raise UserError(
                 f"{folder.path} is the outcome of another request, which differs in {', '.join(differing)}; rename or "
                 "remove that folder, or ask as before"
             )
-        return {**judged, **there}
+        return {**judged, **earlier}
 
     def _claim(self, folder: DeliveryFolder, found: Iterate, budgets: Sequence[Budget]) -> list[Budget]:
         """Notes in a folder whose it is; returns all budgets to judge it by, as far as they can be measured now."""
@@ -237,6 +238,18 @@ def _judged_by(folder: DeliveryFolder) -> list[str]:
     """The budgets that its summary tells of; what a configuration of earlier versions does not say."""
     summary = read_summary(folder.file("summary.json"))
     return [row["budget"] for row in summary["budgets"]] if summary else []
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """What a folder of the family says of the request that it is of; earlier versions said nothing of budgets."""
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, ValueError):
+        config = None
+    budgets = config.get("budgets", []) if isinstance(config, dict) else None
+    if not isinstance(budgets, list) or not all(isinstance(budget, str) for budget in budgets):
+        raise UserError(f"{path} is damaged; rename or remove its folder, and the network is delivered anew")
+    return config
 
 
 def _over(budget: Budget, cost: float, limit: float) -> str:

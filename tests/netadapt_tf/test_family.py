@@ -589,6 +589,23 @@ def test_what_cannot_be_is_refused_before_anything_is_written(run_dir, asked, sa
     assert not (run_dir / "family").exists()
 
 
+@pytest.mark.usefixtures("no_training")
+def test_a_damaged_configuration_of_a_member_is_refused_and_its_folder_can_be_renamed(run_dir):
+    last = records(run_dir)[-1]["iteration"]
+    (member,) = deliver(run_dir, iterations=[last])
+    folder = member.keras_path.parent
+    for content in ('{"iteration": 3', "[]", "\0", '{"budgets": "macs=60%"}', '{"budgets": [60]}'):
+        (folder / "config.json").write_text(content)
+        with pytest.raises(UserError) as error:
+            deliver(run_dir, iterations=[last])
+        assert str(error.value) == (
+            f"{folder / 'config.json'} is damaged; rename or remove its folder, and the network is delivered anew"
+        )
+    folder.rename(folder.with_name("old"))
+    (again,) = deliver(run_dir, iterations=[last])
+    assert again.keras_path == folder / "adapted.keras"
+
+
 def test_a_folder_that_is_no_run_directory_is_refused(tmp_path, run_dir):
     with pytest.raises(UserError, match="is no run directory"):
         deliver(tmp_path, iterations=[1])
