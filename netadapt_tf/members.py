@@ -81,11 +81,12 @@ class Members:
             missed = {
                 budget: f"{'up to ' if cost.spread else ''}{_over(budget, cost.at_most, budget.limit(cost.start))}"
                 for budget, cost in costs.items()
-                if not Goal(budget.name, self._costs.budgeted[budget.name], budget.limit(cost.start)).is_met(cost)
+                if not self._is_within(budget, cost)
             }
             last = record["iteration"]
             if missed:
                 continue
+            self._check_folders(self._following(last, budgets))
             adapted = self.delivered(last, budgets)
             rows = {row.budget: row for row in adapted.budgets}
             missed = {
@@ -103,10 +104,7 @@ class Members:
 
     def all_delivered(self, iterations: Sequence[int]) -> tuple[AdaptedNetwork, ...]:
         """Members of the family; none, where a folder of one is another request's."""
-        for iteration in iterations:
-            folder = self._run.member(iteration)
-            if folder.file("config.json").exists():
-                self._config(folder, self._found(iteration))
+        self._check_folders(iterations)
         return tuple(self.delivered(iteration) for iteration in iterations)
 
     def delivered(self, iteration: int, budgets: Sequence[Budget] = ()) -> AdaptedNetwork:
@@ -138,6 +136,33 @@ class Members:
         first = self._records[0]
         record = next(record for record in self._records if record["iteration"] == iteration)
         return recorded(self._run, record, self._start.channels, first["measured"])
+
+    def _following(self, first: int, budgets: Sequence[Budget]) -> list[int]:
+        """The first iteration within budgets, and those that have their turn if its file turns out to be over.
+
+        One whose cost is not known yet is among them.
+        """
+
+        def is_over(record: Mapping[str, Any], budget: Budget) -> bool:
+            cost = self._known_cost(record, budget)
+            return cost is not None and not self._is_within(budget, cost)
+
+        return [
+            record["iteration"]
+            for record in self._records[first:]
+            if self._run.has_iteration(record["iteration"]) and not any(is_over(record, budget) for budget in budgets)
+        ]
+
+    def _check_folders(self, iterations: Sequence[int]) -> None:
+        """Sees that no folder of these networks is another request's, before one of them is trained.
+
+        Raises:
+            UserError: one is, or it is damaged.
+        """
+        for iteration in iterations:
+            folder = self._run.member(iteration)
+            if folder.file("config.json").exists():
+                self._config(folder, self._found(iteration))
 
     def _config(self, folder: DeliveryFolder, found: Iterate) -> dict[str, Any]:
         """What makes a folder this network's and that of these settings, and the budgets that it was judged by before.
@@ -209,27 +234,38 @@ class Members:
             logging.warning("%s is damaged or gone; it is passed over.", self._run.iteration(iteration))
         return is_sound
 
-    def _cost(self, record: Mapping[str, Any], budget: Budget) -> Measurement:
-        """What an iteration's network costs, by the search where it measured that; else measured now, and kept."""
+    def _is_within(self, budget: Budget, cost: Measurement) -> bool:
+        return Goal(budget.name, self._costs.budgeted[budget.name], budget.limit(cost.start)).is_met(cost)
+
+    def _known_cost(self, record: Mapping[str, Any], budget: Budget) -> Measurement | None:
+        """What an iteration's network costs, by the search where it measured that, or as it was measured later."""
         name = budget.name
         if name in record["measured"]:
             return recorded_costs({name: self._records[0]["measured"][name]}, record)[name]
-        widths = self._run.widths(record["iteration"])
         if name in self._costs.counts:
-            return self._costs.counts[name].measure(widths)
-        device = dict(self._costs.latency[budget.target].fingerprint) if budget.target else {}
+            return self._costs.counts[name].measure(self._run.widths(record["iteration"]))
         for kept in self._run.journal.events("cost"):
             is_of_it = kept["iteration"] == record["iteration"] and name in kept["measured"]
-            if is_of_it and kept.get("fingerprint", {}) == device:
+            if is_of_it and kept.get("fingerprint", {}) == self._device(budget):
                 return recorded_costs(kept["start"], kept)[name]
-        cost = self._costs.budgeted[name].measure(widths)
+        return None
+
+    def _device(self, budget: Budget) -> dict[str, str | int]:
+        return dict(self._costs.latency[budget.target].fingerprint) if budget.target else {}
+
+    def _cost(self, record: Mapping[str, Any], budget: Budget) -> Measurement:
+        """What an iteration's network costs; measured now, and kept, where that is not known yet."""
+        known, name = self._known_cost(record, budget), budget.name
+        if known is not None:
+            return known
+        cost = self._costs.budgeted[name].measure(self._run.widths(record["iteration"]))
         self._run.journal.append(
             "cost",
             iteration=record["iteration"],
             start={name: cost.start},
             measured={name: cost.value},
             spread={name: cost.spread},
-            fingerprint=device,
+            fingerprint=self._device(budget),
         )
         return cost
 

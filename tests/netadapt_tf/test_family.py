@@ -502,6 +502,19 @@ def test_a_folder_of_another_request_is_refused_before_another_network_is_traine
     assert [folder.name for folder in (run_dir / "family").iterdir()] == [f"{last:03d}"]
 
 
+@pytest.mark.usefixtures("no_training")
+def test_by_budget_the_folders_of_all_that_may_have_their_turn_are_looked_at_before_one_is_trained(run_dir):
+    start, first, *_, last = records(run_dir)
+    deliver(run_dir, iterations=[last["iteration"]])
+    deliver(run_dir, iterations=[0], epochs=50)
+    budgets = [f"macs={100 * record['macs'] / start['macs'] + 0.01:.4f}%" for record in (first, last)]
+    with pytest.raises(UserError, match=rf"{last['iteration']:03d} is the outcome of another request.*now 50\)"):
+        deliver(run_dir, budgets=[budgets[0], "parameters=100%"], epochs=50)
+    assert sorted(folder.name for folder in (run_dir / "family").iterdir()) == ["000", f"{last['iteration']:03d}"]
+    (member,) = deliver(run_dir, budgets=[budgets[1], "parameters=100%"])
+    assert member.summary["iterations"] == last["iteration"], "the folder of the start, which is over, is no matter"
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_training")
 def test_an_iteration_that_changed_is_not_taken_for_what_was_delivered(run_dir):
