@@ -558,12 +558,27 @@ def test_a_damaged_iteration_is_named_and_by_budget_or_curve_passed_over(run_dir
 
 
 @pytest.mark.usefixtures("no_training")
-@pytest.mark.parametrize("damage", [shutil.rmtree, lambda folder: cut_short(folder / "widths.json")])
-def test_a_damaged_iteration_whose_cost_the_search_did_not_measure_is_passed_over(run_dir, caplog, damage):
-    damage(run_dir / "iterations" / "001")
+def test_a_damaged_iteration_whose_cost_the_search_did_not_measure_is_passed_over(run_dir, caplog):
+    shutil.rmtree(run_dir / "iterations" / "001")
     with pytest.raises(UserError, match=r"no network of .* is within macs=10%"):
         deliver(run_dir, budgets=["macs=10%"])
     assert "001 is damaged or gone; it is passed over" in caplog.text
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize("content", ['{"first": 8, "second": 1}', "{"])
+def test_widths_that_are_wrong_are_written_anew_before_anything_is_counted_by_them(run_dir, caplog, content):
+    last = records(run_dir)[-1]["iteration"]
+    path = run_dir / "iterations" / f"{last:03d}" / "widths.json"
+    before = json.loads(path.read_text())
+    assert before.keys() == {"first", "second"}
+    path.write_text(content)
+    (member,) = deliver(run_dir, iterations=[last])
+    assert member.widths == before == json.loads(path.read_text())
+    assert member.summary["macs"] == json.loads((run_dir / "summary.json").read_text())["macs"]
+    assert f"{path} is damaged; it is set aside as widths.json.damaged-1" in caplog.text
+    path.write_text(content)
+    assert adapt(run_dir).widths == before, "of a finished run, too"
 
 
 @pytest.mark.usefixtures("no_training")

@@ -210,19 +210,76 @@ def test_of_a_journal_damaged_in_the_middle_the_beginning_counts(tmp_path, cnn, 
     assert "line 3" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["network.keras", "widths.json"])
-def test_a_damaged_iteration_is_done_again_from_its_finished_proposals(tmp_path, cnn, caplog, name):
+def test_a_damaged_iteration_is_done_again_from_its_finished_proposals(tmp_path, cnn, caplog):
     run = claimed(tmp_path)
     for iteration in range(3):
         run.save_iteration(iteration, cnn, {"first": 8})
     lines = journalled(tmp_path, 0, 1, 2)
-    file = run.iteration(2) / name
+    file = run.iteration(2) / "network.keras"
     file.write_bytes(file.read_bytes()[:-3])
     claimed(tmp_path)
     assert run.file("journal.jsonl").read_text() == "".join(lines[:4]), "the proposals of iteration 2 stand"
     assert run.file("journal.jsonl.damaged-1").read_text() == "".join(lines)
     assert folders(tmp_path) == ["000", "001", "002.damaged-1"]
     assert "goes back to iteration 1" in caplog.text
+
+
+FOLLOWED = [{"first": 8, "second": 8}, {"first": 8, "second": 4}, {"first": 6, "second": 4}]
+
+
+def picked(path, cnn) -> RunDirectory:
+    """A run of two iterations, the first of which picked `second`, and the second `first`."""
+    run = claimed(path)
+    for iteration, (widths, pick) in enumerate(zip(FOLLOWED, (None, "second", "first"), strict=True)):
+        run.save_iteration(iteration, cnn, widths)
+        figures = {"accuracy": 0.5, "predicted": {}, "measured": {}, "spread": {}}
+        filters = {"filters": widths[pick]} if pick else {}
+        run.journal.append("iteration", iteration=iteration, picked=pick, **filters, **figures)
+    return run
+
+
+@pytest.mark.parametrize("iteration", [0, 1, 2])
+@pytest.mark.parametrize(
+    "content", ['{"first": 8, "second": 5}', '{"first": 8}', "{}", "[]", '{"first": "8', "\0", "a folder"]
+)
+def test_widths_that_are_not_what_was_picked_are_set_aside_and_written_anew(tmp_path, cnn, caplog, iteration, content):
+    run = picked(tmp_path, cnn)
+    assert all(run.has_widths(number) for number in range(3))
+    file = run.iteration(iteration) / "widths.json"
+    damaged(file, content)
+    assert not run.has_widths(iteration) or not iteration, "the start's own are held against its network alone"
+    with run.claimed():
+        assert len(list(run.journal.events())) == 3, "its network is sound, and nothing need be done again"
+        run.mend_widths(FOLLOWED[0])
+    assert [run.widths(number) for number in range(3)] == FOLLOWED
+    assert f"{file} is damaged; it is set aside as widths.json.damaged-1, and written anew" in caplog.text
+    assert sorted(path.name for path in tmp_path.rglob("*.damaged-*")) == ["widths.json.damaged-1"]
+    caplog.clear()
+    run.mend_widths(FOLLOWED[0])
+    assert not caplog.text
+
+
+def test_widths_that_a_kill_came_before_are_written_and_no_damage(tmp_path, cnn, caplog):
+    run = picked(tmp_path, cnn)
+    for iteration in (0, 2):
+        (run.iteration(iteration) / "widths.json").unlink()
+    shutil.rmtree(run.iteration(1))
+    run.mend_widths(FOLLOWED[0])
+    assert [run.widths(number) for number in (0, 2)] == [FOLLOWED[0], FOLLOWED[2]]
+    assert not run.iteration(1).exists(), "widths alone are no iteration"
+    assert not caplog.text
+
+
+def test_where_the_journal_does_not_say_what_was_picked_the_widths_count_as_they_are(tmp_path, cnn, caplog):
+    run = claimed(tmp_path)
+    for iteration, widths in enumerate(FOLLOWED):
+        run.save_iteration(iteration, cnn, widths)
+    journalled(tmp_path, 0, 1, 2)
+    run = claimed(tmp_path)
+    run.mend_widths(FOLLOWED[0])
+    assert [run.widths(number) for number in range(3)] == FOLLOWED
+    assert run.has_widths(2)
+    assert not caplog.text
 
 
 def test_without_a_sound_start_the_run_begins_anew(tmp_path, cnn, caplog):
