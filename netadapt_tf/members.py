@@ -9,9 +9,10 @@ from typing import Any
 from absl import logging
 
 from netadapt_tf.delivery import delivery, last_stage, summarised
+from netadapt_tf.figures import amount
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.reporting.keeping import keep_report
-from netadapt_tf.resources.budget import Budget, amount_text, parse_budget
+from netadapt_tf.resources.budget import Budget, parse_budget
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.curve import Point, along_curve
 from netadapt_tf.search.delivery_folder import DeliveryFolder
@@ -289,7 +290,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _over(budget: Budget, cost: float, limit: float) -> str:
-    return f"{amount_text(cost, budget.unit)} (allowed: {amount_text(limit, budget.unit)})"
+    return f"{amount(cost, budget.unit)} (allowed: {amount(limit, budget.unit)})"
 
 
 def _texts(budgets: Sequence[Budget]) -> str:

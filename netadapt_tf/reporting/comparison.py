@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from netadapt_tf.figures import NOT_KNOWN, number
 from netadapt_tf.reporting.charts import curves, quantity
-from netadapt_tf.reporting.figures import NOT_KNOWN, amount, gain, number, score, seconds, share, title_of, unit_of
+from netadapt_tf.reporting.figures import amount, gain, score, seconds, share, title_of, unit_of
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import RunRecord
 from netadapt_tf.reporting.search_sections import network_tip, score_axis

@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netadapt_tf.figures import number
 from netadapt_tf.reporting.charts import AFTER, BEFORE, ENDS, dots, framed, quantity
 from netadapt_tf.reporting.family import common_targets, family_rows
-from netadapt_tf.reporting.figures import number, score, share, title_of
+from netadapt_tf.reporting.figures import score, share, title_of
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import RunRecord
 from netadapt_tf.reporting.search_sections import score_axis

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netadapt_tf.figures import number
 from netadapt_tf.reporting.charts import AFTER, BEFORE, ENDS, Row, bars, dots, framed, line, quantity
-from netadapt_tf.reporting.figures import amount, number, share
+from netadapt_tf.reporting.figures import amount, share
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import RunRecord
 

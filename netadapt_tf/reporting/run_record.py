@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netadapt_tf.figures import ACCURACY
 from netadapt_tf.search.file_names import FAMILY, LAYERS
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import read_summary
 from netadapt_tf.stored_request import check_run_directory
 from tflite_bench.errors import UserError
-
-ACCURACY = "accuracy"
 
 PICKED, LOST, SCREENED, DISCARDED, FAILED = "picked", "not picked", "screened out", "broke a budget", "failed"
 """What became of a proposal."""

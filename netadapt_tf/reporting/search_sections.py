@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netadapt_tf.figures import ACCURACY, number
 from netadapt_tf.reporting.charts import (
     AFTER,
     BEFORE,
@@ -20,9 +21,9 @@ from netadapt_tf.reporting.charts import (
     rule,
     whiskers,
 )
-from netadapt_tf.reporting.figures import amount, changes, counted, number, score, title_of, unit_of
+from netadapt_tf.reporting.figures import amount, changes, counted, score, title_of, unit_of
 from netadapt_tf.reporting.page import Chart, Section, Table
-from netadapt_tf.reporting.run_record import ACCURACY, RunRecord, Step
+from netadapt_tf.reporting.run_record import RunRecord, Step
 from netadapt_tf.resources.budget import COUNTED, parse_budget
 from tflite_bench.errors import UserError
 

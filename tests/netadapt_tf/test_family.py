@@ -310,7 +310,7 @@ def test_what_is_compared_with_a_budget_is_what_the_refusal_tells(run_dir):
     with pytest.raises(UserError) as error:
         deliver(run_dir, budgets=[budget, "macs=100%"])
     limit = parse_budget(budget).limit(start["measured"][name])
-    said = f"of iteration {last['iteration']}, costs up to {value + spread:.4g} ms (allowed: {limit:.4g} ms)"
+    said = f"of iteration {last['iteration']}, costs up to {value + spread:#.4g} ms (allowed: {limit:#.4g} ms)"
     assert f"{said}; " in str(error.value), "what is met is told, too"
 
 

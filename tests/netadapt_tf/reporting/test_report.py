@@ -3,7 +3,6 @@
 import html
 import itertools
 import json
-import math
 import os
 import re
 from html.parser import HTMLParser
@@ -13,7 +12,6 @@ from unittest import mock
 import pytest
 
 from netadapt_tf.reporting import html_page
-from netadapt_tf.reporting.figures import NOT_KNOWN, number
 from netadapt_tf.reporting.page import Page, Section
 from netadapt_tf.reporting.report import page_of, write_report
 from netadapt_tf.reporting.run_record import DISCARDED, FAILED, LOST, PICKED, SCREENED, read_run
@@ -162,11 +160,6 @@ def test_what_the_summary_says_of_the_metric_counts_where_the_configuration_is_d
     edit(run_dir / "summary.json", metric={"name": "error", "larger_is_better": False})
     (run_dir / "config.json").write_text("{")
     assert report(run_dir).accounts[0].cards[0].title == "Error, test set"
-
-
-def test_figures_have_no_bare_point():
-    shown = [number(value, 3) for value in (456.7, 45.67, 0.5, 7, None, math.nan)]
-    assert shown == ["457", "45.7", "0.500", "7", NOT_KNOWN, NOT_KNOWN]
 
 
 def test_networks_that_were_delivered_later_stand_beside_the_runs_own(run_dir):
