@@ -17,12 +17,12 @@ _OWN = "the run's own"
 
 def family(run: RunRecord) -> Section:
     """What each delivered network costs, and how accurate it is on the test split; the run's own among them."""
-    members = _members(run)
+    members, measured = _members(run), "" if run.is_from_table else ", and measured,"
     return Section(
         key="family",
         title="The family",
         text=[
-            f"Networks of this search, each long-term fine-tuned, converted and measured on its own. Here the "
+            f"Networks of this search, each long-term fine-tuned and converted{measured} on its own. Here the "
             f"{run.metric} is that on the test split. The square is the start, the diamond what the run ended with.",
             *_verdicts(members),
         ],

@@ -55,7 +55,8 @@ def layers(run: RunRecord) -> Section:
         key="layers",
         title="Latency by layer",
         text=[
-            "Of each layer alone, by the latency table; what the whole network takes is measured, above.",
+            "Of each layer alone, by the latency table; what the whole network takes is "
+            + ("their sum." if run.is_from_table else "measured, above."),
             *(
                 []
                 if run.last is None or run.last.iteration == 0 or any(r["staircases"] for r in run.layers.values())

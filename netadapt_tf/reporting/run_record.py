@@ -122,6 +122,17 @@ class RunRecord:
         return str(told["name"] if isinstance(told, dict) and "name" in told else self.config.get("metric", ACCURACY))
 
     @property
+    def is_from_table(self) -> bool:
+        """Whether latencies are the latency table's alone, so that nothing was measured."""
+        if self.summary is not None:
+            return self.summary.get("latency_is_from") == "table"
+        return self.config.get("table_only") is True
+
+    def how(self, resource: str) -> str:
+        """How it is known what a network costs of a resource."""
+        return "by the table" if self.is_from_table and resource.startswith("latency@") else "measured"
+
+    @property
     def last(self) -> Step | None:
         """The network that the search has come to."""
         return self.steps[-1] if self.steps else None

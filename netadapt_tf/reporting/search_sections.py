@@ -31,12 +31,13 @@ from tflite_bench.errors import UserError
 def trade_off(run: RunRecord) -> Section:
     """What every iteration's network costs, and how accurate it is."""
     charts = [chart for resource in run.resources for chart in _trade_off_chart(run, resource)]
+    how = "by the table" if run.is_from_table else "measured"
     return Section(
         key="trade-off",
         title="Every network of the search",
         text=[
             "Each point is the network of one iteration, on its way from the start (right) to the budget (left): what "
-            f"it costs, measured, and its {run.metric} on the hold-out set after its short-term fine-tune. Each is "
+            f"it costs, {how}, and its {run.metric} on the hold-out set after its short-term fine-tune. Each is "
             "kept, under iterations/ in the run directory. The square is the start, the diamond what the search ended "
             "with. Point at one, or step through them with the arrow keys, to see its widths.",
         ],
@@ -120,7 +121,7 @@ def _iterations_table(run: RunRecord) -> Table:
     head = ["iteration", "picked", "filters", f"hold-out {metric}"]
     for resource in run.resources:
         named = f"{title_of(resource)}, {unit_of(resource, [run])}"
-        head += [f"{named}: allowed", "predicted", "measured"]
+        head += [f"{named}: allowed", "predicted", run.how(resource)]
     rows = [
         [
             str(step.iteration),
@@ -147,10 +148,12 @@ def _widths_table(run: RunRecord) -> list[Table]:
     return [Table("Filters of every channel group, by iteration", head, rows)]
 
 
-def predicted_against_measured(run: RunRecord) -> Section:
-    """How well the costs of the search's networks were foretold."""
+def predicted_against_measured(run: RunRecord) -> list[Section]:
+    """How well the costs of the search's networks were foretold; none where nothing was measured."""
     charts = [chart for resource in run.resources for chart in _error_charts(run, resource)]
-    return Section(
+    if run.is_from_table and not charts:
+        return []
+    section = Section(
         key="predicted",
         title="Predicted against measured",
         text=[
@@ -165,12 +168,13 @@ def predicted_against_measured(run: RunRecord) -> Section:
         charts=charts,
         are_small=True,
     )
+    return [section]
 
 
 def _error_charts(run: RunRecord, resource: str) -> list[Chart]:
     steps = [step for step in run.steps if step.measured.get(resource) and resource in step.predicted]
     errors = {step.iteration: step.predicted[resource] / step.measured[resource] - 1 for step in steps}
-    if len(steps) < 2 or not any(errors.values()):
+    if len(steps) < 2 or not any(errors.values()) or run.how(resource) != "measured":
         return []
     unit, title = unit_of(resource, [run]), title_of(resource)
     rows = []
@@ -229,7 +233,7 @@ def schedule(run: RunRecord) -> Section:
         text=[
             "Every iteration must save the next step of the schedule"
             + (f" ({', '.join(settings)})" if settings else "")
-            + ", counted from what the network before it was measured to cost; no step aims below the budget."
+            + ", counted from what the network before it costs; no step aims below the budget."
         ],
         charts=charts,
     )
@@ -239,7 +243,7 @@ def _schedule_chart(run: RunRecord, resource: str) -> list[Chart]:
     steps = [step for step in run.steps if resource in step.measured]
     if len(steps) < 2:
         return []
-    unit, title = unit_of(resource, [run]), title_of(resource)
+    unit, title, how = unit_of(resource, [run]), title_of(resource), run.how(resource)
     allowed = [
         {
             "iteration": step.iteration,
@@ -254,18 +258,18 @@ def _schedule_chart(run: RunRecord, resource: str) -> list[Chart]:
         {
             "iteration": step.iteration,
             "cost": step.measured[resource],
-            "kind": "measured",
+            "kind": how,
             "tip": f"{'Start' if step.iteration == 0 else f'Iteration {step.iteration}'}\n"
-            f"measured {amount(step.measured[resource], unit)}",
+            f"{how} {amount(step.measured[resource], unit)}",
         }
         for step in steps
     ]
     x, y = count("iteration", "iteration", steps[-1].iteration), quantity("cost", f"{title}, {unit}")
-    kinds = {"measured": (SERIES[0], "circle"), "allowed": (SERIES[1], FLAT)}
+    kinds = {how: (SERIES[0], "circle"), "allowed": (SERIES[1], FLAT)}
     spec = kinds_of_dots([*measured, *allowed], x, y, kinds, 280)
     spec["layer"] = [*_limit_rule(run, resource, "y"), *spec["layer"]]
     description = (
         f"{title} by iteration: {amount(steps[0].measured[resource], unit)} at the start, "
         f"{amount(steps[-1].measured[resource], unit)} after {counted(steps[-1].iteration, 'iteration')}."
     )
-    return [Chart(f"{title}: allowed and measured", description, spec)]
+    return [Chart(f"{title}: allowed and {how}", description, spec)]

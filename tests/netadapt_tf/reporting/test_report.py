@@ -20,11 +20,14 @@ from tests.netadapt_tf.reporting.small_run import (
     COMMAND,
     CONFIG,
     LATENCY,
+    SECOND,
     SUMMARY,
     TARGET,
     WIDTHS,
+    by_the_table,
     edit,
     layers,
+    on_two_targets,
     write_member,
     write_run,
 )
@@ -426,6 +429,57 @@ def test_what_every_figure_of_a_chart_says_stands_in_a_description(run_dir):
         for chart in section.charts:
             assert re.search(r"\d", chart.description)
             assert html_page.compiled(chart.spec)["$schema"].startswith("https://vega.github.io/schema/vega/")
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_of_a_run_by_the_table_alone_nothing_is_said_to_be_measured(tmp_path, finished):
+    run_dir = write_run(tmp_path / "run", finished=finished)
+    write_member(run_dir, 1)
+    by_the_table(run_dir)
+    write_report([run_dir], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    note = "Latencies are the table's; nothing was measured, nothing is proven."
+    text = Reader(page).text
+    assert text.count(note) == 1
+    assert "measur" not in text.replace(note, "").replace("measuring", ""), "the kind of work is called so"
+    assert not [spec for spec in specs(page) if '"measured"' in spec]
+    found = sections(run_dir)
+    (iterations, *_) = found["trade-off"].tables
+    assert iterations.head[-3:] == [f"Latency on {TARGET}, ms: allowed", "predicted", "by the table"]
+    assert found.keys() == {"family", *KEYS} - ({"predicted"} if finished else {"predicted", "layers", "staircases"})
+    if finished:
+        assert plain(report(run_dir).accounts[0].verdicts[0].text) == "at most 0.6060 ms, by the table 0.5950 ms"
+
+
+def test_of_several_runs_those_by_the_table_alone_are_named(tmp_path):
+    runs = [write_run(tmp_path / name) for name in ("measured", "tabled")]
+    by_the_table(runs[1])
+    said = [sentence for section in report(*runs).comparison for sentence in section.text if "table" in sentence]
+    assert said == ["Latencies of tabled are the latency table's; nothing was measured there."] * 2
+    assert not [
+        sentence for section in report(runs[0], runs[0]).comparison for sentence in section.text if "table" in sentence
+    ]
+
+
+def test_a_run_on_two_targets_shows_both(run_dir):
+    write_member(run_dir, 1)
+    on_two_targets(run_dir)
+    found = sections(run_dir)
+    assert [chart.title for chart in found["trade-off"].charts] == [
+        f"Latency on {target} and hold-out accuracy" for target in (TARGET, SECOND)
+    ]
+    start, *members = table(found["family"], "Delivered")
+    assert start[2:6] == ["1.0100", "", "25.2500", ""]
+    assert [row[2:6] for row in members] == [["0.5950", "58.9%", "14.8750", "58.9%"]] * 2
+    assert len(found["family"].charts) == len(found["layers"].charts) == 2
+
+
+def test_lines_of_tables_may_end_within_names_and_never_within_figures(run_dir, tmp_path):
+    write_member(run_dir, 1)
+    write_report([run_dir, run_dir], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "latency@<wbr>host/<wbr>cpu:1=60%: met</td>" in page
+    assert ">4,000,000</td>" in page
 
 
 def test_several_runs_are_put_side_by_side(tmp_path):
