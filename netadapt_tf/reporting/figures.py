@@ -32,25 +32,25 @@ def title_of(resource: str) -> str:
 
 def amount(value: float | None, unit: str) -> str:
     """A cost and its unit, on one line."""
-    return _together(figures.amount(value, unit))
+    return together(figures.amount(value, unit))
 
 
 def score(value: float | None, metric: str) -> str:
     """A value of the metric, on one line."""
-    return _together(figures.score(value, metric))
+    return together(figures.score(value, metric))
 
 
 def gain(before: float | None, after: float | None, metric: str) -> str:
     """The way from one value of the metric to another, on one line."""
-    return _together(figures.gain(before, after, metric))
+    return together(figures.gain(before, after, metric))
 
 
 def share(part: float | None, whole: float | None, decimals: int = 1) -> str:
     """A part of something, as a percentage, on one line."""
-    return _together(figures.share(part, whole, decimals))
+    return together(figures.share(part, whole, decimals))
 
 
-def _together(figure: str) -> str:
+def together(figure: str) -> str:
     """As pages set a figure: with a space before the sign for percent, and none where a line may end."""
     return figure.replace("%", " %").replace(" ", _SPACE)
 

@@ -21,7 +21,7 @@ from netadapt_tf.reporting.charts import (
     rule,
     whiskers,
 )
-from netadapt_tf.reporting.figures import amount, changes, counted, score, title_of, unit_of
+from netadapt_tf.reporting.figures import amount, changes, counted, score, share, title_of, together, unit_of
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import RunRecord, Step
 from netadapt_tf.resources.budget import COUNTED, parse_budget
@@ -192,7 +192,7 @@ def _error_charts(run: RunRecord, resource: str) -> list[Chart]:
                 "most_error": predicted / (measured - spread) - 1 if spread < measured else 0,
                 "tip": f"{'Start' if step.iteration == 0 else f'Iteration {step.iteration}'}\n"
                 f"predicted {amount(predicted, unit)}\nmeasured {amount(measured, unit)} ± {number(spread)}\n"
-                f"off by {errors[step.iteration]:+.2%}".replace("%", " %"),
+                f"off by {together(f'{errors[step.iteration]:+.2%}')}",
             }
         )
     ends = [{"measured": side, "predicted": side, "order": side} for side in _ends(rows)]
@@ -205,9 +205,10 @@ def _error_charts(run: RunRecord, resource: str) -> list[Chart]:
     by_iteration = framed(280, [spread_of, dots(rows, x, y)])
     later = [abs(errors[step.iteration]) for step in steps[1:]]
     words = (
-        f"the start's prediction is off by {errors[steps[0].iteration]:+.1%}, those of "
-        f"{counted(len(later), 'iteration')} by {max(later):.1%} at most and {sum(later) / len(later):.1%} on average."
-    ).replace("%", " %")
+        f"the start's prediction is off by {together(f'{errors[steps[0].iteration]:+.1%}')}, those of "
+        f"{counted(len(later), 'iteration')} by {share(max(later), 1)} at most and {share(sum(later), len(later))} on "
+        "average."
+    )
     return [
         Chart(f"{title}: predicted and measured", f"{title}: {words}", against),
         Chart(f"{title}: error by iteration", f"{title}: {words}", by_iteration),

@@ -168,12 +168,12 @@ def test_what_the_summary_says_of_the_metric_counts_where_the_configuration_is_d
 def test_networks_that_were_delivered_later_stand_beside_the_runs_own(run_dir):
     write_member(run_dir, 1, accuracy={"before": 0.901, "after_search": 0.89, "after": 0.9})
     section = sections(run_dir)["family"]
-    sizes = ["2,000,000", "50.0%", "400,000", "40.0%"]
+    sizes = ["2,000,000", "50.0 %", "400,000", "40.0 %"]
     assert section.text[1:] == [f"{LATENCY}=60%: met by the run's own."]
     assert table(section, "Delivered") == [
-        ["start", "0 (start)", "1.0100", "", "90.10%", "", "4,000,000", "", "1,000,000", ""],
-        ["family/001", "1", "0.5950", "58.9%", "89.00%", "90.00%", *sizes],
-        ["the run's own", "2", "0.5950", "58.9%", "88.00%", "89.75%", *sizes],
+        ["start", "0 (start)", "1.0100", "", "90.10 %", "", "4,000,000", "", "1,000,000", ""],
+        ["family/001", "1", "0.5950", "58.9 %", "89.00 %", "90.00 %", *sizes],
+        ["the run's own", "2", "0.5950", "58.9 %", "88.00 %", "89.75 %", *sizes],
     ]
     assert [row["score"] for row in rows(section)] == [0.901, 0.9, 0.8975]
     assert [row["tip"].splitlines()[0] for row in rows(section)] == [
@@ -470,7 +470,7 @@ def test_a_run_on_two_targets_shows_both(run_dir):
     ]
     start, *members = table(found["family"], "Delivered")
     assert start[2:6] == ["1.0100", "", "25.2500", ""]
-    assert [row[2:6] for row in members] == [["0.5950", "58.9%", "14.8750", "58.9%"]] * 2
+    assert [row[2:6] for row in members] == [["0.5950", "58.9 %", "14.8750", "58.9 %"]] * 2
     assert len(found["family"].charts) == len(found["layers"].charts) == 2
 
 
