@@ -13,7 +13,6 @@ from absl import logging
 from benchmarks.comparison_plan import WHOLE
 from benchmarks.comparison_points import Timed
 from benchmarks.comparison_problem import Problem
-from benchmarks.rows import write_whole
 from benchmarks.uniform import widest_within
 from netadapt_tf.networks.by_name import NETWORKS
 from netadapt_tf.networks.channel_groups import Widths
@@ -24,6 +23,7 @@ from tflite_bench.convert import convert
 from tflite_bench.errors import UserError
 from tflite_bench.host import HostMeter
 from tflite_bench.timing import Pair
+from tflite_bench.whole_file import write_whole
 
 
 class Shapes:

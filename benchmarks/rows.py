@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tflite_bench.errors import UserError
+from tflite_bench.whole_file import write_whole
 
 Row = Mapping[str, str]
 
@@ -24,11 +25,11 @@ class RowFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                path.write_text(",".join(columns) + "\n")
+                write_whole(path, (",".join(columns) + "\n").encode())
             text = path.read_text()
             complete = _complete(text)
             if complete != text:  # an interruption came in the middle of a row
-                path.write_text(complete)
+                write_whole(path, complete.encode())
         except OSError as error:
             raise UserError(f"{path} cannot be written ({error}); name another folder with --output") from error
         reader = csv.DictReader(complete.splitlines())
@@ -50,13 +51,6 @@ class RowFile:
 def finished_rows(path: Path) -> list[Row]:
     """The rows of a file that another process may be adding to; none where there is no such file."""
     return list(csv.DictReader(_complete(path.read_text()).splitlines())) if path.exists() else []
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all."""
-    beginning = path.with_name(f".{path.name}.partial")
-    beginning.write_bytes(content)
-    beginning.replace(path)
 
 
 def _complete(text: str) -> str:

@@ -17,7 +17,6 @@ from benchmarks.comparison_regularised import regularised
 from benchmarks.comparison_searches import ANSWERS_SHARE, Found, Searches
 from benchmarks.multipliers import Shapes
 from benchmarks.processor_time import counted, minutes
-from benchmarks.rows import write_whole
 from benchmarks.uniform import shrunk_by_l2
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import load_network, save_network
@@ -31,6 +30,7 @@ from netadapt_tf.training.task import classification
 from netadapt_tf.training.teacher import Teacher
 from tflite_bench import runtime
 from tflite_bench.convert import convert
+from tflite_bench.whole_file import write_whole
 
 _BATCH_SIZE = 128
 

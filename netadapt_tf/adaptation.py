@@ -11,13 +11,14 @@ from netadapt_tf.beginning import as_given, measured_start, trained
 from netadapt_tf.delivery import Delivery, delivery, last_stage, summarised
 from netadapt_tf.devices import check_devices, keep_devices
 from netadapt_tf.estimates import check_estimates
+from netadapt_tf.figures import amount, number, score
 from netadapt_tf.identity import run_identity
 from netadapt_tf.networks.files import checked
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
 from netadapt_tf.reporting import scalars
 from netadapt_tf.reporting.keeping import keep_layers, keep_report
-from netadapt_tf.resources.budget import Budget, amount_text, number_text, parse_budgets
+from netadapt_tf.resources.budget import Budget, parse_budgets
 from netadapt_tf.resources.own import OwnResource, check_own
 from netadapt_tf.search.executors.opening import opened
 from netadapt_tf.search.executors.place import Place
@@ -116,7 +117,7 @@ def finished_adaptation(
 ) -> AdaptedNetwork | None:
     """What the run directory holds, if it is finished for these budgets; what is there to be read is completed."""
     summary = run.summary(budgets)
-    if summary is None:
+    if summary is None or not run.has_widths(summary["iterations"]):
         return None
     logging.info("%s is finished.", run.path)
     if not run.file(REPORT).exists():
@@ -165,13 +166,12 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
         for budget in budgets
     ]
     logging.info(
-        "%d channel groups; hold-out %s %.4f; %s.",
+        "%d channel groups; hold-out %s %s; %s.",
         len(start.widths),
         work.problem.task.metric.name,
-        beginning.accuracy,
+        score(beginning.accuracy, work.problem.task.metric.name),
         "; ".join(
-            f"{goal.name} {amount_text(beginning.costs[goal.name].value, goal.resource.unit)}, "
-            f"budget {number_text(goal.limit)}"
+            f"{goal.name} {amount(beginning.costs[goal.name].value, goal.resource.unit)}, budget {number(goal.limit)}"
             for goal in goals
         ),
     )
@@ -188,10 +188,9 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
         for goal in goals:
             if reached[goal.name] > asked[goal.name]:
                 logging.info(
-                    "The file costs %.4g %s, more than %.4g; searching on.",
-                    reached[goal.name],
-                    goal.resource.unit,
-                    asked[goal.name],
+                    "The file costs %s, more than %s; searching on.",
+                    amount(reached[goal.name], goal.resource.unit),
+                    number(asked[goal.name]),
                 )
         goals = corrected
 

@@ -43,6 +43,7 @@ def trained(work: Work, start: Start) -> Start:
             )
     if not run.has_iteration(0):
         run.save_iteration(0, start.network, start.widths)
+    run.mend_widths(start.widths)
     run.checkpoint(PRE_TRAINING).discard()
     kept = run.file("start.tflite")
     if kept.exists():

@@ -1,15 +1,18 @@
 """The members of a search's family: which are asked for, and each fine-tuned and delivered in a folder of its own."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import logging
 
 from netadapt_tf.delivery import delivery, last_stage, summarised
+from netadapt_tf.figures import amount
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.reporting.keeping import keep_report
-from netadapt_tf.resources.budget import Budget, amount_text, parse_budget
+from netadapt_tf.resources.budget import Budget, parse_budget
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.curve import Point, along_curve
 from netadapt_tf.search.delivery_folder import DeliveryFolder
@@ -79,11 +82,12 @@ class Members:
             missed = {
                 budget: f"{'up to ' if cost.spread else ''}{_over(budget, cost.at_most, budget.limit(cost.start))}"
                 for budget, cost in costs.items()
-                if not Goal(budget.name, self._costs.budgeted[budget.name], budget.limit(cost.start)).is_met(cost)
+                if not self._is_within(budget, cost)
             }
             last = record["iteration"]
             if missed:
                 continue
+            self._check_folders(self._following(last, budgets))
             adapted = self.delivered(last, budgets)
             rows = {row.budget: row for row in adapted.budgets}
             missed = {
@@ -101,10 +105,7 @@ class Members:
 
     def all_delivered(self, iterations: Sequence[int]) -> tuple[AdaptedNetwork, ...]:
         """Members of the family; none, where a folder of one is another request's."""
-        for iteration in iterations:
-            folder = self._run.member(iteration)
-            if folder.file("config.json").exists():
-                self._config(folder, self._found(iteration))
+        self._check_folders(iterations)
         return tuple(self.delivered(iteration) for iteration in iterations)
 
     def delivered(self, iteration: int, budgets: Sequence[Budget] = ()) -> AdaptedNetwork:
@@ -137,6 +138,33 @@ class Members:
         record = next(record for record in self._records if record["iteration"] == iteration)
         return recorded(self._run, record, self._start.channels, first["measured"])
 
+    def _following(self, first: int, budgets: Sequence[Budget]) -> list[int]:
+        """The first iteration within budgets, and those that have their turn if its file turns out to be over.
+
+        One whose cost is not known yet is among them.
+        """
+
+        def is_over(record: Mapping[str, Any], budget: Budget) -> bool:
+            cost = self._known_cost(record, budget)
+            return cost is not None and not self._is_within(budget, cost)
+
+        return [
+            record["iteration"]
+            for record in self._records[first:]
+            if self._run.has_iteration(record["iteration"]) and not any(is_over(record, budget) for budget in budgets)
+        ]
+
+    def _check_folders(self, iterations: Sequence[int]) -> None:
+        """Sees that no folder of these networks is another request's, before one of them is trained.
+
+        Raises:
+            UserError: one is, or it is damaged.
+        """
+        for iteration in iterations:
+            folder = self._run.member(iteration)
+            if folder.file("config.json").exists():
+                self._config(folder, self._found(iteration))
+
     def _config(self, folder: DeliveryFolder, found: Iterate) -> dict[str, Any]:
         """What makes a folder this network's and that of these settings, and the budgets that it was judged by before.
 
@@ -150,21 +178,21 @@ class Members:
             "long_term_epochs": settings.long_term_epochs,
             "long_term_learning_rate": settings.long_term_learning_rate,
         }
-        earlier = folder.read_json("config.json")
-        if earlier is None:
-            return {**request, "budgets": []}
-        there = earlier if isinstance(earlier, dict) else {}
+        judged = {"budgets": _judged_by(folder)}
+        if not folder.file("config.json").exists():
+            return {**request, **judged}
+        earlier = _read_config(folder.file("config.json"))
         differing = [
-            f"{name} (there {there.get(name)}, now {value})"
+            f"{name} (there {earlier.get(name)}, now {value})"
             for name, value in request.items()
-            if there.get(name) != value
+            if earlier.get(name) != value
         ]
         if differing:
             raise UserError(
                 f"{folder.path} is the outcome of another request, which differs in {', '.join(differing)}; rename or "
                 "remove that folder, or ask as before"
             )
-        return {"budgets": [], **there}
+        return {**judged, **earlier}
 
     def _claim(self, folder: DeliveryFolder, found: Iterate, budgets: Sequence[Budget]) -> list[Budget]:
         """Notes in a folder whose it is; returns all budgets to judge it by, as far as they can be measured now."""
@@ -207,33 +235,62 @@ class Members:
             logging.warning("%s is damaged or gone; it is passed over.", self._run.iteration(iteration))
         return is_sound
 
-    def _cost(self, record: Mapping[str, Any], budget: Budget) -> Measurement:
-        """What an iteration's network costs, by the search where it measured that; else measured now, and kept."""
+    def _is_within(self, budget: Budget, cost: Measurement) -> bool:
+        return Goal(budget.name, self._costs.budgeted[budget.name], budget.limit(cost.start)).is_met(cost)
+
+    def _known_cost(self, record: Mapping[str, Any], budget: Budget) -> Measurement | None:
+        """What an iteration's network costs, by the search where it measured that, or as it was measured later."""
         name = budget.name
         if name in record["measured"]:
             return recorded_costs({name: self._records[0]["measured"][name]}, record)[name]
-        widths = self._run.widths(record["iteration"])
         if name in self._costs.counts:
-            return self._costs.counts[name].measure(widths)
-        device = dict(self._costs.latency[budget.target].fingerprint) if budget.target else {}
+            return self._costs.counts[name].measure(self._run.widths(record["iteration"]))
         for kept in self._run.journal.events("cost"):
             is_of_it = kept["iteration"] == record["iteration"] and name in kept["measured"]
-            if is_of_it and kept.get("fingerprint", {}) == device:
+            if is_of_it and kept.get("fingerprint", {}) == self._device(budget):
                 return recorded_costs(kept["start"], kept)[name]
-        cost = self._costs.budgeted[name].measure(widths)
+        return None
+
+    def _device(self, budget: Budget) -> dict[str, str | int]:
+        return dict(self._costs.latency[budget.target].fingerprint) if budget.target else {}
+
+    def _cost(self, record: Mapping[str, Any], budget: Budget) -> Measurement:
+        """What an iteration's network costs; measured now, and kept, where that is not known yet."""
+        known, name = self._known_cost(record, budget), budget.name
+        if known is not None:
+            return known
+        cost = self._costs.budgeted[name].measure(self._run.widths(record["iteration"]))
         self._run.journal.append(
             "cost",
             iteration=record["iteration"],
             start={name: cost.start},
             measured={name: cost.value},
             spread={name: cost.spread},
-            fingerprint=device,
+            fingerprint=self._device(budget),
         )
         return cost
 
 
+def _judged_by(folder: DeliveryFolder) -> list[str]:
+    """The budgets that its summary tells of; what a configuration of earlier versions does not say."""
+    summary = read_summary(folder.file("summary.json"))
+    return [row["budget"] for row in summary["budgets"]] if summary else []
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """What a folder of the family says of the request that it is of; earlier versions said nothing of budgets."""
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, ValueError):
+        config = None
+    budgets = config.get("budgets", []) if isinstance(config, dict) else None
+    if not isinstance(budgets, list) or not all(isinstance(budget, str) for budget in budgets):
+        raise UserError(f"{path} is damaged; rename or remove its folder, and the network is delivered anew")
+    return config
+
+
 def _over(budget: Budget, cost: float, limit: float) -> str:
-    return f"{amount_text(cost, budget.unit)} (allowed: {amount_text(limit, budget.unit)})"
+    return f"{amount(cost, budget.unit)} (allowed: {amount(limit, budget.unit)})"
 
 
 def _texts(budgets: Sequence[Budget]) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import tf_keras
 
+from netadapt_tf.figures import amount, share
 from netadapt_tf.networks.channel_groups import Channels, Widths
 from netadapt_tf.networks.tracing import find_channels
-from netadapt_tf.resources.budget import COUNTED, Budget, amount_text, least_budget
+from netadapt_tf.resources.budget import COUNTED, Budget, least_budget
 from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.resources.latency import Latency
@@ -222,7 +223,7 @@ def check_reachable(reaches: Sequence[Reach]) -> None:
     refusals = [_refusal(reach) for reach in reaches if not reach.possible]
     if refusals:
         others = [
-            f"budget {reach.budget.text} can be met: {amount_text(reach.least, reach.unit)} is the least"
+            f"budget {reach.budget.text} can be met: {amount(reach.least, reach.unit)} is the least"
             for reach in reaches
             if reach.possible
         ]
@@ -234,8 +235,8 @@ def _refusal(reach: Reach) -> str:
         return f"budget {reach.budget.text} cannot be judged: what the network would cost is not known"
     suggested = reach.suggested
     return (
-        f"budget {reach.budget.text} cannot be reached: it allows {amount_text(reach.allowed, reach.unit)}, and with "
-        f"every channel group at its fewest filters the network still costs {amount_text(reach.least, reach.unit)}, "
-        f"{reach.least / reach.now:.1%} of what it costs now; "
+        f"budget {reach.budget.text} cannot be reached: it allows {amount(reach.allowed, reach.unit)}, and with "
+        f"every channel group at its fewest filters the network still costs {amount(reach.least, reach.unit)}, "
+        f"{share(reach.least, reach.now)} of what it costs now; "
         + (f"ask for {suggested} or more" if suggested else "no percentage can be reached")
     )

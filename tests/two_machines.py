@@ -1,8 +1,8 @@
 """One of two machines, both of them this one: `python -m tests.two_machines FOLDER SCENARIO`, with TF_CONFIG set.
 
 The chief leaves the weights of each training in the folder, under its name. Scenarios: `whole`; `fewer images` and
-`other images`, of the follower; `chief lost` and `follower lost`, in the middle of a stage; `follower lost in the end`;
-`refused, follower lost`.
+`other images`, of the follower; `chief lost` and `follower lost`, in the middle of a stage; `follower fails`, in there
+too, as TensorFlow does; `follower lost in the end`; `refused, follower lost`.
 """
 
 import os
@@ -73,6 +73,8 @@ def train_along(scenario: str) -> int:
         asked += 1
         if scenario == "follower lost" and asked > _ASKED_IN_AN_EPOCH:
             die()
+        if scenario == "follower fails" and asked > _ASKED_IN_AN_EPOCH:
+            raise tf.errors.InternalError(None, None, "no kernel")
         if scenario == "follower lost in the end" and asked == _ASKED_IN_ALL:
             threading.Timer(_PATIENCE_S / 2, die).start()
         if scenario == "fewer images":

@@ -9,15 +9,10 @@ def set_aside(path: Path) -> Path:
     return path.rename(_aside(path))
 
 
-def replace_damaged(path: Path, sound: Path) -> Path:
-    """Puts a sound file in a damaged one's place, which is set aside; at no moment is there none.
-
-    Returns:
-        Where the damaged one is.
-    """
+def linked_aside(path: Path) -> Path:
+    """Gives a damaged file such a name besides its own, which a sound one is about to take; returns it."""
     aside = _aside(path)
     os.link(path, aside)
-    os.replace(sound, path)
     return aside
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from absl import logging
 
-from tflite_bench.damage import replace_damaged, set_aside
+from tflite_bench.damage import linked_aside, set_aside
 from tflite_bench.errors import UserError
 from tflite_bench.locking import filling_lock
 from tflite_bench.table_rescue import Row, damage_of, rescued
+from tflite_bench.whole_file import replacing
 
 _FORMAT = 2
 _BUSY_TIMEOUT_S = 60.0
@@ -98,17 +99,16 @@ def _rescue(path: Path) -> None:
         rows = rescued(path, statements, _FORMAT) if damage else None
         if rows is None:
             return
-        fresh = path.with_name(f".{path.name}.rescued")
-        fresh.unlink(missing_ok=True)
-        _prepare_sound(fresh)
-        with transaction(fresh) as database:
-            _insert(database, "contexts", rows.contexts)
-            _insert(database, "entries", rows.entries)
-        for suffix in _COMPANIONS:
-            companion = path.with_name(path.name + suffix)
-            if companion.exists():
-                set_aside(companion)
-        aside = replace_damaged(path, fresh)
+        with replacing(path) as fresh:
+            _prepare_sound(fresh)
+            with transaction(fresh) as database:
+                _insert(database, "contexts", rows.contexts)
+                _insert(database, "entries", rows.entries)
+            for suffix in _COMPANIONS:
+                companion = path.with_name(path.name + suffix)
+                if companion.exists():
+                    set_aside(companion)
+            aside = linked_aside(path)
         logging.warning(
             "%s is damaged (%s); it is set aside as %s; %d entries could be read, and are kept.",
             path,

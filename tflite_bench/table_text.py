@@ -13,7 +13,6 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from absl import logging
 from tflite_bench.errors import UserError
 from tflite_bench.latency_table import Context, Entry, LatencyTable
 from tflite_bench.timing import Reading
+from tflite_bench.whole_file import write_whole
 
 _TITLE = "# netadapt_tf latency table, format 1"
 _HEADINGS = ("target", "fingerprint", "caches", "statistic")
@@ -51,9 +51,7 @@ def export_tables(tables: Iterable[tuple[Context, Sequence[Entry]]], path: Path)
             reading = (entry.reading.latency_ms, entry.reading.p5_ms, entry.reading.p95_ms, entry.reading.runs)
             provenance = (entry.reference_ms, entry.drift, int(entry.flagged), entry.measured_at)
             writer.writerow([entry.signature, *reading, *provenance])
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text.getvalue(), encoding="utf-8", newline="\n")
-    os.replace(partial, path)
+    write_whole(path, text.getvalue().encode())
 
 
 def import_tables(path: Path, table: Path) -> list[tuple[Context, int]]:

@@ -1,6 +1,5 @@
 """Trained networks from files, and to files."""
 
-import os
 from pathlib import Path
 
 import tf_keras
@@ -12,6 +11,7 @@ from netadapt_tf.networks.stored_config import read_config
 from netadapt_tf.networks.training_rules import own_loss
 from netadapt_tf.wording import keras_words
 from tflite_bench.errors import UserError
+from tflite_bench.whole_file import replacing
 
 _SUFFIXES = (".keras", ".h5", ".hdf5")
 
@@ -94,11 +94,8 @@ def checked(network: tf_keras.Model, what: str) -> tf_keras.Model:
 
 def save_network(network: tf_keras.Model, path: Path) -> None:
     """Writes a `.keras` file, whole or not at all."""
-    partial = path.with_name(f".{path.stem}.partial.keras")
-    network.save(partial)
-    with open(partial, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        network.save(partial)
 
 
 def _check_directory(path: Path, trust_saved_model: bool) -> None:

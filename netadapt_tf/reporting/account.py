@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netadapt_tf.figures import number
 from netadapt_tf.reporting import network_sections, search_sections, work_sections
 from netadapt_tf.reporting.family_section import family
-from netadapt_tf.reporting.figures import amount, counted, gain, number, score, share, title_of, unit_of
+from netadapt_tf.reporting.figures import amount, counted, gain, score, share, title_of, unit_of
 from netadapt_tf.reporting.page import Account, Card, Section, Table, Verdict
 from netadapt_tf.reporting.run_record import RunRecord
 from tflite_bench.adapter import remarks as device_remarks
@@ -28,7 +29,7 @@ def account_of(run: RunRecord, key: str, name: str) -> Account:
         *([family(run)] if run.family else []),
         network_sections.filters(run),
         *([network_sections.layers(run)] if run.layers else []),
-        search_sections.predicted_against_measured(run),
+        *search_sections.predicted_against_measured(run),
         search_sections.schedule(run),
         work_sections.time(run),
         work_sections.proposals(run),
@@ -112,11 +113,11 @@ def _cost_card(title: str, before: float | None, after: float | None, unit: str)
 def _verdicts(run: RunRecord) -> list[Verdict]:
     if run.summary is None:
         return [Verdict(budget, None, "not known before the end") for budget in run.budgets]
-    how = "by the table" if run.summary.get("latency_is_from") == "table" else "measured"
     found = []
     for row in run.summary["budgets"]:
-        unit = unit_of(row["budget"].rpartition("=")[0], [run])
-        said = how if unit == "ms" else "reached"
+        resource = row["budget"].rpartition("=")[0]
+        unit = unit_of(resource, [run])
+        said = run.how(resource) if unit == "ms" else "reached"
         text = f"at most {amount(row['asked'], unit)}, {said} {amount(row['reached'], unit)}"
         found.append(Verdict(row["budget"], row["met"] is True, text))
     return found
@@ -124,12 +125,11 @@ def _verdicts(run: RunRecord) -> list[Verdict]:
 
 def _notes(run: RunRecord) -> list[str]:
     """What a reader of the figures at the top must know."""
-    summary = run.summary
-    if summary is None:
-        return []
-    notes = []
-    if summary.get("latency_is_from") == "table":
+    summary, notes = run.summary, []
+    if run.is_from_table:
         notes.append("Latencies are the table's; nothing was measured, nothing is proven.")
+    if summary is None:
+        return notes
     if run.config.get("pretrain_epochs"):
         notes.append(
             f"“Before” was trained without the hold-out set and “after” with it, so that its {run.metric} may be "

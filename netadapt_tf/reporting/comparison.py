@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from netadapt_tf.figures import NOT_KNOWN, number
 from netadapt_tf.reporting.charts import curves, quantity
-from netadapt_tf.reporting.figures import NOT_KNOWN, amount, gain, number, score, seconds, share, title_of, unit_of
+from netadapt_tf.reporting.figures import amount, gain, score, seconds, share, title_of, unit_of
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import RunRecord
 from netadapt_tf.reporting.search_sections import network_tip, score_axis
@@ -17,11 +18,16 @@ def comparison_of(runs: Sequence[RunRecord], names: Sequence[str]) -> list[Secti
         names: of the runs, all different.
     """
     named = list(zip(names, runs, strict=True))
+    from_table = ", ".join(name for name, run in named if run.is_from_table)
+    tabled = [f"Latencies of {from_table} are the latency table's; nothing was measured there."] if from_table else []
     return [
         Section(
             key="runs",
             title="The runs side by side",
-            text=["Of finished runs the delivered files, on the test set; of others the last iteration, hold-out set."],
+            text=[
+                "Of finished runs the delivered files, on the test set; of others the last iteration, hold-out set.",
+                *tabled,
+            ],
             shown=[_table(named)],
         ),
         Section(
@@ -29,7 +35,8 @@ def comparison_of(runs: Sequence[RunRecord], names: Sequence[str]) -> list[Secti
             title="Every network of every search",
             text=[
                 "What the networks of all iterations cost, measured in their own searches, and their hold-out metric. "
-                "Costs of different sessions are not measured in turn: small differences mean nothing."
+                "Costs of different sessions are not measured in turn: small differences mean nothing.",
+                *tabled,
             ],
             charts=_charts(named),
         ),

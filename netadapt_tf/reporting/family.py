@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netadapt_tf.reporting.run_record import ACCURACY
+from netadapt_tf.figures import column_ms, number, score, share
 from tflite_bench.adapter import remarks
 
 
@@ -47,10 +47,10 @@ def family_rows(metric: str, summaries: Sequence[Mapping[str, Any]]) -> list[lis
     heading, start = ["iteration"], ["0 (start)"]
     for target in targets:
         heading += [f"ms ({target})", "of start"]
-        start += [f"{first['latency_ms'][target]['before']:.4f}", ""]
+        start += [column_ms(first["latency_ms"][target]["before"]), ""]
     heading += [f"{metric} found", "fine-tuned", "MACs", "of start", "bytes", "of start"]
-    start += [_value(metric, first["accuracy"]["before"]), "", f"{first['macs']['before']:,d}", ""]
-    start += [f"{first['tflite_bytes']['before']:,d}", ""]
+    start += [score(first["accuracy"]["before"], metric), "", number(first["macs"]["before"]), ""]
+    start += [number(first["tflite_bytes"]["before"]), ""]
     return [heading, start, *(_row(metric, targets, summary) for summary in summaries)]
 
 
@@ -58,15 +58,9 @@ def _row(metric: str, targets: Sequence[str], summary: Mapping[str, Any]) -> lis
     row = [str(summary["iterations"])]
     for target in targets:
         latency = summary["latency_ms"][target]
-        row += [f"{latency['after']:.4f}", f"{latency['after'] / latency['before']:.1%}"]
-    row += [_value(metric, summary["accuracy"].get(when)) for when in ("after_search", "after")]
+        row += [column_ms(latency["after"]), share(latency["after"], latency["before"])]
+    row += [score(summary["accuracy"].get(when), metric) for when in ("after_search", "after")]
     for key in ("macs", "tflite_bytes"):
         before, after = (summary[key][when] for when in ("before", "after"))
-        row += [f"{after:,d}", f"{after / before:.1%}"]
+        row += [number(after), share(after, before)]
     return row
-
-
-def _value(metric: str, value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.2%}" if metric == ACCURACY else f"{value:.4g}"

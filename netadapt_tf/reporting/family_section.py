@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netadapt_tf.figures import number
 from netadapt_tf.reporting.charts import AFTER, BEFORE, ENDS, dots, framed, quantity
 from netadapt_tf.reporting.family import common_targets, family_rows
-from netadapt_tf.reporting.figures import number, score, share, title_of
+from netadapt_tf.reporting.figures import score, share, title_of, together
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import RunRecord
 from netadapt_tf.reporting.search_sections import score_axis
@@ -16,12 +17,12 @@ _OWN = "the run's own"
 
 def family(run: RunRecord) -> Section:
     """What each delivered network costs, and how accurate it is on the test split; the run's own among them."""
-    members = _members(run)
+    members, measured = _members(run), "" if run.is_from_table else ", and measured,"
     return Section(
         key="family",
         title="The family",
         text=[
-            f"Networks of this search, each long-term fine-tuned, converted and measured on its own. Here the "
+            f"Networks of this search, each long-term fine-tuned and converted{measured} on its own. Here the "
             f"{run.metric} is that on the test split. The square is the start, the diamond what the run ended with.",
             *_verdicts(members),
         ],
@@ -71,8 +72,9 @@ def _point(run: RunRecord, where: str, summary: Mapping[str, Any], target: str) 
 
 def _table(metric: str, members: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
     heading, start, *rows = family_rows(metric, [summary for _, summary in members])
-    shown = [[where, *row] for (where, _), row in zip(members, rows, strict=True)]
-    return Table("Delivered networks", ["network", *heading], [["start", *start], *shown])
+    named = zip(["start", *(where for where, _ in members)], [start, *rows], strict=True)
+    shown = [[where, *map(together, row)] for where, row in named]
+    return Table("Delivered networks", ["network", *heading], shown)
 
 
 def _verdicts(members: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:

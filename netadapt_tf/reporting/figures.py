@@ -1,13 +1,13 @@
-"""How figures are written in a report: few digits, and the unit beside them."""
+"""How figures stand in a report: never apart from their units, at the end of a line; and what they are called."""
 
-import math
 from collections.abc import Mapping, Sequence
 
-from netadapt_tf.reporting.run_record import ACCURACY, RunRecord
+from netadapt_tf import figures
+from netadapt_tf.figures import NOT_KNOWN
+from netadapt_tf.reporting.run_record import RunRecord
 from netadapt_tf.resources.budget import COUNTED
 
 _SPACE = "\N{NO-BREAK SPACE}"
-NOT_KNOWN = "–"  # noqa: RUF001 - a dash, as tables have it
 
 _TITLES = {"macs": "MACs", "parameters": "Parameters", "tflite_bytes": "File size"}
 
@@ -31,40 +31,28 @@ def title_of(resource: str) -> str:
 
 
 def amount(value: float | None, unit: str) -> str:
-    """A cost and its unit."""
-    return NOT_KNOWN if value is None else f"{number(value)}{_SPACE}{unit}"
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """A cost: large ones in full, others to so many digits."""
-    if value is None or not math.isfinite(value):
-        return NOT_KNOWN
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    if isinstance(value, int) or value == int(value):
-        return f"{value:.0f}"
-    return f"{value:#.{digits}g}".rstrip(".")
+    """A cost and its unit, on one line."""
+    return together(figures.amount(value, unit))
 
 
 def score(value: float | None, metric: str) -> str:
-    """A value of the metric; accuracies as percentages."""
-    if value is None:
-        return NOT_KNOWN
-    return f"{value:.2%}".replace("%", f"{_SPACE}%") if metric == ACCURACY else f"{value:.4g}"
+    """A value of the metric, on one line."""
+    return together(figures.score(value, metric))
 
 
 def gain(before: float | None, after: float | None, metric: str) -> str:
-    """The way from one value of the metric to another."""
-    if before is None or after is None:
-        return NOT_KNOWN
-    if metric == ACCURACY:
-        return f"{100 * (after - before):+.2f}{_SPACE}points"
-    return f"{after - before:+.4g}"
+    """The way from one value of the metric to another, on one line."""
+    return together(figures.gain(before, after, metric))
 
 
 def share(part: float | None, whole: float | None, decimals: int = 1) -> str:
-    """A part of something, as a percentage."""
-    return NOT_KNOWN if part is None or not whole else f"{part / whole:.{decimals}%}".replace("%", f"{_SPACE}%")
+    """A part of something, as a percentage, on one line."""
+    return together(figures.share(part, whole, decimals))
+
+
+def together(figure: str) -> str:
+    """As pages set a figure: with a space before the sign for percent, and none where a line may end."""
+    return figure.replace("%", " %").replace(" ", _SPACE)
 
 
 def seconds(wall_s: float) -> str:

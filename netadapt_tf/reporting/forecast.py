@@ -1,7 +1,7 @@
 """What `--dry_run` prints."""
 
+from netadapt_tf.figures import amount, column_ms, share
 from netadapt_tf.forecast import Effort, Forecast, TargetForecast
-from netadapt_tf.resources.budget import amount_text
 from netadapt_tf.start import Reach
 from netadapt_tf.stopwatch import duration
 
@@ -28,17 +28,17 @@ def _layers(forecast: TargetForecast, table_only: bool) -> list[str]:
         share = layer.latency_ms / total_ms
         lines.append(f"  {layer.latency_ms:8.4f} {share:6.1%}  {layer.kind:<18} {layer.name:<26} -> {shape}")
     lines.append(f"  {forecast.call_ms:8.4f} {forecast.call_ms / total_ms:6.1%}  one run, besides the layers")
-    whole = "by the table" if table_only else f"the whole network: {forecast.whole_ms:.4f}"
+    whole = "by the table" if table_only else f"the whole network: {column_ms(forecast.whole_ms)}"
     lines.append(f"  {total_ms:8.4f} in all; {whole}")
     return [*lines, *forecast.remarks]
 
 
 def _reach(reach: Reach) -> str:
-    now, allowed, least = (amount_text(amount, reach.unit) for amount in (reach.now, reach.allowed, reach.least))
+    now, allowed, least = (amount(cost, reach.unit) for cost in (reach.now, reach.allowed, reach.least))
     suggested = None if reach.possible else reach.suggested
     return (
         f"budget {reach.budget.text}: {'can be met' if reach.possible else 'CANNOT be met'}; now {now}, allowed "
-        f"{allowed}, least reachable {least} ({reach.least / reach.now:.1%})"
+        f"{allowed}, least reachable {least} ({share(reach.least, reach.now)})"
         + (f"; ask for {suggested} or more" if suggested else "")
     )
 

@@ -4,6 +4,7 @@ vl-convert compiles the charts from Vega-Lite, so that a wrong one fails here an
 Vega: about 0.9 MB, which is nearly all of a report. Whatever comes from a run directory is escaped.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from netadapt_tf.reporting.charts import CONFIG
 from netadapt_tf.reporting.page import Page
 
 _TEMPLATE = Path(__file__).parent / "template"
+_BREAKS = re.compile(r"(?<=[/@=:,])(?=[^\W\d])")
+"""Where a line may end in a budget, a target or a path, but never in a figure: else they would widen a table."""
 
 
 def html_of(page: Page) -> str:
@@ -24,6 +27,7 @@ def html_of(page: Page) -> str:
         loader=jinja2.FileSystemLoader(_TEMPLATE), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["compiled"] = compiled
+    environment.filters["parts"] = _BREAKS.split
     return environment.get_template("report.html.j2").render(
         page=page,
         style=_own("report.css"),

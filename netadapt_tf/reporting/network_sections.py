@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netadapt_tf.figures import number
 from netadapt_tf.reporting.charts import AFTER, BEFORE, ENDS, Row, bars, dots, framed, line, quantity
-from netadapt_tf.reporting.figures import amount, number, share
+from netadapt_tf.reporting.figures import amount, share
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import RunRecord
 
@@ -54,7 +55,8 @@ def layers(run: RunRecord) -> Section:
         key="layers",
         title="Latency by layer",
         text=[
-            "Of each layer alone, by the latency table; what the whole network takes is measured, above.",
+            "Of each layer alone, by the latency table; what the whole network takes is "
+            + ("their sum." if run.is_from_table else "measured, above."),
             *(
                 []
                 if run.last is None or run.last.iteration == 0 or any(r["staircases"] for r in run.layers.values())

@@ -1,8 +1,6 @@
 """The report: one HTML file that needs nothing else, made of run directories alone."""
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from netadapt_tf.reporting.account import account_of, names_of
@@ -11,6 +9,7 @@ from netadapt_tf.reporting.html_page import html_of
 from netadapt_tf.reporting.page import Page
 from netadapt_tf.reporting.run_record import RunRecord, read_run
 from tflite_bench.errors import UserError
+from tflite_bench.whole_file import write_whole
 
 
 def write_report(run_dirs: Sequence[Path], output: Path) -> None:
@@ -26,14 +25,10 @@ def write_report(run_dirs: Sequence[Path], output: Path) -> None:
     if output.is_dir():
         raise UserError(f"the report cannot be written to {output}, which is a folder; name a file in it")
     html = html_of(page_of([read_run(path) for path in run_dirs]))
-    partial = output.with_name(f".{output.name}.partial")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(html, encoding="utf-8")
-        os.replace(partial, output)
+        write_whole(output, html.encode())
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise UserError(f"the report {output} cannot be written: {error}") from error
 
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netadapt_tf.figures import ACCURACY
 from netadapt_tf.search.file_names import FAMILY, LAYERS
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import read_summary
 from netadapt_tf.stored_request import check_run_directory
 from tflite_bench.errors import UserError
-
-ACCURACY = "accuracy"
 
 PICKED, LOST, SCREENED, DISCARDED, FAILED = "picked", "not picked", "screened out", "broke a budget", "failed"
 """What became of a proposal."""
@@ -121,6 +120,17 @@ class RunRecord:
         """What proposals are ranked by."""
         told = self.summary.get("metric") if self.summary is not None else None
         return str(told["name"] if isinstance(told, dict) and "name" in told else self.config.get("metric", ACCURACY))
+
+    @property
+    def is_from_table(self) -> bool:
+        """Whether latencies are the latency table's alone, so that nothing was measured."""
+        if self.summary is not None:
+            return self.summary.get("latency_is_from") == "table"
+        return self.config.get("table_only") is True
+
+    def how(self, resource: str) -> str:
+        """How it is known what a network costs of a resource."""
+        return "by the table" if self.is_from_table and resource.startswith("latency@") else "measured"
 
     @property
     def last(self) -> Step | None:

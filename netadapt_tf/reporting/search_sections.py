@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netadapt_tf.figures import ACCURACY, number
 from netadapt_tf.reporting.charts import (
     AFTER,
     BEFORE,
@@ -20,9 +21,9 @@ from netadapt_tf.reporting.charts import (
     rule,
     whiskers,
 )
-from netadapt_tf.reporting.figures import amount, changes, counted, number, score, title_of, unit_of
+from netadapt_tf.reporting.figures import amount, changes, counted, score, share, title_of, together, unit_of
 from netadapt_tf.reporting.page import Chart, Section, Table
-from netadapt_tf.reporting.run_record import ACCURACY, RunRecord, Step
+from netadapt_tf.reporting.run_record import RunRecord, Step
 from netadapt_tf.resources.budget import COUNTED, parse_budget
 from tflite_bench.errors import UserError
 
@@ -30,12 +31,13 @@ from tflite_bench.errors import UserError
 def trade_off(run: RunRecord) -> Section:
     """What every iteration's network costs, and how accurate it is."""
     charts = [chart for resource in run.resources for chart in _trade_off_chart(run, resource)]
+    how = "by the table" if run.is_from_table else "measured"
     return Section(
         key="trade-off",
         title="Every network of the search",
         text=[
             "Each point is the network of one iteration, on its way from the start (right) to the budget (left): what "
-            f"it costs, measured, and its {run.metric} on the hold-out set after its short-term fine-tune. Each is "
+            f"it costs, {how}, and its {run.metric} on the hold-out set after its short-term fine-tune. Each is "
             "kept, under iterations/ in the run directory. The square is the start, the diamond what the search ended "
             "with. Point at one, or step through them with the arrow keys, to see its widths.",
         ],
@@ -119,7 +121,7 @@ def _iterations_table(run: RunRecord) -> Table:
     head = ["iteration", "picked", "filters", f"hold-out {metric}"]
     for resource in run.resources:
         named = f"{title_of(resource)}, {unit_of(resource, [run])}"
-        head += [f"{named}: allowed", "predicted", "measured"]
+        head += [f"{named}: allowed", "predicted", run.how(resource)]
     rows = [
         [
             str(step.iteration),
@@ -146,10 +148,12 @@ def _widths_table(run: RunRecord) -> list[Table]:
     return [Table("Filters of every channel group, by iteration", head, rows)]
 
 
-def predicted_against_measured(run: RunRecord) -> Section:
-    """How well the costs of the search's networks were foretold."""
+def predicted_against_measured(run: RunRecord) -> list[Section]:
+    """How well the costs of the search's networks were foretold; none where nothing was measured."""
     charts = [chart for resource in run.resources for chart in _error_charts(run, resource)]
-    return Section(
+    if run.is_from_table and not charts:
+        return []
+    section = Section(
         key="predicted",
         title="Predicted against measured",
         text=[
@@ -164,12 +168,13 @@ def predicted_against_measured(run: RunRecord) -> Section:
         charts=charts,
         are_small=True,
     )
+    return [section]
 
 
 def _error_charts(run: RunRecord, resource: str) -> list[Chart]:
     steps = [step for step in run.steps if step.measured.get(resource) and resource in step.predicted]
     errors = {step.iteration: step.predicted[resource] / step.measured[resource] - 1 for step in steps}
-    if len(steps) < 2 or not any(errors.values()):
+    if len(steps) < 2 or not any(errors.values()) or run.how(resource) != "measured":
         return []
     unit, title = unit_of(resource, [run]), title_of(resource)
     rows = []
@@ -187,7 +192,7 @@ def _error_charts(run: RunRecord, resource: str) -> list[Chart]:
                 "most_error": predicted / (measured - spread) - 1 if spread < measured else 0,
                 "tip": f"{'Start' if step.iteration == 0 else f'Iteration {step.iteration}'}\n"
                 f"predicted {amount(predicted, unit)}\nmeasured {amount(measured, unit)} ± {number(spread)}\n"
-                f"off by {errors[step.iteration]:+.2%}".replace("%", " %"),
+                f"off by {together(f'{errors[step.iteration]:+.2%}')}",
             }
         )
     ends = [{"measured": side, "predicted": side, "order": side} for side in _ends(rows)]
@@ -200,9 +205,10 @@ def _error_charts(run: RunRecord, resource: str) -> list[Chart]:
     by_iteration = framed(280, [spread_of, dots(rows, x, y)])
     later = [abs(errors[step.iteration]) for step in steps[1:]]
     words = (
-        f"the start's prediction is off by {errors[steps[0].iteration]:+.1%}, those of "
-        f"{counted(len(later), 'iteration')} by {max(later):.1%} at most and {sum(later) / len(later):.1%} on average."
-    ).replace("%", " %")
+        f"the start's prediction is off by {together(f'{errors[steps[0].iteration]:+.1%}')}, those of "
+        f"{counted(len(later), 'iteration')} by {share(max(later), 1)} at most and {share(sum(later), len(later))} on "
+        "average."
+    )
     return [
         Chart(f"{title}: predicted and measured", f"{title}: {words}", against),
         Chart(f"{title}: error by iteration", f"{title}: {words}", by_iteration),
@@ -228,7 +234,7 @@ def schedule(run: RunRecord) -> Section:
         text=[
             "Every iteration must save the next step of the schedule"
             + (f" ({', '.join(settings)})" if settings else "")
-            + ", counted from what the network before it was measured to cost; no step aims below the budget."
+            + ", counted from what the network before it costs; no step aims below the budget."
         ],
         charts=charts,
     )
@@ -238,7 +244,7 @@ def _schedule_chart(run: RunRecord, resource: str) -> list[Chart]:
     steps = [step for step in run.steps if resource in step.measured]
     if len(steps) < 2:
         return []
-    unit, title = unit_of(resource, [run]), title_of(resource)
+    unit, title, how = unit_of(resource, [run]), title_of(resource), run.how(resource)
     allowed = [
         {
             "iteration": step.iteration,
@@ -253,18 +259,18 @@ def _schedule_chart(run: RunRecord, resource: str) -> list[Chart]:
         {
             "iteration": step.iteration,
             "cost": step.measured[resource],
-            "kind": "measured",
+            "kind": how,
             "tip": f"{'Start' if step.iteration == 0 else f'Iteration {step.iteration}'}\n"
-            f"measured {amount(step.measured[resource], unit)}",
+            f"{how} {amount(step.measured[resource], unit)}",
         }
         for step in steps
     ]
     x, y = count("iteration", "iteration", steps[-1].iteration), quantity("cost", f"{title}, {unit}")
-    kinds = {"measured": (SERIES[0], "circle"), "allowed": (SERIES[1], FLAT)}
+    kinds = {how: (SERIES[0], "circle"), "allowed": (SERIES[1], FLAT)}
     spec = kinds_of_dots([*measured, *allowed], x, y, kinds, 280)
     spec["layer"] = [*_limit_rule(run, resource, "y"), *spec["layer"]]
     description = (
         f"{title} by iteration: {amount(steps[0].measured[resource], unit)} at the start, "
         f"{amount(steps[-1].measured[resource], unit)} after {counted(steps[-1].iteration, 'iteration')}."
     )
-    return [Chart(f"{title}: allowed and measured", description, spec)]
+    return [Chart(f"{title}: allowed and {how}", description, spec)]

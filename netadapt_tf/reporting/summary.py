@@ -2,16 +2,17 @@
 
 import importlib.metadata
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netadapt_tf.resources.budget import Budget, amount_text
+from netadapt_tf.figures import amount, column_ms, gain, number, score, share
+from netadapt_tf.resources.budget import Budget
 from netadapt_tf.search.file_names import REPORT
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.settings import Settings
-from netadapt_tf.training.task import ACCURACY, Metric
+from netadapt_tf.training.task import Metric
 from tflite_bench.adapter import remarks
 from tflite_bench.target import Target
 
@@ -126,17 +127,17 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
     if "float32_accuracy" in summary:
         rows.append(_metric_row("  before rounding, float32", summary, "float32_accuracy"))
     for target, latency in summary["latency_ms"].items():
-        rows.append(_row(f"latency, ms ({target})", latency["before"], latency["after"], ".4f"))
-        rows.append(_row("  predicted", latency["before"], latency["predicted_after"], ".4f"))
+        rows.append(_row(f"latency, ms ({target})", latency["before"], latency["after"], column_ms))
+        rows.append(_row("  predicted", latency["before"], latency["predicted_after"], column_ms))
     for title, key in (("MACs", "macs"), ("parameters", "parameters"), ("file size, bytes", "tflite_bytes")):
-        rows.append(_row(title, summary[key]["before"], summary[key]["after"], ",d"))
+        rows.append(_row(title, summary[key]["before"], summary[key]["after"], number))
     width = max(26, *(len(title) + 2 for title, *_ in rows))
     lines = [f"{a:<{width}}{b:>14}{c:>14}{d:>18}" for a, b, c, d in rows]
     from_table = summary.get("latency_is_from") == "table"
     for budget in summary["budgets"]:
         verdict = "met" if budget["met"] else "NOT met"
         how = "by the table" if from_table and budget["unit"] == "ms" else "measured"
-        asked, reached = (amount_text(budget[key], budget["unit"]) for key in ("asked", "reached"))
+        asked, reached = (amount(budget[key], budget["unit"]) for key in ("asked", "reached"))
         lines.append(f"budget {budget['budget']}: {verdict}; at most {asked}, {how} {reached}")
     if from_table:
         lines.append("Latencies are the table's; nothing was measured, nothing is proven.")
@@ -155,11 +156,9 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
 
 
 def _metric_row(title: str, summary: Mapping[str, Any], key: str) -> tuple[str, str, str, str]:
-    before, after = summary[key]["before"], summary[key]["after"]
-    if summary["metric"]["name"] == ACCURACY.name:
-        return title, f"{before:.2%}", f"{after:.2%}", f"{100 * (after - before):+.2f} points"
-    return title, f"{before:.4g}", f"{after:.4g}", f"{after - before:+.4g}"
+    before, after, metric = summary[key]["before"], summary[key]["after"], summary["metric"]["name"]
+    return title, score(before, metric), score(after, metric), gain(before, after, metric)
 
 
-def _row(title: str, before: float, after: float, form: str) -> tuple[str, str, str, str]:
-    return title, format(before, form), format(after, form), f"{after / before:.1%}"
+def _row(title: str, before: float, after: float, form: Callable[[float], str]) -> tuple[str, str, str, str]:
+    return title, form(before), form(after), share(after, before)

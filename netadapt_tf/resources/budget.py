@@ -148,13 +148,3 @@ def least_budget(budget: Budget, start: float, least: float) -> str | None:
             return text
         amount += step
     return None
-
-
-def amount_text(amount: float, unit: str) -> str:
-    """An amount as messages show it, with its unit."""
-    return f"{number_text(amount)} {unit}"
-
-
-def number_text(amount: float) -> str:
-    """An amount where the unit was said: large ones in full, others to four digits."""
-    return f"{amount:.4g}" if amount < 1000 else f"{amount:,.0f}"

@@ -1,7 +1,6 @@
 """The files of one delivered network on disk; each is written whole or not at all."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import digest_of_file, is_as_delivered, is_sound_network
 from netadapt_tf.training.checkpoint import Checkpoint
 from tflite_bench.errors import UserError
+from tflite_bench.whole_file import write_whole
 
 _DELIVERED = ("adapted.keras", "adapted.tflite")
 
@@ -86,13 +86,7 @@ class DeliveryFolder:
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Writes a file."""
-        path = self.path / name
-        partial = path.with_name(f".{path.name}.partial")
-        with open(partial, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        write_whole(self.path / name, content)
 
     def read_json(self, name: str) -> Any | None:
         """A JSON file's value, or None when there is no such file."""

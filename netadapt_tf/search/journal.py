@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tflite_bench.damage import replace_damaged
+from tflite_bench.damage import linked_aside
 from tflite_bench.errors import UserError
+from tflite_bench.whole_file import replacing
 
 _KEYS = {
     "iteration": {"iteration", "accuracy", "predicted", "measured", "spread"},
@@ -70,12 +71,9 @@ class Journal:
             Where the old one is.
         """
         lines = [json.dumps(record) + "\n" for record in self._events[:count]]
-        beginning = self._path.with_name(f".{self._path.name}.partial")
-        with open(beginning, "w") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        aside = replace_damaged(self._path, beginning)
+        with replacing(self._path) as beginning:
+            beginning.write_text("".join(lines))
+            aside = linked_aside(self._path)
         self._events, self._torn_bytes, self.damage = self._events[:count], 0, ""
         return aside
 

@@ -15,8 +15,8 @@ from functools import partial
 
 from absl import logging
 
+from netadapt_tf.figures import amount, number, score
 from netadapt_tf.networks.channel_groups import Widths
-from netadapt_tf.resources.budget import amount_text, number_text
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.resources.surprise import settled
 from netadapt_tf.search.contest import Contest
@@ -186,8 +186,7 @@ class Search:
             outcome.group,
             outcome.filters,
             "; ".join(
-                f"{goal.name} {amount_text(costs[goal.name].value, goal.resource.unit)}, "
-                f"budget {number_text(goal.limit)}"
+                f"{goal.name} {amount(costs[goal.name].value, goal.resource.unit)}, budget {number(goal.limit)}"
                 for goal in broken
             ),
         )
@@ -207,16 +206,16 @@ class Search:
             wall_s=self._clock.lap("search_overhead"),
         )
         logging.info(
-            "Iteration %d%s: %s keeps %d filters; hold-out %s %.4f; %s.",
+            "Iteration %d%s: %s keeps %d filters; hold-out %s %s; %s.",
             iterate.iteration,
             f", for {', '.join(constraint)}" if len(self._goals) > 1 else "",
             proposal.group,
             proposal.filters,
             self._task.metric.name,
-            iterate.accuracy,
+            score(iterate.accuracy, self._task.metric.name),
             "; ".join(
-                f"{goal.name} {amount_text(iterate.costs[goal.name].value, goal.resource.unit)}, "
-                f"predicted {number_text(proposal.predicted[goal.name])}, budget {number_text(goal.limit)}"
+                f"{goal.name} {amount(iterate.costs[goal.name].value, goal.resource.unit)}, "
+                f"predicted {number(proposal.predicted[goal.name])}, budget {number(goal.limit)}"
                 for goal in self._goals
             ),
         )
@@ -241,8 +240,8 @@ class Search:
                 "with a budget of %s.",
                 goal.name,
                 " without breaking another budget" if len(goals) < len(self._goals) else "",
-                amount_text(current.costs[goal.name].value, goal.resource.unit),
-                number_text(goal.limit),
+                amount(current.costs[goal.name].value, goal.resource.unit),
+                number(goal.limit),
             )
 
     def _report_time_left(self, current: Iterate, per_iteration_s: float) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import tf_keras
+from absl import logging
 
 from netadapt_tf.networks.channel_groups import Widths
 from netadapt_tf.networks.files import save_network
@@ -20,6 +21,7 @@ from netadapt_tf.search.file_names import FAMILY
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import is_sound_iteration, mend, read_summary
 from netadapt_tf.settings import settings_before
+from tflite_bench.damage import set_aside
 from tflite_bench.errors import UserError
 
 RESERVED = ("budgets", "hash")
@@ -158,6 +160,44 @@ class RunDirectory(DeliveryFolder):
                 f"{self.path} is damaged: the widths of iteration {iteration} are gone; name another run directory"
             )
         return widths
+
+    def has_widths(self, iteration: int) -> bool:
+        """Whether an iteration's widths are those that its picks have left of the start's, as far as files tell."""
+        start, kept = self._kept_widths(0), self._kept_widths(iteration)
+        return isinstance(start, dict) and kept == dict(self._followed(start)).get(iteration, kept)
+
+    def mend_widths(self, start: Widths) -> None:
+        """Writes widths anew where they are not those that an iteration's picks have left of the start's.
+
+        Args:
+            start: of the starting network.
+        """
+        for iteration, widths in self._followed(start):
+            name = f"iterations/{iteration:03d}/widths.json"
+            if not self.iteration(iteration).is_dir() or self._kept_widths(iteration) == widths:
+                continue
+            if self.file(name).exists():  # else a kill may have come before it was written
+                aside = set_aside(self.file(name))
+                logging.warning("%s is damaged; it is set aside as %s, and written anew.", self.file(name), aside.name)
+            self.write_json(name, widths)
+
+    def _kept_widths(self, iteration: int) -> Any:
+        """What `widths.json` holds, whatever that is; None where it cannot be read."""
+        try:
+            return json.loads((self.iteration(iteration) / "widths.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _followed(self, start: Widths) -> Iterator[tuple[int, dict[str, int]]]:
+        """The widths of every recorded iteration, as far as the journal says what was picked."""
+        widths = dict(start)
+        yield 0, widths
+        for record in self.journal.events("iteration"):
+            if record["iteration"]:
+                if not {"picked", "filters"} <= record.keys():
+                    return
+                widths = {**widths, record["picked"]: record["filters"]}
+                yield record["iteration"], widths
 
     def load_iteration(self, iteration: int) -> tf_keras.Model:
         """An iteration's network."""

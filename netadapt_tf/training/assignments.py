@@ -9,8 +9,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from absl import logging
+from tensorflow.python.eager import context
 
 from netadapt_tf.training.checkpoint import Finished, Stage, packed, unpacked
+from netadapt_tf.training.cluster import cluster
 from netadapt_tf.training.teacher import Teacher
 from netadapt_tf.training.trainer import TrainingState
 from tflite_bench.errors import UserError
@@ -18,6 +20,8 @@ from tflite_bench.errors import UserError
 _WORD_BYTES = 4
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError)
 """What TensorFlow raises in the middle of a sum over machines when one of them goes away."""
+
+_PATIENCE_MS = 10_000
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,28 @@ def noticed_losses() -> Iterator[None]:
 
     Raises:
         LostMachineError: one of them went away.
+        tf.errors.InternalError: all others are there: it is this one that failed.
     """
     try:
         yield
     except _LOST as error:
+        if isinstance(error, tf.errors.InternalError) and _all_answer():
+            raise
         logging.debug("%s", error)
         raise LostMachineError(
             f"the machines have lost each other ({type(error).__name__}); the same commands go on from the last "
             "finished epoch"
         ) from error
+
+
+def _all_answer() -> bool:
+    """Whether every machine of the cluster can be reached."""
+    try:
+        for number in range(len(cluster().addresses)):
+            context.context().check_collective_ops_peer_health(f"/job:worker/replica:0/task:{number}", _PATIENCE_MS)
+    except tf.errors.OpError:
+        return False
+    return True
 
 
 def assign(strategy: tf.distribute.Strategy, assignment: Assignment) -> None:

@@ -86,6 +86,19 @@ def network_of_the_start(run: Path) -> Path:
     return run / "iterations" / "000"
 
 
+def widths_of_the_start(run: Path) -> Path:
+    unfinished(run)
+    cut_short(run / "iterations" / "000" / "widths.json")
+    return run / "iterations" / "000" / "widths.json"
+
+
+def widths_of_the_last_iteration(run: Path) -> Path:
+    unfinished(run)
+    path = last_iteration(run) / "widths.json"
+    path.write_text(json.dumps({name: filters - 1 for name, filters in json.loads(path.read_text()).items()}))
+    return path
+
+
 def start_tflite(run: Path) -> Path:
     unfinished(run)
     cut_short(run / "start.tflite")
@@ -128,6 +141,8 @@ def table(run: Path) -> Path:
         line(-1),
         network_of_the_last_iteration,
         network_of_the_start,
+        widths_of_the_start,
+        widths_of_the_last_iteration,
         start_tflite,
         adapted_keras,
         adapted_tflite,

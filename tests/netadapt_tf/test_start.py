@@ -31,7 +31,7 @@ def refusal(budget: str, unit: str, least: Measurement) -> str:
         ("macs=10K", "MACs", Measurement(999999, 56330), "10,000 MACs, .* still costs 56,330 MACs, 5.6%", "macs=56.4K"),
         (
             *("latency@host/cpu:1=20%", "ms", Measurement(0.1, 0.031234, 0.0005)),
-            *("0.02 ms, .* still costs 0.03123 ms, 31.2%", "latency@host/cpu:1=31.8%"),
+            *("0.02000 ms, .* still costs 0.03123 ms, 31.2%", "latency@host/cpu:1=31.8%"),
         ),
         ("tflite_bytes=10", "bytes", Measurement(2e6, 180068), "10 bytes, .* 180,068 bytes", "tflite_bytes=181000"),
     ],

@@ -140,6 +140,22 @@ def test_of_a_damaged_table_of_the_older_format_everything_is_kept(path, caplog)
     assert "the first in entries: signature" in caplog.text
 
 
+def test_a_rescue_that_fails_leaves_the_damaged_file_to_the_next(path, monkeypatch):
+    path.write_bytes(path.read_bytes()[: 10 * PAGE])
+    damaged = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(OSError, match="no space left"):
+            LatencyTable(path, CONTEXT)
+    assert path.read_bytes() == damaged
+    assert not [file for file in path.parent.iterdir() if file.name.startswith(".")]
+    assert len(LatencyTable(path, CONTEXT)) > 0
+
+
 def test_an_older_damaged_file_stays_when_another_comes(path):
     for number in (1, 2):
         path.write_bytes(b"x" * 100)

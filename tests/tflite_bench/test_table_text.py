@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from pathlib import Path
 
@@ -54,6 +55,18 @@ def test_nothing_is_left_beside_the_file_and_an_old_one_is_replaced(tmp_path):
     (tmp_path / "table.csv").write_text("old")
     assert exported(tmp_path).read_text().startswith("# netadapt_tf latency table, format 1\n# target: android/cpu:1\n")
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_an_export_that_fails_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    (tmp_path / "table.csv").write_text("old")
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="no space left"):
+        exported(tmp_path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("table.csv", "old")]
 
 
 def test_line_ends_of_another_system_change_nothing(tmp_path):

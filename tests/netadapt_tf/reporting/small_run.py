@@ -109,6 +109,51 @@ def write_run(path: Path, finished: bool = True, iterations: int = 2) -> Path:
     return path
 
 
+def by_the_table(run_dir: Path) -> Path:
+    """Makes it a run with `--table_only`, where the table stands in for every measurement; returns its path."""
+    edit(run_dir / "config.json", table_only=True)
+    for summary in run_dir.rglob("summary.json"):
+        edit(summary, latency_is_from="table")
+    journal = run_dir / "journal.jsonl"
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    for record in records:
+        if record["event"] == "iteration":
+            record.update(predicted=record["measured"], spread={LATENCY: 0.0})
+    journal.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return run_dir
+
+
+SECOND = "android:R58M12ABCDE/cpu:4,cores=big"
+
+
+def on_two_targets(run_dir: Path) -> Path:
+    """Makes it a run whose budgets are about two targets, the second with a name as phones have; returns its path."""
+
+    def doubled(costs: dict[str, float]) -> dict[str, float]:
+        return {**costs, f"latency@{SECOND}": 25 * costs[LATENCY]} if LATENCY in costs else costs
+
+    journal = run_dir / "journal.jsonl"
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    for record in records:
+        record.update({name: doubled(value) for name, value in record.items() if isinstance(value, dict)})
+    journal.write_text("".join(json.dumps(record) + "\n" for record in records))
+    budgets = [f"{LATENCY}=60%", f"latency@{SECOND}=60%"]
+    edit(run_dir / "config.json", budgets=budgets)
+    for path in run_dir.rglob("summary.json"):
+        summary = json.loads(path.read_text())
+        of_first = summary["latency_ms"][TARGET]
+        edit(
+            path,
+            target={TARGET: {"cpu": "imagined", "cores": 2}, SECOND: {"model": "imagined", "core_mhz": "1766 2803"}},
+            latency_ms={TARGET: of_first, SECOND: {name: 25 * ms for name, ms in of_first.items()}},
+            budgets=[{**row, "budget": budget} for row in summary["budgets"] for budget in budgets],
+        )
+    of_layers = run_dir / "layers.json"
+    if of_layers.exists():
+        edit(of_layers, **{SECOND: json.loads(of_layers.read_text())[TARGET]})
+    return run_dir
+
+
 def write_member(run_dir: Path, iteration: int, **changes: Any) -> Path:
     """Writes the summary of a network of the family; returns its folder."""
     folder = run_dir / "family" / f"{iteration:03d}"

@@ -71,7 +71,7 @@ def test_every_budget_has_its_line():
         ),
         (
             Reach(parse_budget("latency@host/cpu:1=10%"), "ms", now=0.08, allowed=0.008, least=0.0162, possible=False),
-            "CANNOT be met; now 0.08 ms, allowed 0.008 ms, least reachable 0.0162 ms (20.2%); "
+            "CANNOT be met; now 0.08000 ms, allowed 0.008000 ms, least reachable 0.01620 ms (20.2%); "
             "ask for latency@host/cpu:1=20.3% or more",
         ),
     ],

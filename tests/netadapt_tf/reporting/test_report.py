@@ -1,88 +1,26 @@
-"""What a report says, and that it says it of damaged, unfinished and old run directories, too."""
+"""What a report says of one run, and of several."""
 
 import html
-import itertools
-import json
-import math
-import os
-import re
-from html.parser import HTMLParser
-from pathlib import Path
-from unittest import mock
 
 import pytest
 
-from netadapt_tf.reporting import html_page
-from netadapt_tf.reporting.figures import NOT_KNOWN, number
-from netadapt_tf.reporting.page import Page, Section
-from netadapt_tf.reporting.report import page_of, write_report
+from netadapt_tf.reporting.report import write_report
 from netadapt_tf.reporting.run_record import DISCARDED, FAILED, LOST, PICKED, SCREENED, read_run
 from netadapt_tf.search.journal import Journal
+from tests.netadapt_tf.reporting.read_report import KEYS, Reader, plain, report, rows, sections, specs, table
 from tests.netadapt_tf.reporting.small_run import (
     COMMAND,
     CONFIG,
     LATENCY,
+    SECOND,
     SUMMARY,
     TARGET,
-    WIDTHS,
+    by_the_table,
     edit,
-    layers,
+    on_two_targets,
     write_member,
     write_run,
 )
-from tflite_bench.errors import UserError
-
-DAMAGED_LAYERS = f"What layers.json holds of {TARGET} is damaged"
-KEYS = ["trade-off", "filters", "layers", "predicted", "schedule", "time", "proposals", "staircases", "again"]
-
-
-def report(*paths) -> Page:
-    return page_of([read_run(path) for path in paths])
-
-
-def sections(*paths) -> dict[str, Section]:
-    (account,) = report(*paths).accounts
-    return {section.key: section for section in account.sections}
-
-
-def plain(text: str) -> str:
-    return text.replace("\N{NO-BREAK SPACE}", " ")
-
-
-def table(section: Section, caption: str) -> list[list[str]]:
-    found = next(table for table in [*section.shown, *section.tables] if table.caption.startswith(caption))
-    return [[plain(cell) for cell in row] for row in found.rows]
-
-
-def rows(section: Section, chart: int = 0) -> list[dict]:
-    """Data of all layers of a chart."""
-    spec = section.charts[chart].spec
-    data = [layer["data"]["values"] for layer in spec["layer"] if "data" in layer]
-    return [row for values in ([spec["data"]["values"]] if "data" in spec else []) + data for row in values]
-
-
-def specs(page: str) -> list[str]:
-    """The charts of a page, as JSON."""
-    return re.findall(r'<script type="application/json" id="[^"]*">(.*?)</script>', page, re.DOTALL)
-
-
-class Reader(HTMLParser):
-    """The text of a page outside of its scripts and styles, and its tags."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.text = ""
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self._open = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        self._open = tag
-
-    def handle_data(self, data):
-        if self._open not in ("script", "style"):
-            self.text += data
 
 
 @pytest.fixture
@@ -123,13 +61,6 @@ def test_a_budget_that_is_not_met_is_said_first(run_dir):
     assert plain(account.verdicts[1].text) == "at most 3,000,000 MACs, reached 2,000,000 MACs"
 
 
-def test_a_run_that_goes_on_to_another_budget_is_not_taken_for_finished(run_dir):
-    edit(run_dir / "summary.json", iterations=1)
-    (account,) = report(run_dir).accounts
-    assert any("The search has gone on to iteration 2, for another budget" in remark for remark in account.remarks)
-    assert {int(row[0]) for row in table(sections(run_dir)["proposals"], "Proposals")} == {1}
-
-
 def test_budgets_that_were_met_one_after_the_other_are_told(run_dir):
     journal = Journal(run_dir / "journal.jsonl")
     journal.append("finished", budget=f"{LATENCY}=80%")
@@ -158,26 +89,15 @@ def test_several_cuts_of_a_group_in_one_iteration_are_several_proposals(run_dir)
     assert fates == {("a", 4): SCREENED, ("b", 24): PICKED, ("c", 8): DISCARDED, ("c", 16): LOST}
 
 
-def test_what_the_summary_says_of_the_metric_counts_where_the_configuration_is_damaged(run_dir):
-    edit(run_dir / "summary.json", metric={"name": "error", "larger_is_better": False})
-    (run_dir / "config.json").write_text("{")
-    assert report(run_dir).accounts[0].cards[0].title == "Error, test set"
-
-
-def test_figures_have_no_bare_point():
-    shown = [number(value, 3) for value in (456.7, 45.67, 0.5, 7, None, math.nan)]
-    assert shown == ["457", "45.7", "0.500", "7", NOT_KNOWN, NOT_KNOWN]
-
-
 def test_networks_that_were_delivered_later_stand_beside_the_runs_own(run_dir):
     write_member(run_dir, 1, accuracy={"before": 0.901, "after_search": 0.89, "after": 0.9})
     section = sections(run_dir)["family"]
-    sizes = ["2,000,000", "50.0%", "400,000", "40.0%"]
+    sizes = ["2,000,000", "50.0 %", "400,000", "40.0 %"]
     assert section.text[1:] == [f"{LATENCY}=60%: met by the run's own."]
     assert table(section, "Delivered") == [
-        ["start", "0 (start)", "1.0100", "", "90.10%", "", "4,000,000", "", "1,000,000", ""],
-        ["family/001", "1", "0.5950", "58.9%", "89.00%", "90.00%", *sizes],
-        ["the run's own", "2", "0.5950", "58.9%", "88.00%", "89.75%", *sizes],
+        ["start", "0 (start)", "1.0100", "", "90.10 %", "", "4,000,000", "", "1,000,000", ""],
+        ["family/001", "1", "0.5950", "58.9 %", "89.00 %", "90.00 %", *sizes],
+        ["the run's own", "2", "0.5950", "58.9 %", "88.00 %", "89.75 %", *sizes],
     ]
     assert [row["score"] for row in rows(section)] == [0.901, 0.9, 0.8975]
     assert [row["tip"].splitlines()[0] for row in rows(section)] == [
@@ -186,15 +106,6 @@ def test_networks_that_were_delivered_later_stand_beside_the_runs_own(run_dir):
         "Iteration 2, the run's own",
     ]
     assert "iteration 1 at 58.9 %: 90.00 %;" in plain(section.charts[0].description)
-
-
-def test_a_family_of_an_unfinished_run_is_shown_and_damage_to_it_is_said(tmp_path):
-    run_dir = write_run(tmp_path / "run", finished=False)
-    write_member(run_dir, 1)
-    (write_member(run_dir, 2) / "summary.json").write_text("{")
-    (account,) = report(run_dir).accounts
-    assert [row[0] for row in table(sections(run_dir)["family"], "Delivered")] == ["start", "family/001"]
-    assert "family/002/summary.json is damaged; that network of the family is left out." in account.remarks
 
 
 def test_every_network_is_a_point_that_shows_its_widths(run_dir):
@@ -288,151 +199,47 @@ def test_it_says_how_to_reproduce_the_run(run_dir):
     assert ["budgets", f"{LATENCY}=60%"] in table(section, "Settings")
 
 
-def test_an_unfinished_run_is_shown_as_far_as_it_is(tmp_path):
-    path = write_run(tmp_path / "run", finished=False, iterations=1)
-    (account,) = report(path).accounts
-    assert plain(account.headline) == (
-        "Not finished: 1 iteration so far; Latency on host/cpu:1 78.0 % of the start's; hold-out accuracy 89.00 %."
-    )
-    assert account.verdicts[0].met is None
-    assert any("not finished" in remark for remark in account.remarks)
-    found = {section.key: section for section in account.sections}
-    assert set(KEYS) - set(found) == {"layers", "staircases"}
-    assert table(found["again"], f"Target {TARGET}") == [["cpu", "imagined"], ["cores", "2"]]
-    assert "is kept when a run is finished" in found["again"].text[0]
-    write_report([path], tmp_path / "report.html")
-
-
-def test_a_run_that_has_only_begun_is_shown(tmp_path):
-    path = write_run(tmp_path / "run", finished=False, iterations=0)
-    write_report([path], tmp_path / "report.html")
-    (path / "journal.jsonl").unlink()
-    write_report([path], tmp_path / "report.html")
-    assert "the search has not begun" in (tmp_path / "report.html").read_text()
-
-
-def test_an_earlier_version_s_run_lacks_layers_and_says_so(run_dir):
-    (run_dir / "layers.json").unlink()
-    for name in ("latency_is_from", "precision", "final"):
-        edit(run_dir / "summary.json", **{name: None})
-    (account,) = report(run_dir).accounts
-    assert any("earlier version" in remark for remark in account.remarks)
-    assert not {section.key for section in account.sections} & {"layers", "staircases"}
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        ("journal.jsonl", None, "journal.jsonl is damaged (line"),
-        ("summary.json", "{", "summary.json is damaged"),
-        ("summary.json", '{"budgets": [{"budget": "macs=1M"}]}', "summary.json is damaged"),
-        ("config.json", "[]", "config.json is damaged"),
-        ("layers.json", "nothing", "layers.json is damaged"),
-        ("layers.json", '{"host/cpu:1": {"layers": 3}}', DAMAGED_LAYERS),
-        ("layers.json", json.dumps(layers()).replace("0.45", "NaN"), DAMAGED_LAYERS),
-        ("layers.json", json.dumps(layers()).replace('"call_ms"', '"call"'), DAMAGED_LAYERS),
-        ("layers.json", json.dumps(layers()).replace('"name": "b"', '"name": 2'), DAMAGED_LAYERS),
-        ("layers.json", json.dumps(layers()).replace("[1, 8, 8, 24]", "24"), DAMAGED_LAYERS),
-        ("config.json", '{"budgets": 3, "network": null, "hash": "0"}', None),
-        ("iterations/000/widths.json", "?", "the filters of iteration 0 are left out"),
-        ("iterations/002/widths.json", "?", "the filters of iteration 2 are those before it, less what it picked"),
-    ],
-)
-def test_what_is_damaged_is_left_out_and_said(run_dir, tmp_path, name, content, said):
-    path = run_dir / name
-    lines = path.read_text().splitlines()
-    path.write_text(content if content is not None else "\n".join([*lines[:-2], "garbage", *lines[-2:]]) + "\n")
-    (account,) = report(run_dir).accounts
-    assert said is None or sum(said in remark for remark in account.remarks) == 1
-    write_report([run_dir], tmp_path / "report.html")
-    for spec in specs((tmp_path / "report.html").read_text()):
-        json.loads(spec, parse_constant=pytest.fail)
-
-
-def test_widths_that_are_gone_follow_from_what_was_picked(run_dir):
-    (run_dir / "iterations" / "002" / "widths.json").unlink()
-    assert [step.widths for step in read_run(run_dir).steps] == list(WIDTHS)
-
-
-def test_figures_that_are_no_numbers_break_nothing(run_dir, tmp_path):
-    journal = run_dir / "journal.jsonl"
-    text = journal.read_text().replace('"accuracy": 0.5,', '"accuracy": NaN,').replace("0.79}", "Infinity}")
-    journal.write_text(text.replace('{"measure": 10.0', '{"measure": "long"'))
-    write_report([run_dir], tmp_path / "report.html")
-    for spec in specs((tmp_path / "report.html").read_text()):
-        json.loads(spec, parse_constant=pytest.fail)
-
-
-def test_another_folder_is_refused(tmp_path):
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "config.json").write_text('{"model_type": "bert"}')
-    refused = {"gone": "is no folder", ".": "holds no config.json", "other": "a config.json that is not ours"}
-    for path, said in ((tmp_path / name, said) for name, said in refused.items()):
-        with pytest.raises(UserError, match=said):
-            write_report([path], tmp_path / "report.html")
-    assert not (tmp_path / "report.html").exists()
-
-
-def test_a_file_that_cannot_be_written_is_said(run_dir, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
-        write_report([run_dir], tmp_path / "file" / "report.html")
-    with pytest.raises(UserError, match="which is a folder; name a file in it"):
-        write_report([run_dir], tmp_path)
-    with (
-        mock.patch.object(os, "replace", side_effect=OSError("no space left")),
-        pytest.raises(UserError, match="no space left"),
-    ):
-        write_report([run_dir], tmp_path / "report.html")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "run"]
-
-
-def test_nothing_of_a_run_becomes_markup(run_dir, tmp_path):
-    hostile = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\" onload='alert(3)"
-    for path in (run_dir / "journal.jsonl", *run_dir.glob("iterations/*/widths.json")):
-        path.write_text(path.read_text().replace('"c"', json.dumps(hostile)))
-    edit(run_dir / "summary.json", command=hostile, versions={hostile: hostile}, target={TARGET: {"cpu": hostile}})
-    edit(run_dir / "config.json", network=hostile, metric=hostile)
-    record = layers()
-    record[TARGET]["layers"][2]["name"] = record[TARGET]["staircases"][0]["group"] = hostile
-    (run_dir / "layers.json").write_text(json.dumps({hostile: record[TARGET]}))
+@pytest.mark.parametrize("finished", [True, False])
+def test_of_a_run_by_the_table_alone_nothing_is_said_to_be_measured(tmp_path, finished):
+    run_dir = write_run(tmp_path / "run", finished=finished)
+    write_member(run_dir, 1)
+    by_the_table(run_dir)
     write_report([run_dir], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    reader = Reader(page)
-    scripts = [attributes for tag, attributes in reader.tags if tag == "script"]
-    assert len(scripts) == sum("type" in attributes for attributes in scripts) + 2, "Vega and ours"
-    assert not [tag for tag, _ in reader.tags if tag == "img"]
-    assert not [attributes for _, attributes in reader.tags if {"onload", "onerror"} & set(attributes)]
-    assert hostile in reader.text
-    assert page.count("alert(1)") > 10, "it is nowhere"
-    found = [json.dumps(json.loads(spec), ensure_ascii=False).replace('\\"', '"') for spec in specs(page)]
-    assert any(hostile in spec for spec in found)
+    note = "Latencies are the table's; nothing was measured, nothing is proven."
+    text = Reader(page).text
+    assert text.count(note) == 1
+    assert "measur" not in text.replace(note, "").replace("measuring", ""), "the kind of work is called so"
+    assert not [spec for spec in specs(page) if '"measured"' in spec]
+    found = sections(run_dir)
+    (iterations, *_) = found["trade-off"].tables
+    assert iterations.head[-3:] == [f"Latency on {TARGET}, ms: allowed", "predicted", "by the table"]
+    assert found.keys() == {"family", *KEYS} - ({"predicted"} if finished else {"predicted", "layers", "staircases"})
+    if finished:
+        assert plain(report(run_dir).accounts[0].verdicts[0].text) == "at most 0.6060 ms, by the table 0.5950 ms"
 
 
-def test_the_file_needs_nothing_else(run_dir, tmp_path):
-    write_report([run_dir], tmp_path / "report.html")
-    page = (tmp_path / "report.html").read_text()
-    reader = Reader(page)
-    assert [attributes["href"] for tag, attributes in reader.tags if tag == "link"] == ["data:,"]
-    assert not [attributes for _, attributes in reader.tags if "src" in attributes]
-    assert "default-src 'none'" in page
-    assert len(page) < 1_200_000
-    assert "University of Washington Interactive Data Lab" in page, "the licence of what is inside"
-    ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    links = [str(attributes["href"])[1:] for tag, attributes in reader.tags if tag == "a"]
-    assert set(links) <= set(ids)
-    levels = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch("h[1-6]", tag)]
-    assert levels[0] == 1
-    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
-    assert len([tag for tag, _ in reader.tags if tag == "h1"]) == 1
+def test_of_several_runs_those_by_the_table_alone_are_named(tmp_path):
+    runs = [write_run(tmp_path / name) for name in ("measured", "tabled")]
+    by_the_table(runs[1])
+    said = [sentence for section in report(*runs).comparison for sentence in section.text if "table" in sentence]
+    assert said == ["Latencies of tabled are the latency table's; nothing was measured there."] * 2
+    assert not [
+        sentence for section in report(runs[0], runs[0]).comparison for sentence in section.text if "table" in sentence
+    ]
 
 
-def test_what_every_figure_of_a_chart_says_stands_in_a_description(run_dir):
-    for section in sections(run_dir).values():
-        for chart in section.charts:
-            assert re.search(r"\d", chart.description)
-            assert html_page.compiled(chart.spec)["$schema"].startswith("https://vega.github.io/schema/vega/")
+def test_a_run_on_two_targets_shows_both(run_dir):
+    write_member(run_dir, 1)
+    on_two_targets(run_dir)
+    found = sections(run_dir)
+    assert [chart.title for chart in found["trade-off"].charts] == [
+        f"Latency on {target} and hold-out accuracy" for target in (TARGET, SECOND)
+    ]
+    start, *members = table(found["family"], "Delivered")
+    assert start[2:6] == ["1.0100", "", "25.2500", ""]
+    assert [row[2:6] for row in members] == [["0.5950", "58.9 %", "14.8750", "58.9 %"]] * 2
+    assert len(found["family"].charts) == len(found["layers"].charts) == 2
 
 
 def test_several_runs_are_put_side_by_side(tmp_path):
@@ -485,29 +292,3 @@ def test_counted_budgets_need_no_prediction(run_dir):
 
 def test_settings_are_those_of_the_run(run_dir):
     assert {row[0] for row in table(sections(run_dir)["again"], "Settings")} == set(CONFIG)
-
-
-def luminance(color: str) -> float:
-    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def test_charts_too_can_be_read_in_light_dark_and_print():
-    """WCAG's contrast: 4.5 for text, 3 for marks; what axe does not look at in pictures."""
-    style = (Path(html_page.__file__).parent / "template" / "report.css").read_text()
-    light, dark, paper = (
-        dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in style.split(":root {")[1:]
-    )
-    assert not paper, "paper is light"
-    assert style.count("prefers-color-scheme") == style.count("@media screen and (prefers-color-scheme: dark)") == 1
-    for colors in (light, dark):
-        for name in ("ink", "soft", "loud", "good", "link"):
-            assert min(contrast(colors[name], colors[ground]) for ground in ("page", "panel")) >= 4.5, name
-        for name in ("faint", *(f"series-{position}" for position in range(1, 8))):
-            assert contrast(colors[name], colors["page"]) >= 3, name

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from netadapt_tf.resources.budget import amount_text, least_budget, parse_budget, parse_budgets
+from netadapt_tf.resources.budget import least_budget, parse_budget, parse_budgets
 from tflite_bench.errors import UserError
 
 
@@ -124,16 +124,3 @@ def test_resources_of_ones_own_have_units_of_their_own(text, limit_of_1000):
 )
 def test_amounts_are_in_the_unit_of_the_resource(text, unit):
     assert parse_budget(text).unit == unit
-
-
-@pytest.mark.parametrize(
-    ("amount", "unit", "text"),
-    [
-        (56330.4, "MACs", "56,330 MACs"),
-        (0.0312345, "ms", "0.03123 ms"),
-        (12345.6, "ms", "12,346 ms"),
-        (2.39, "uJ", "2.39 uJ"),
-    ],
-)
-def test_amounts_never_have_exponents(amount, unit, text):
-    assert amount_text(amount, unit) == text

@@ -211,6 +211,7 @@ def test_the_log_has_large_amounts_in_full_and_counts_what_is_left(tmp_path, dat
     search(tmp_path, data, limit=0.65, others=[Goal("tflite_bytes", thousandfold, 650.0 * cost(START_WIDTHS))])
     (line, *_) = (line for line in caplog.messages if line.startswith("Iteration 1"))
     assert re.search(r"tflite_bytes [\d,]+,\d{3} bytes, predicted [\d,]+,\d{3}, budget [\d,]+,\d{3}\.$", line)
+    assert re.search(r"; hold-out accuracy \d+\.\d\d%; ", line)
     assert "About 1 more iteration, " in caplog.text
 
 

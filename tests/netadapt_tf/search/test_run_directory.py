@@ -1,3 +1,4 @@
+import os
 import shutil
 import zipfile
 
@@ -28,6 +29,30 @@ def test_the_same_request_finds_what_was_kept(tmp_path, cnn):
     assert again.read_json("iterations/003/widths.json") == {"first": 8}
     assert again.journal.last("long_term") is not None
     assert not list((tmp_path / "run").rglob("*.partial*"))
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_alone(tmp_path, cnn, monkeypatch):
+    run = claimed(tmp_path)
+    run.save_iteration(0, cnn, {"first": 8})
+    run.journal.append("long_term", iteration=0)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", full)
+    for write in (
+        lambda: run.write_json("config.json", {}),
+        lambda: run.save_iteration(0, cnn, {"first": 4}),
+        lambda: run.checkpoint("long-term").write(b"half"),
+    ):
+        with pytest.raises(OSError, match="no space left"):
+            write()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    with pytest.raises(OSError, match="no space left"):
+        run.journal.cut(0)
+    assert run.file("journal.jsonl").read_bytes() == before[run.file("journal.jsonl")]
+    assert not list(tmp_path.rglob("*.partial*"))
 
 
 def test_another_request_is_refused_by_the_flags_that_differ(tmp_path):
@@ -185,19 +210,76 @@ def test_of_a_journal_damaged_in_the_middle_the_beginning_counts(tmp_path, cnn, 
     assert "line 3" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["network.keras", "widths.json"])
-def test_a_damaged_iteration_is_done_again_from_its_finished_proposals(tmp_path, cnn, caplog, name):
+def test_a_damaged_iteration_is_done_again_from_its_finished_proposals(tmp_path, cnn, caplog):
     run = claimed(tmp_path)
     for iteration in range(3):
         run.save_iteration(iteration, cnn, {"first": 8})
     lines = journalled(tmp_path, 0, 1, 2)
-    file = run.iteration(2) / name
+    file = run.iteration(2) / "network.keras"
     file.write_bytes(file.read_bytes()[:-3])
     claimed(tmp_path)
     assert run.file("journal.jsonl").read_text() == "".join(lines[:4]), "the proposals of iteration 2 stand"
     assert run.file("journal.jsonl.damaged-1").read_text() == "".join(lines)
     assert folders(tmp_path) == ["000", "001", "002.damaged-1"]
     assert "goes back to iteration 1" in caplog.text
+
+
+FOLLOWED = [{"first": 8, "second": 8}, {"first": 8, "second": 4}, {"first": 6, "second": 4}]
+
+
+def picked(path, cnn) -> RunDirectory:
+    """A run of two iterations, the first of which picked `second`, and the second `first`."""
+    run = claimed(path)
+    for iteration, (widths, pick) in enumerate(zip(FOLLOWED, (None, "second", "first"), strict=True)):
+        run.save_iteration(iteration, cnn, widths)
+        figures = {"accuracy": 0.5, "predicted": {}, "measured": {}, "spread": {}}
+        filters = {"filters": widths[pick]} if pick else {}
+        run.journal.append("iteration", iteration=iteration, picked=pick, **filters, **figures)
+    return run
+
+
+@pytest.mark.parametrize("iteration", [0, 1, 2])
+@pytest.mark.parametrize(
+    "content", ['{"first": 8, "second": 5}', '{"first": 8}', "{}", "[]", '{"first": "8', "\0", "a folder"]
+)
+def test_widths_that_are_not_what_was_picked_are_set_aside_and_written_anew(tmp_path, cnn, caplog, iteration, content):
+    run = picked(tmp_path, cnn)
+    assert all(run.has_widths(number) for number in range(3))
+    file = run.iteration(iteration) / "widths.json"
+    damaged(file, content)
+    assert not run.has_widths(iteration) or not iteration, "the start's own are held against its network alone"
+    with run.claimed():
+        assert len(list(run.journal.events())) == 3, "its network is sound, and nothing need be done again"
+        run.mend_widths(FOLLOWED[0])
+    assert [run.widths(number) for number in range(3)] == FOLLOWED
+    assert f"{file} is damaged; it is set aside as widths.json.damaged-1, and written anew" in caplog.text
+    assert sorted(path.name for path in tmp_path.rglob("*.damaged-*")) == ["widths.json.damaged-1"]
+    caplog.clear()
+    run.mend_widths(FOLLOWED[0])
+    assert not caplog.text
+
+
+def test_widths_that_a_kill_came_before_are_written_and_no_damage(tmp_path, cnn, caplog):
+    run = picked(tmp_path, cnn)
+    for iteration in (0, 2):
+        (run.iteration(iteration) / "widths.json").unlink()
+    shutil.rmtree(run.iteration(1))
+    run.mend_widths(FOLLOWED[0])
+    assert [run.widths(number) for number in (0, 2)] == [FOLLOWED[0], FOLLOWED[2]]
+    assert not run.iteration(1).exists(), "widths alone are no iteration"
+    assert not caplog.text
+
+
+def test_where_the_journal_does_not_say_what_was_picked_the_widths_count_as_they_are(tmp_path, cnn, caplog):
+    run = claimed(tmp_path)
+    for iteration, widths in enumerate(FOLLOWED):
+        run.save_iteration(iteration, cnn, widths)
+    journalled(tmp_path, 0, 1, 2)
+    run = claimed(tmp_path)
+    run.mend_widths(FOLLOWED[0])
+    assert [run.widths(number) for number in range(3)] == FOLLOWED
+    assert run.has_widths(2)
+    assert not caplog.text
 
 
 def test_without_a_sound_start_the_run_begins_anew(tmp_path, cnn, caplog):
@@ -230,7 +312,7 @@ def test_a_kill_while_damage_is_mended_leaves_what_is_found_again(tmp_path, cnn,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("tflite_bench.damage.os.replace", killed)
+        patch.setattr("tflite_bench.whole_file.os.replace", killed)
         with pytest.raises(KeyboardInterrupt):
             claimed(tmp_path)
     assert run.file("journal.jsonl").read_text() == "".join(lines)

@@ -57,6 +57,7 @@ def test_a_stage_that_goes_on_after_its_first_epoch_ends_as_one_that_was_not_int
         ),
         ("chief lost", None, "have lost each other (UnavailableError); the same commands go on from the last finished"),
         ("follower lost", "have lost each other (UnavailableError); the same commands go on from the last", None),
+        ("follower fails", "have lost each other (UnavailableError)", "InternalError: no kernel"),
     ],
 )
 def test_a_machine_that_is_lost_is_named(tmp_path, scenario, of_chief, of_follower):
@@ -66,6 +67,7 @@ def test_a_machine_that_is_lost_is_named(tmp_path, scenario, of_chief, of_follow
         else:
             assert end.returncode == 1
             assert said in end.stderr
+            assert ("have lost each other" in end.stderr) == ("have lost each other" in said)
 
 
 @pytest.mark.slow
