@@ -14,6 +14,7 @@ from netadapt_tf.settings import Settings
 from netadapt_tf.training.task import ACCURACY, Metric
 from tflite_bench.adapter import remarks
 from tflite_bench.target import Target
+from tflite_bench.version import DISTRIBUTION, VERSION
 
 _PACKAGES = ("tensorflow", "tf-keras", "ai-edge-litert", "numpy")
 
@@ -84,7 +85,7 @@ def summarise(
         "final": settings.final,
         "long_term_epochs": settings.long_term_epochs,
         "long_term_learning_rate": settings.long_term_learning_rate,
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": {DISTRIBUTION: VERSION, **{name: importlib.metadata.version(name) for name in _PACKAGES}},
         "target": {str(target): dict(fingerprint) for target, fingerprint in fingerprints.items()},
         "budgets": [_budget_row(budget, start, adapted) for budget in budgets],
         "metric": {"name": metric.name, "larger_is_better": metric.larger_is_better},

@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import netadapt_tf
 from netadapt_tf.reporting.summary import Delivered, closing_table, summarise
 from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.search.journal import Journal
@@ -50,7 +51,8 @@ def test_contents_are_those_of_the_contract(tmp_path):
     assert result["macs"] == {"before": 4000, "after": 1500}
     assert result["target"] == {"host/cpu:1": {"cpu": "a"}, str(PHONE): {"soc": "b"}}
     assert result["wall_s"] == {"measure": 3.0, "short_term": 3.0, "long_term": 4.0, "total": 10.0}
-    assert result["versions"].keys() >= {"tensorflow", "tf-keras", "ai-edge-litert"}
+    assert list(result["versions"]) == ["netadapt_tf", "tensorflow", "tf-keras", "ai-edge-litert", "numpy"]
+    assert result["versions"]["netadapt_tf"] == netadapt_tf.__version__
 
 
 def test_every_budget_is_judged_by_its_own_figure(tmp_path):
