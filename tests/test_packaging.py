@@ -27,9 +27,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = [text for extra in PROJECT["optional-dependencies"].values() for text in extra]
 NOT_SOURCES = (".[!b]*", "__pycache__", "*.egg-info", "bazel-*", "build", "dist", "runs")
 
+REPOSITORY = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+
 PACKAGES_BY_MODULE = {
     "absl": "absl-py",
     "ai_edge_litert": "ai-edge-litert",
+    "axe_playwright_python": "axe-playwright-python",
     "google": "protobuf",
     "tensorflow_datasets": "tensorflow-datasets",
     "tensorflow_model_optimization": "tensorflow-model-optimization",
@@ -51,7 +54,7 @@ def imported(package: str) -> set[str]:
                 names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names.add(node.module)
-    return {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names, "netadapt_tf", "tflite_bench"}
+    return {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names} - REPOSITORY
 
 
 def pinned() -> dict[str, str]:
@@ -85,6 +88,15 @@ def test_the_constraints_of_the_oldest_environment_are_the_lower_bounds():
     constraints = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     requirements = [*PROJECT["dependencies"], *EXTRAS]
     assert constraints == [re.sub(r">=([^,]*),<.*", r"==\1", requirement) for requirement in requirements]
+
+
+def test_the_oldest_environment_has_what_its_tests_import():
+    (tools,) = re.findall(r'grep -E "\^\((.*?)\)=="', (ROOT / "Makefile").read_text())
+    modules = set().union(*(imported(f"tests/{folder}") for folder in ("netadapt_tf", "tflite_bench")))
+    packages = {PACKAGES_BY_MODULE.get(module, module) for module in modules - REPOSITORY}
+    declared = {Requirement(text).name for text in [*PROJECT["dependencies"], *EXTRAS]}
+    assert packages - declared == set(tools.split("|"))
+    assert set(tools.split("|")) <= pinned().keys()
 
 
 def test_every_binary_has_a_command():
