@@ -136,3 +136,9 @@ def test_a_run_that_was_finished_before_latencies_said_where_they_come_from_is_s
     now = summary(tmp_path, "macs=50%")
     old = {key: value for key, value in now.items() if key != "latency_is_from"}
     assert closing_table(old, Path("run")) == closing_table(now, Path("run"))
+
+
+def test_one_iteration_is_no_iterations(tmp_path):
+    result = summary(tmp_path, "macs=50%")
+    assert "\n2 iterations, 0.2 minutes\n" in closing_table(result, Path("run"))
+    assert "\n1 iteration, 0.2 minutes\n" in closing_table(result | {"iterations": 1}, Path("run"))
