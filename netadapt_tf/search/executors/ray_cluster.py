@@ -21,11 +21,12 @@ from netadapt_tf.search.executors.worker import Parcel, Worker, threads_here
 from netadapt_tf.search.short_term import Portion, Result, Stage
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.wording import one_line
+from tflite_bench.binary import quiet_native_code
 from tflite_bench.errors import UserError
 
 try:
     import ray
-    from ray.exceptions import OutOfMemoryError, RayError, RaySystemError, RayTaskError
+    from ray.exceptions import AuthenticationError, OutOfMemoryError, RayError, RaySystemError, RayTaskError
 except ImportError as error:
     raise UserError(
         f"the executor ray needs Ray, an extra of this package: pip install 'netadapt_tf[ray]' ({error})"
@@ -33,6 +34,7 @@ except ImportError as error:
 
 WHITHER = "Ray's workers"
 _PATIENCE_S = 60
+_REFUSED = "InvalidAuthToken"  # of the cause of Ray's ConnectionError, which is a RuntimeError
 
 
 class RayCluster(Executor):
@@ -192,8 +194,16 @@ def _join(place: Place) -> None:
         cores = len(os.sched_getaffinity(0))
         here = {"num_cpus": max(cores, place.cpus_per_proposal * max(1, place.workers))}
     try:
-        cluster = ray.init(address=place.ray_address or "local", log_to_driver=False, configure_logging=False, **here)
+        with quiet_native_code():  # refused, Ray's native code says so once a second; and it greets
+            cluster = ray.init(
+                address=place.ray_address or "local", log_to_driver=False, configure_logging=False, **here
+            )
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
+        if isinstance(error, AuthenticationError) or _REFUSED in str(error.__cause__):
+            raise UserError(
+                f"the Ray cluster at {place.ray_address} asks for a token: set RAY_AUTH_MODE=token, and have the "
+                "cluster's ~/.ray/auth_token here, too"
+            ) from error
         where = f"at {place.ray_address}" if place.ray_address else "on this machine"
         raise UserError(f"there is no Ray cluster {where}: {one_line(error)}") from error
     if url := cluster.dashboard_url:

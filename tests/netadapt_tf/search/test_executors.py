@@ -272,6 +272,22 @@ def test_a_cluster_none_of_whose_machines_has_room_is_refused(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("wants_token", [True, False])
+def test_a_cluster_that_refuses_this_process_is_told_from_none(monkeypatch, wants_token):
+    from netadapt_tf.search.executors import ray_cluster
+
+    def init(**_):
+        cause = RuntimeError(f"RPC error: {'InvalidAuthToken: missing' if wants_token else 'Deadline Exceeded'}")
+        raise ConnectionError("Failed to connect to Ray cluster at head:6379") from cause
+
+    monkeypatch.setattr(ray_cluster.ray, "init", init)
+    said = (
+        "asks for a token: set RAY_AUTH_MODE=token" if wants_token else "there is no Ray cluster at head:6379: Failed"
+    )
+    with pytest.raises(UserError, match=said):
+        ray_cluster._join(Place("ray", ray_address="head:6379"))
+
+
 def test_a_worker_that_others_leave_no_room_for_holds_no_proposal(monkeypatch):
     from netadapt_tf.search.executors import ray_cluster
 
