@@ -302,8 +302,9 @@ def test_a_cluster_with_a_token_is_joined_with_it_and_refuses_those_without(tmp_
         result = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
         return (result.stderr.strip() or "nothing").splitlines()[-1] if result.returncode else "joined"
 
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", started], text=True, **pipes) as cluster:
+    with subprocess.Popen(
+        [sys.executable, "-c", started], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as cluster:
         assert cluster.stdout is not None
         address = cluster.stdout.readline().strip()
         assert "asks for a token" in said()
