@@ -80,6 +80,11 @@ def network_of_the_last_iteration(run: Path) -> Path:
     return last_iteration(run)
 
 
+def widths_of_the_last_iteration(run: Path) -> Path:
+    cut_short(last_iteration(run) / "widths.json")
+    return last_iteration(run)
+
+
 def network_of_the_start(run: Path) -> Path:
     unfinished(run)
     cut_short(run / "iterations" / "000" / "network.keras")
@@ -127,6 +132,7 @@ def table(run: Path) -> Path:
         line(4),
         line(-1),
         network_of_the_last_iteration,
+        widths_of_the_last_iteration,
         network_of_the_start,
         start_tflite,
         adapted_keras,
@@ -148,6 +154,16 @@ def test_it_ends_as_undamaged(whole, copy, caplog, damage):
     assert story(run) == story(whole / "run")
     found, expected = (json.loads((path / "run" / "summary.json").read_text()) for path in (copy, whole))
     assert {**found, "wall_s": 0} == {**expected, "wall_s": 0}
+    same_weights(run / "adapted.keras", whole / "run" / "adapted.keras")
+    np.testing.assert_equal((run / "adapted.tflite").read_bytes(), (whole / "run" / "adapted.tflite").read_bytes())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["adapted.keras", "adapted.tflite", "widths.json"])
+def test_what_a_finished_run_needs_and_is_gone_is_made_again(whole, copy, name):
+    run = copy / "run"
+    (last_iteration(run) / name if name == "widths.json" else run / name).unlink()
+    adapt(copy)
     same_weights(run / "adapted.keras", whole / "run" / "adapted.keras")
     np.testing.assert_equal((run / "adapted.tflite").read_bytes(), (whole / "run" / "adapted.tflite").read_bytes())
 

@@ -308,7 +308,7 @@ def test_a_cluster_with_a_token_is_joined_with_it_and_refuses_those_without(tmp_
         assert cluster.stdout is not None
         address = cluster.stdout.readline().strip()
         assert "asks for a token" in said()
-        assert "asks for a token" in said(RAY_AUTH_MODE="token", HOME="/nowhere")
+        assert "asks for a token" in said(RAY_AUTH_MODE="token", HOME=str(tmp_path / "elsewhere"))
         assert said(RAY_AUTH_MODE="token") == "joined"
         assert "have 1 CPUs and 0 GPUs; a proposal asks for 1 and 1" in said(1, RAY_AUTH_MODE="token")
         cluster.communicate("\n")
