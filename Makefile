@@ -53,10 +53,10 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	$(BIN)/pip --disable-pip-version-check install --quiet --requirement requirements-dev.txt
 	touch $@
 
-$(OLDEST)/installed: pyproject.toml requirements-dev.txt
+$(OLDEST)/installed: Makefile pyproject.toml requirements-dev.txt
 	$(PYTHON) -m venv $(OLDEST)
 	$(PYTHON) tools/lower_bounds.py > $(OLDEST)/constraints.txt
-	grep -E "^(pytest|hypothesis)==" requirements-dev.txt >> $(OLDEST)/constraints.txt
+	grep -E "^(axe-playwright-python|hypothesis|playwright|pytest)==" requirements-dev.txt > $(OLDEST)/tools.txt
 	$(OLDEST)/bin/pip --disable-pip-version-check install --quiet --constraint $(OLDEST)/constraints.txt \
-	    --editable ".[ray,tfds]" pytest hypothesis
+	    --requirement $(OLDEST)/tools.txt --editable ".[ray,tfds]"
 	touch $@

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tflite_bench.binary import quiet_native_code
+from tflite_bench.version import VERSION
 
 if TYPE_CHECKING:
     from netadapt_tf.adaptation import adapt_network
@@ -42,6 +43,7 @@ __all__ = [
     "log_progress",
     "make_repeatable",
 ]
+__version__ = VERSION
 
 _HOMES = {
     "AdaptedNetwork": "netadapt_tf.outcome",

@@ -5,6 +5,7 @@ from absl import logging
 from netadapt_tf.search.iterate import Iterate, recorded_costs
 from netadapt_tf.start import Costs, Start, start_of
 from netadapt_tf.training.stages import PRE_TRAINING, evaluate, train
+from netadapt_tf.wording import counted
 from netadapt_tf.work import Work
 from tflite_bench.damage import set_aside
 from tflite_bench.errors import InvalidModelError
@@ -28,7 +29,7 @@ def trained(work: Work, start: Start) -> Start:
     run, settings = work.run, work.problem.settings
     to_train = settings.pretrain_epochs > 0 and not run.has_iteration(0)
     if to_train:
-        logging.info("Pre-training for %d epochs.", settings.pretrain_epochs)
+        logging.info("Pre-training for %s.", counted(settings.pretrain_epochs, "epoch"))
         with work.clock("pretrain"):
             train(
                 start.network,

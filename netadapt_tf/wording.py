@@ -1,4 +1,4 @@
-"""How messages hold what others wrote: foreign text, and long lists of names."""
+"""How messages hold what others wrote: foreign text, long lists of names, numbers of things."""
 
 import re
 from collections.abc import Sequence
@@ -32,6 +32,11 @@ def some(names: Sequence[str], count: int | None = None) -> str:
     """
     more = (len(names) if count is None else count) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} other{'s' * (more > 1)}" if more > 0 else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def keras_words(error: Exception) -> str:

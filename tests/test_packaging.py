@@ -20,15 +20,19 @@ from packaging.utils import canonicalize_name
 
 import netadapt_tf
 from tests.real_binaries import BINARIES
+from tflite_bench.version import DISTRIBUTION, VERSION
 
 ROOT = Path(netadapt_tf.__path__[0]).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = [text for extra in PROJECT["optional-dependencies"].values() for text in extra]
 NOT_SOURCES = (".[!b]*", "__pycache__", "*.egg-info", "bazel-*", "build", "dist", "runs")
 
+REPOSITORY = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+
 PACKAGES_BY_MODULE = {
     "absl": "absl-py",
     "ai_edge_litert": "ai-edge-litert",
+    "axe_playwright_python": "axe-playwright-python",
     "google": "protobuf",
     "tensorflow_datasets": "tensorflow-datasets",
     "tensorflow_model_optimization": "tensorflow-model-optimization",
@@ -50,7 +54,7 @@ def imported(package: str) -> set[str]:
                 names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names.add(node.module)
-    return {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names, "netadapt_tf", "tflite_bench"}
+    return {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names} - REPOSITORY
 
 
 def pinned() -> dict[str, str]:
@@ -86,16 +90,29 @@ def test_the_constraints_of_the_oldest_environment_are_the_lower_bounds():
     assert constraints == [re.sub(r">=([^,]*),<.*", r"==\1", requirement) for requirement in requirements]
 
 
+def test_the_oldest_environment_has_what_its_tests_import():
+    (tools,) = re.findall(r'grep -E "\^\((.*?)\)=="', (ROOT / "Makefile").read_text())
+    modules = set().union(*(imported(f"tests/{folder}") for folder in ("netadapt_tf", "tflite_bench")))
+    packages = {PACKAGES_BY_MODULE.get(module, module) for module in modules - REPOSITORY}
+    declared = {Requirement(text).name for text in [*PROJECT["dependencies"], *EXTRAS]}
+    assert packages - declared == set(tools.split("|"))
+    assert set(tools.split("|")) <= pinned().keys()
+
+
 def test_every_binary_has_a_command():
     assert PROJECT["scripts"] == {command: f"{module}:entry_point" for command, module in BINARIES.items()}
 
 
+def test_the_version_stands_in_one_place():
+    assert (PROJECT["name"], netadapt_tf.__version__) == (DISTRIBUTION, VERSION)
+    assert "version" in PROJECT["dynamic"]
+
+
 def test_changelog_and_citation_are_of_this_version():
-    version = PROJECT["version"]
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased"
-    assert version in headings or f"What will be {version}" in (ROOT / "CHANGELOG.md").read_text()
-    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert VERSION in headings or f"What will be {VERSION}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"\nversion: {VERSION}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -162,13 +179,13 @@ def test_metadata_are_what_an_index_takes(wheel, distributions):
         written = archive.read(next(name for name in archive.namelist() if name.endswith("dist-info/METADATA")))
     metadata = Metadata.from_email(written, validate=True)
     assert metadata.version is not None
-    assert (metadata.name, str(metadata.version)) == (PROJECT["name"], PROJECT["version"])
+    assert (metadata.name, str(metadata.version)) == (DISTRIBUTION, VERSION)
     assert metadata.license_expression == "Apache-2.0"
     assert metadata.description_content_type == "text/markdown"
     assert metadata.provides_extra == ["ray", "tfds"]
     required = {requirement.name for requirement in metadata.requires_dist or [] if requirement.marker is None}
     assert required == {Requirement(text).name for text in PROJECT["dependencies"]}
-    assert (distributions / f"netadapt_tf-{PROJECT['version']}.tar.gz").is_file()
+    assert (distributions / f"netadapt_tf-{VERSION}.tar.gz").is_file()
 
 
 @pytest.mark.slow
@@ -194,6 +211,13 @@ def test_an_installed_command_explains_itself(installed, command, tmp_path):
     assert result.stdout.startswith(f"Usage: {command} ")
     assert f"\n  {command} " in result.stdout, "no example"
     assert "Other flags" not in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", BINARIES)
+def test_an_installed_command_tells_its_version(installed, command, tmp_path):
+    said = subprocess.check_output([installed / command, "--version"], cwd=tmp_path, env=outside(), text=True)
+    assert said == f"netadapt_tf {VERSION}\n"
 
 
 @pytest.mark.slow

@@ -2,8 +2,8 @@
 
 What goes wrong with flags is said here in our own words, with the next step; absl's are kept for what it alone knows.
 
-Exit status: 0 done (also `--help`); 2 what the user can mend, without a traceback, files that the system refuses
-included; 1 a defect of ours, with its traceback; 130 interrupted.
+Exit status: 0 done (also `--help` and `--version`); 2 what the user can mend, without a traceback, files that the
+system refuses included; 1 a defect of ours, with its traceback; 130 interrupted.
 """
 
 import difflib
@@ -23,6 +23,7 @@ from absl import app, flags, logging
 from tflite_bench.binary_help import OF_EVERY_BINARY, FlagGroups, help_text, own_flags, required_flags
 from tflite_bench.errors import UserError
 from tflite_bench.log_lines import tell_own, tell_sentences
+from tflite_bench.version import DISTRIBUTION, VERSION
 
 _EXIT_USER_ERROR = 2
 _EXIT_INTERRUPTED = 130
@@ -91,9 +92,12 @@ def quiet_native_code() -> Iterator[None]:
 
 
 def _parse_flags(main_module: str, groups: FlagGroups, arguments: str, argv: Sequence[str]) -> list[str]:
-    asked = {argument.lstrip("-") for argument in argv[1:] if argument.startswith("-")}
+    asked = {argument.lstrip("-").partition("=")[0] for argument in argv[1:] if argument.startswith("-")}
     if asked & {"help", "h", "helpshort", "helpfull"}:  # absl's own would leave with 1 and read the text's % signs
         print(help_text(main_module, groups, arguments, full="helpfull" in asked))
+        sys.exit(0)
+    if "version" in asked:
+        print(DISTRIBUTION, VERSION)
         sys.exit(0)
     own = own_flags(main_module)
     try:

@@ -21,6 +21,7 @@ _ABSL_ON_LISTS = re.compile(r";\s+repeat this option to specify a list of values
 OF_EVERY_BINARY = {
     "help": "Show this text.",
     "helpfull": "Show this text, and the flags of the libraries underneath.",
+    "version": "Show the version.",
     "verbosity": "How much is logged: -1 only warnings; 0 what libraries do, too; 1 everything, with what native code "
     "(TensorFlow, XNNPACK) says. By default our own progress, and warnings.",
     "flagfile": "Read flags from this file, one on a line.",

@@ -13,8 +13,10 @@ from netadapt_tf.search.file_names import REPORT
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.task import Metric
+from netadapt_tf.wording import counted
 from tflite_bench.adapter import remarks
 from tflite_bench.target import Target
+from tflite_bench.version import DISTRIBUTION, VERSION
 
 _PACKAGES = ("tensorflow", "tf-keras", "ai-edge-litert", "numpy")
 
@@ -85,7 +87,7 @@ def summarise(
         "final": settings.final,
         "long_term_epochs": settings.long_term_epochs,
         "long_term_learning_rate": settings.long_term_learning_rate,
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": {DISTRIBUTION: VERSION, **{name: importlib.metadata.version(name) for name in _PACKAGES}},
         "target": {str(target): dict(fingerprint) for target, fingerprint in fingerprints.items()},
         "budgets": [_budget_row(budget, start, adapted) for budget in budgets],
         "metric": {"name": metric.name, "larger_is_better": metric.larger_is_better},
@@ -147,7 +149,7 @@ def closing_table(summary: Mapping[str, Any], run_dir: Path) -> str:
         is_within = all(budget["met"] for budget in summary["budgets"])
         why = "The starting network was within budget already" if is_within else "No channel group could be cut"
         lines.append(f"{why}; it is delivered as it is.")
-    lines.append(f"{summary['iterations']} iterations, {summary['wall_s']['total'] / 60:.1f} minutes")
+    lines.append(f"{counted(summary['iterations'], 'iteration')}, {summary['wall_s']['total'] / 60:.1f} minutes")
     names = ["adapted.keras", "adapted.tflite", "start.tflite", "summary.json"]
     lines += [f"  {run_dir / name}" for name in names]
     if (run_dir / REPORT).exists():

@@ -15,8 +15,6 @@ from netadapt_tf.training.checkpoint import Checkpoint
 from tflite_bench.errors import UserError
 from tflite_bench.whole_file import write_whole
 
-_DELIVERED = ("adapted.keras", "adapted.tflite")
-
 
 class DeliveryFolder:
     """A folder into which a network is fine-tuned, converted and summarised, and the journal of that.
@@ -40,15 +38,10 @@ class DeliveryFolder:
         self._allow_lambda = allow_lambda
         self.journal = Journal(path / "journal.jsonl")
 
-    def missing(self) -> list[str]:
-        """The delivered files that are not there."""
-        return [name for name in _DELIVERED if not self.file(name).exists()]
-
     def is_as_summarised(self, summary: Mapping[str, Any]) -> bool:
         """Whether the delivered files are there, and those that a summary is about."""
-        return (
-            not self.missing() and is_sound_network(self.file("adapted.keras")) and is_as_delivered(self.path, summary)
-        )
+        is_there = is_sound_network(self.file("adapted.keras")) and self.file("adapted.tflite").exists()
+        return is_there and is_as_delivered(self.path, summary)
 
     def reopen(self) -> None:
         """Takes back that the network is delivered: its files are about to change."""

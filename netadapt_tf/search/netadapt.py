@@ -31,6 +31,7 @@ from netadapt_tf.settings import Settings
 from netadapt_tf.stopwatch import Stopwatch, duration
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.task import Task
+from netadapt_tf.wording import counted
 
 
 class Search:
@@ -252,5 +253,5 @@ class Search:
         ]
         iterations = max((count for count in left if count is not None), default=0)
         if iterations and None not in left:
-            plural = "s" if iterations > 1 else ""
-            logging.info("About %d more iteration%s, %s.", iterations, plural, duration(iterations * per_iteration_s))
+            more = counted(iterations, "more iteration")
+            logging.info("About %s, %s.", more, duration(iterations * per_iteration_s))

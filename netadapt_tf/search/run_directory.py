@@ -125,17 +125,14 @@ class RunDirectory(DeliveryFolder):
         return earlier
 
     def summary(self, budgets: Sequence[Budget]) -> dict[str, Any] | None:
-        """The summary, if the run is finished for these budgets, in whatever order, and nothing of it is damaged.
+        """The summary, if the run is finished for these budgets, in whatever order.
 
-        Raises:
-            UserError: the files that it is about are gone.
+        None, too, where what it delivered or its last iteration is damaged or gone: that is done again.
         """
         summary = read_summary(self.file("summary.json"))
         if summary is None or sorted(row["budget"] for row in summary["budgets"]) != sorted(b.text for b in budgets):
             return None
-        if missing := self.missing():
-            raise UserError(f"{self.path} is finished, and {missing[0]} is gone; name another run directory")
-        return summary if self.is_as_summarised(summary) else None
+        return summary if self.is_as_summarised(summary) and self.has_iteration(summary["iterations"]) else None
 
     def iteration(self, iteration: int) -> Path:
         """The folder of an iteration's network; 0 is the start."""

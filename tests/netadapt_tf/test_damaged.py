@@ -168,6 +168,16 @@ def test_it_ends_as_undamaged(whole, copy, caplog, damage):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["adapted.keras", "adapted.tflite", "widths.json"])
+def test_what_a_finished_run_needs_and_is_gone_is_made_again(whole, copy, name):
+    run = copy / "run"
+    (last_iteration(run) / name if name == "widths.json" else run / name).unlink()
+    adapt(copy)
+    same_weights(run / "adapted.keras", whole / "run" / "adapted.keras")
+    np.testing.assert_equal((run / "adapted.tflite").read_bytes(), (whole / "run" / "adapted.tflite").read_bytes())
+
+
+@pytest.mark.slow
 def test_what_was_asked_cannot_be_guessed(copy):
     cut_short(copy / "run" / "config.json")
     with pytest.raises(UserError, match=r"config\.json is damaged"):

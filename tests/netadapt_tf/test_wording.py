@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from netadapt_tf.wording import one_line, some
+from netadapt_tf.wording import counted, one_line, some
 
 
 def test_foreign_text_stays_one_readable_line():
@@ -30,3 +30,7 @@ def test_a_whole_text_becomes_one_line_of_a_sentence():
 )
 def test_of_many_names_three_are_shown(names, count, text):
     assert some(names, count) == text
+
+
+def test_one_thing_is_no_more_than_one():
+    assert [counted(number, "epoch") for number in (0, 1, 2)] == ["0 epochs", "1 epoch", "2 epochs"]

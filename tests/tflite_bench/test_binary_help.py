@@ -9,6 +9,7 @@ import textwrap
 import pytest
 
 from tests.real_binaries import BINARIES
+from tflite_bench.version import VERSION
 
 BODY = """
     '''Counts to 60% --really.
@@ -39,7 +40,7 @@ BODY = """
     if __name__ == "__main__":
         entry_point()
 """
-EVERY_BINARY = {"help", "helpfull", "verbosity", "flagfile"}
+EVERY_BINARY = {"help", "helpfull", "version", "verbosity", "flagfile"}
 
 
 @pytest.fixture
@@ -117,3 +118,12 @@ def test_a_real_binary_groups_all_its_flags_and_has_examples_that_can_be_typed(n
     examples = re.findall(rf"^  python -m {name} (?:.*\\\n)*.*$", result.stdout, re.MULTILINE)
     assert examples
     assert set(re.findall(r" --(\w+)", "".join(examples))) <= explained
+
+
+@pytest.mark.parametrize("name", BINARIES.values())
+def test_a_real_binary_tells_its_version_without_loading_tensorflow(name):
+    result = called("-X", "importtime", "-m", name, "--version")
+    assert (result.returncode, result.stdout) == (0, f"netadapt_tf {VERSION}\n")
+    loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "absl" in loaded
+    assert not loaded & {"tensorflow", "tf_keras"}

@@ -49,7 +49,7 @@ def check_sendable(place: Place, network: tf_keras.Model, source: Callable[[], D
         task: the loss and the metric.
 
     Raises:
-        UserError: the executor's package is not there, or a part cannot be sent; it is named.
+        UserError: the executor's package or cluster is not there, or a part cannot be sent; it is named.
     """
     if place.executor == "serial":
         return
@@ -60,6 +60,7 @@ def check_sendable(place: Place, network: tf_keras.Model, source: Callable[[], D
     from netadapt_tf.search.executors import ray_cluster  # an extra
 
     check_parts(parts, ray_cluster.pickled_for_ray, ray_cluster.WHITHER)
+    ray_cluster.check_cluster(place)
 
 
 def _given(place: Place, source: Callable[[], Datasets] | None) -> Callable[[], Datasets]:

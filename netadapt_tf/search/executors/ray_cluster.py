@@ -5,6 +5,7 @@ Ray is an extra of this package, and this module is loaded only where it is aske
 
 import os
 import pickle
+import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,11 +22,12 @@ from netadapt_tf.search.executors.worker import Parcel, Worker, threads_here
 from netadapt_tf.search.short_term import Portion, Result, Stage
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.wording import one_line
+from tflite_bench.binary import quiet_native_code
 from tflite_bench.errors import UserError
 
 try:
     import ray
-    from ray.exceptions import OutOfMemoryError, RayError, RaySystemError, RayTaskError
+    from ray.exceptions import AuthenticationError, OutOfMemoryError, RayError, RaySystemError, RayTaskError
 except ImportError as error:
     raise UserError(
         f"the executor ray needs Ray, an extra of this package: pip install 'netadapt_tf[ray]' ({error})"
@@ -33,6 +35,8 @@ except ImportError as error:
 
 WHITHER = "Ray's workers"
 _PATIENCE_S = 60
+_ANSWER_S = 10
+_REFUSED = "InvalidAuthToken"  # of the cause of Ray's ConnectionError, which is a RuntimeError
 
 
 class RayCluster(Executor):
@@ -54,12 +58,12 @@ class RayCluster(Executor):
                 cannot be sent.
         """
         self._threads = threads_here()
-        self._place = replace(place, cpus_per_proposal=place.cpus_per_proposal or self._threads or 1)
+        self._place = _with_cores(place)
         self._begun_here = not ray.is_initialized()
         self._actors: list[Any] = []
         self._starting: dict[Any, Any] = {}
-        if self._begun_here:
-            _join(self._place)
+        if self._begun_here and (dashboard := _join(self._place)):
+            logging.info("Ray's dashboard: http://%s", dashboard)
         try:
             self._actor = ray.remote(_Actor).options(
                 num_cpus=self._place.cpus_per_proposal,
@@ -184,20 +188,62 @@ class _Actor:
         return self._worker.fine_tune(portion)
 
 
-def _join(place: Place) -> None:
-    """Connects this process with a cluster, and says where its dashboard is."""
+def check_cluster(place: Place) -> None:
+    """Sees that a cluster that is there already can be joined, and has room for a proposal; it is left again.
+
+    Raises:
+        UserError: it cannot, or has none.
+    """
+    if place.ray_address and not ray.is_initialized():
+        _join(place)
+        try:
+            _room(_with_cores(place))
+        finally:
+            ray.shutdown()
+
+
+def _with_cores(place: Place) -> Place:
+    """The place, with the cores that are set aside for a proposal."""
+    return replace(place, cpus_per_proposal=place.cpus_per_proposal or threads_here() or 1)
+
+
+def _check_answers(address: str) -> None:
+    """Sees that somebody is there, for which Ray itself would ask for minutes.
+
+    Raises:
+        UserError: nobody answers.
+    """
+    host, _, port = address.rpartition(":")
+    if "/" in host or not port.isdecimal():  # what only Ray can read
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise UserError(f"there is no Ray cluster at {address}: {one_line(error)}") from error
+
+
+def _join(place: Place) -> str | None:
+    """Connects this process with a cluster; returns the address of its dashboard, if it has one."""
+    _check_answers(place.ray_address)
     here: dict[str, Any] = {}
     if not place.ray_address:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to Ray's makers unasked
         cores = len(os.sched_getaffinity(0))
         here = {"num_cpus": max(cores, place.cpus_per_proposal * max(1, place.workers))}
     try:
-        cluster = ray.init(address=place.ray_address or "local", log_to_driver=False, configure_logging=False, **here)
+        with quiet_native_code():  # refused, Ray's native code says so once a second; and it greets
+            cluster = ray.init(
+                address=place.ray_address or "local", log_to_driver=False, configure_logging=False, **here
+            )
     except (ConnectionError, RayError, RuntimeError, ValueError) as error:
         where = f"at {place.ray_address}" if place.ray_address else "on this machine"
+        if isinstance(error, AuthenticationError) or _REFUSED in str(error.__cause__):
+            raise UserError(
+                f"the Ray cluster {where} asks for a token: set RAY_AUTH_MODE=token, and have the cluster's "
+                "~/.ray/auth_token here, too"
+            ) from error
         raise UserError(f"there is no Ray cluster {where}: {one_line(error)}") from error
-    if url := cluster.dashboard_url:
-        logging.info("Ray's dashboard: http://%s", url)
+    return cluster.dashboard_url
 
 
 def _room(place: Place) -> int:

@@ -38,7 +38,7 @@ SUMMARY: dict[str, Any] = {
     "command": COMMAND,
     "seed": 7,
     "final": "fine_tune",
-    "versions": {"tensorflow": "2.21.0", "numpy": "2.4.6"},
+    "versions": {"netadapt_tf": "0.1.0", "tensorflow": "2.21.0", "numpy": "2.4.6"},
     "target": {TARGET: {"cpu": "imagined", "cores": 2}},
     "budgets": [{"budget": f"{LATENCY}=60%", "asked": 0.606, "reached": 0.595, "unit": "ms", "met": True}],
     "metric": {"name": "accuracy", "larger_is_better": True},

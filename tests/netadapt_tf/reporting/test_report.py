@@ -194,7 +194,7 @@ def test_it_says_how_to_reproduce_the_run(run_dir):
     section = sections(run_dir)["again"]
     assert section.listing == COMMAND
     assert section.text[0].startswith("Seed 7.")
-    assert table(section, "Versions") == [["tensorflow", "2.21.0"], ["numpy", "2.4.6"]]
+    assert table(section, "Versions") == [["netadapt_tf", "0.1.0"], ["tensorflow", "2.21.0"], ["numpy", "2.4.6"]]
     assert table(section, f"Target {TARGET}") == [["cpu", "imagined"], ["cores", "2"]]
     assert ["budgets", f"{LATENCY}=60%"] in table(section, "Settings")
 

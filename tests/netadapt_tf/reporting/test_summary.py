@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import netadapt_tf
 from netadapt_tf.reporting.summary import Delivered, closing_table, summarise
 from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.search.journal import Journal
@@ -50,7 +51,8 @@ def test_contents_are_those_of_the_contract(tmp_path):
     assert result["macs"] == {"before": 4000, "after": 1500}
     assert result["target"] == {"host/cpu:1": {"cpu": "a"}, str(PHONE): {"soc": "b"}}
     assert result["wall_s"] == {"measure": 3.0, "short_term": 3.0, "long_term": 4.0, "total": 10.0}
-    assert result["versions"].keys() >= {"tensorflow", "tf-keras", "ai-edge-litert"}
+    assert list(result["versions"]) == ["netadapt_tf", "tensorflow", "tf-keras", "ai-edge-litert", "numpy"]
+    assert result["versions"]["netadapt_tf"] == netadapt_tf.__version__
 
 
 def test_every_budget_is_judged_by_its_own_figure(tmp_path):
@@ -134,3 +136,9 @@ def test_a_run_that_was_finished_before_latencies_said_where_they_come_from_is_s
     now = summary(tmp_path, "macs=50%")
     old = {key: value for key, value in now.items() if key != "latency_is_from"}
     assert closing_table(old, Path("run")) == closing_table(now, Path("run"))
+
+
+def test_one_iteration_is_no_iterations(tmp_path):
+    result = summary(tmp_path, "macs=50%")
+    assert "\n2 iterations, 0.2 minutes\n" in closing_table(result, Path("run"))
+    assert "\n1 iteration, 0.2 minutes\n" in closing_table(result | {"iterations": 1}, Path("run"))

@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ import tensorflow as tf
 from netadapt_tf.search import contest
 from netadapt_tf.search.executors import processes
 from netadapt_tf.search.executors.executor import Bench, Executor
-from netadapt_tf.search.executors.opening import opened
+from netadapt_tf.search.executors.opening import check_sendable, opened
 from netadapt_tf.search.executors.place import Place
 from netadapt_tf.search.executors.processes import Processes
 from netadapt_tf.search.executors.retries import Queue
@@ -272,6 +273,64 @@ def test_a_cluster_none_of_whose_machines_has_room_is_refused(monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_cluster_that_is_not_there_is_told_at_once_and_before_any_work():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        nowhere = "{}:{}".format(*probe.getsockname())
+    for address in (nowhere, "localhost:99999", "." * 300 + ":1"):
+        begin = time.monotonic()
+        with pytest.raises(UserError, match=re.escape(f"there is no Ray cluster at {address}: ")):
+            check_sendable(Place("ray", ray_address=address), network(), corner_datasets, classification(network()))
+        assert time.monotonic() - begin < 5
+
+
+@pytest.mark.slow
+def test_a_cluster_with_a_token_is_joined_with_it_and_refuses_those_without(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))  # where Ray keeps the token
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    started = (
+        "import ray; print(ray.init(address='local', num_cpus=1).address_info['gcs_address'], flush=True); input()"
+    )
+    joined = (
+        "import sys; from netadapt_tf.search.executors.place import Place\n"
+        "from netadapt_tf.search.executors.ray_cluster import check_cluster\n"
+        "check_cluster(Place('ray', 0, sys.argv[1], 1, float(sys.argv[2])))"
+    )
+
+    def said(gpus: int = 0, **environment: str) -> str:
+        command = [sys.executable, "-c", joined, address, str(gpus)]
+        result = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+        return (result.stderr.strip() or "nothing").splitlines()[-1] if result.returncode else "joined"
+
+    with subprocess.Popen(
+        [sys.executable, "-c", started], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as cluster:
+        assert cluster.stdout is not None
+        address = cluster.stdout.readline().strip()
+        assert "asks for a token" in said()
+        assert "asks for a token" in said(RAY_AUTH_MODE="token", HOME=str(tmp_path / "elsewhere"))
+        assert said(RAY_AUTH_MODE="token") == "joined"
+        assert "have 1 CPUs and 0 GPUs; a proposal asks for 1 and 1" in said(1, RAY_AUTH_MODE="token")
+        cluster.communicate("\n")
+
+
+@pytest.mark.parametrize("wants_token", [True, False])
+def test_a_cluster_that_refuses_this_process_is_told_from_none(monkeypatch, wants_token):
+    from netadapt_tf.search.executors import ray_cluster
+
+    def init(**_):
+        cause = RuntimeError(f"RPC error: {'InvalidAuthToken: missing' if wants_token else 'Deadline Exceeded'}")
+        raise ConnectionError("Failed to connect to Ray cluster at head:6379") from cause
+
+    monkeypatch.setattr(ray_cluster.ray, "init", init)
+    monkeypatch.setattr(ray_cluster, "_check_answers", lambda _: None)
+    said = (
+        "asks for a token: set RAY_AUTH_MODE=token" if wants_token else "there is no Ray cluster at head:6379: Failed"
+    )
+    with pytest.raises(UserError, match=said):
+        ray_cluster._join(Place("ray", ray_address="head:6379"))
+
+
 def test_a_worker_that_others_leave_no_room_for_holds_no_proposal(monkeypatch):
     from netadapt_tf.search.executors import ray_cluster
 
