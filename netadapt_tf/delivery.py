@@ -19,6 +19,7 @@ from netadapt_tf.start import Costs, Start
 from netadapt_tf.training.quantization_aware import trained_quantization_aware
 from netadapt_tf.training.stages import evaluate_tflite, train
 from netadapt_tf.training.teacher import Teacher
+from netadapt_tf.wording import counted
 from netadapt_tf.work import Work
 from tflite_bench.convert import convert
 from tflite_bench.target import Target
@@ -61,7 +62,7 @@ def last_stage(work: Work, start: Start, found: Iterate) -> tf_keras.Model:
         what = "long-term fine-tune"
         if settings.final == "retrain":
             what, network = "retraining", fresh_copy(network, settings.seed)
-        logging.info("%s: %d epochs.", what.capitalize(), settings.final_epochs)
+        logging.info("%s: %s.", what.capitalize(), counted(settings.final_epochs, "epoch"))
         with work.clock("long_term"):
             train(
                 network,
@@ -146,7 +147,7 @@ def _converted(work: Work, found: Iterate, adapted: tf_keras.Model) -> bytes:
     if into.is_done("quantization_aware", found.iteration, "adapted.tflite"):
         checkpoint.discard()
         return into.file("adapted.tflite").read_bytes()
-    logging.info("Quantisation-aware training: %d epochs.", settings.quantization_aware_epochs)
+    logging.info("Quantisation-aware training: %s.", counted(settings.quantization_aware_epochs, "epoch"))
     with work.clock("quantization_aware"):
         rounding = trained_quantization_aware(
             adapted,
