@@ -117,7 +117,7 @@ def finished_adaptation(
 ) -> AdaptedNetwork | None:
     """What the run directory holds, if it is finished for these budgets; what is there to be read is completed."""
     summary = run.summary(budgets)
-    if summary is None or not run.has_widths(summary["iterations"]):
+    if summary is None:
         return None
     logging.info("%s is finished.", run.path)
     if not run.file(REPORT).exists():

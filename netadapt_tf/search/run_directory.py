@@ -45,11 +45,10 @@ class RunDirectory(DeliveryFolder):
         Raises:
             UserError: the directory belongs to another request, is damaged, or cannot be written.
         """
-        self.path = path
+        super().__init__(path, allow_lambda=allow_lambda)
         self._request = request
         self._budgets = budgets
         self._check()
-        super().__init__(path, allow_lambda=allow_lambda)
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -132,7 +131,9 @@ class RunDirectory(DeliveryFolder):
         summary = read_summary(self.file("summary.json"))
         if summary is None or sorted(row["budget"] for row in summary["budgets"]) != sorted(b.text for b in budgets):
             return None
-        return summary if self.is_as_summarised(summary) and self.has_iteration(summary["iterations"]) else None
+        last = summary["iterations"]
+        is_whole = self.is_as_summarised(summary) and self.has_iteration(last) and self.has_widths(last)
+        return summary if is_whole else None
 
     def iteration(self, iteration: int) -> Path:
         """The folder of an iteration's network; 0 is the start."""

@@ -91,7 +91,7 @@ def test_what_cannot_be_reached_is_refused_in_the_units_of_the_resource(network,
     assert asked.reaches[0].now == pytest.approx(by_hand_uj({"first": 64, "second": 64}))
     assert asked.reaches[0].least == pytest.approx(by_hand_uj({"first": 8, "second": 8}))
     said = forecast_text(asked)
-    assert "CANNOT be met; now 77.59 uJ, allowed 0.1 uJ, least reachable 2.39 uJ (3.1%)" in said
+    assert "CANNOT be met; now 77.59 uJ, allowed 0.1000 uJ, least reachable 2.390 uJ (3.1%)" in said
     assert said.endswith("ask for energy=0.0024mJ or more")
 
 
