@@ -55,10 +55,10 @@ def test_four_times_the_work_takes_at_least_twice_the_time(meter):
     assert meter.compare(Pair(SMALL, LARGE, total_ms=300)).ratio > 2
 
 
-def test_four_times_the_work_of_a_layer_takes_at_least_twice_the_time(meter):
-    jobs = [Job(model, loads=1, is_layer=True) for _ in range(5) for model in (SMALL, LARGE)]
+def test_four_times_the_work_of_a_layer_takes_at_least_half_as_long_again(meter):
+    jobs = [Job(model, loads=1, is_layer=True) for _ in range(8) for model in (SMALL, LARGE)]
     readings_ms = [answer.latency_ms for _, answer in meter.time_all(jobs) if isinstance(answer, Reading)]
-    assert min(readings_ms[1::2]) > 2 * min(readings_ms[0::2])  # what else the machine does only adds to some
+    assert min(readings_ms[1::2]) > 1.5 * min(readings_ms[0::2])  # what else the machine does only adds to some
 
 
 def test_the_same_is_the_same_and_a_call_costs_something(meter):
