@@ -197,9 +197,8 @@ class SeedWork:
     def _clock(self, cell: Cell) -> Path:
         return self._scratch / f"{cell.kind} {cell.percent}.minutes"
 
-    def _teacher(self) -> Teacher | None:
-        share = self._settings.distillation
-        return Teacher(self._start(), share) if share else None
+    def _teacher(self) -> Teacher:
+        return Teacher(self._start(), self._settings.distillation)
 
     def _train(
         self, cell: Cell, network: tf_keras.Model, dataset: Shuffled, steps: float, teacher: Teacher | None = None

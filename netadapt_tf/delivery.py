@@ -113,7 +113,9 @@ def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf
     }
     with work.clock("measure"):
         measured = {
-            target: settled(partial(latency.verdict, start.tflite, tflite, widths), believed.get(target), str(target))
+            target: settled(
+                partial(latency.verdict, start.tflite, tflite, widths), believed.get(target), f"latency@{target}"
+            )
             for target, latency in costs.latency.items()
         }
         own = {name: resource.verdict(start.tflite, tflite, widths) for name, resource in costs.own.items()}

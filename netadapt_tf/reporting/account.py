@@ -7,9 +7,10 @@ from typing import Any
 from netadapt_tf.figures import number
 from netadapt_tf.reporting import network_sections, search_sections, work_sections
 from netadapt_tf.reporting.family_section import family
-from netadapt_tf.reporting.figures import amount, counted, gain, score, share, title_of, unit_of
+from netadapt_tf.reporting.figures import amount, gain, score, share, title_of, unit_of
 from netadapt_tf.reporting.page import Account, Card, Section, Table, Verdict
 from netadapt_tf.reporting.run_record import RunRecord
+from netadapt_tf.wording import counted
 from tflite_bench.adapter import remarks as device_remarks
 
 _COUNTS = {"macs": ("millions", 1e6), "parameters": ("thousands", 1e3), "tflite_bytes": ("kB", 1e3)}

@@ -6,6 +6,7 @@ from netadapt_tf import figures
 from netadapt_tf.figures import NOT_KNOWN
 from netadapt_tf.reporting.run_record import RunRecord
 from netadapt_tf.resources.budget import COUNTED
+from netadapt_tf.wording import counted
 
 _SPACE = "\N{NO-BREAK SPACE}"
 
@@ -70,8 +71,3 @@ def changes(start: Mapping[str, int], widths: Mapping[str, int]) -> list[str]:
     cut = [f"{name}: {before[name]} → {filters}" for name, filters in widths.items() if filters != start.get(name)]
     same = len(widths) - len(cut)
     return [*cut, f"{counted(same, 'group')} as at the start"] if same else cut
-
-
-def counted(count: int, noun: str) -> str:
-    """So many of something."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -21,10 +21,11 @@ from netadapt_tf.reporting.charts import (
     rule,
     whiskers,
 )
-from netadapt_tf.reporting.figures import amount, changes, counted, score, share, title_of, together, unit_of
+from netadapt_tf.reporting.figures import amount, changes, score, share, title_of, together, unit_of
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import RunRecord, Step
 from netadapt_tf.resources.budget import COUNTED, parse_budget
+from netadapt_tf.wording import counted
 from tflite_bench.errors import UserError
 
 

@@ -2,10 +2,11 @@
 
 from netadapt_tf.figures import number
 from netadapt_tf.reporting.charts import FAINT, LOUD, SERIES, count, kinds_of_dots, labelled_bars
-from netadapt_tf.reporting.figures import amount, counted, score, seconds, share, title_of, unit_of
+from netadapt_tf.reporting.figures import amount, score, seconds, share, title_of, unit_of
 from netadapt_tf.reporting.page import Chart, Section, Table
 from netadapt_tf.reporting.run_record import DISCARDED, FAILED, LOST, PICKED, SCREENED, RunRecord
 from netadapt_tf.reporting.search_sections import score_axis
+from netadapt_tf.wording import counted
 
 _FATES = {
     LOST: (FAINT, "circle"),

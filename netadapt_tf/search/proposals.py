@@ -100,7 +100,10 @@ def propose(
         deepest = {name: filters[0] for name, filters in candidates.items() if filters}
         savings = {cut: cost - own[cut] for cut in deepest.items()}
         worthwhile = [cut for cut, saving in savings.items() if saving >= least_saving]
-        if not worthwhile and _corrected(goal, cost, widths, {**widths, **deepest}) <= goal.limit:
+        if (
+            not worthwhile
+            and _correction(goal, cost, widths) * goal.resource.predict({**widths, **deepest}) <= goal.limit
+        ):
             worthwhile = [cut for cut, saving in savings.items() if saving > 0]
         cuts = offered(worthwhile)
     proposals = tuple(Proposal(name, filters, predicted) for (name, filters), predicted in cuts.items())
@@ -111,15 +114,16 @@ def _predicted(goal: Goal, cost: float, widths: Widths, cuts: Sequence[Cut]) -> 
     """What the network would cost after each cut, corrected so that without any it costs `cost`."""
     narrower = {(name, filters): {**widths, name: filters} for name, filters in cuts}
     goal.resource.prepare(narrower.values())
-    return {cut: _corrected(goal, cost, widths, after) for cut, after in narrower.items()}
+    correction = _correction(goal, cost, widths)
+    return {cut: correction * goal.resource.predict(after) for cut, after in narrower.items()}
 
 
-def _corrected(goal: Goal, cost: float, widths: Widths, after: Widths) -> float:
-    """What a network is predicted to cost, if the one that it is cut from costs `cost`."""
+def _correction(goal: Goal, cost: float, widths: Widths) -> float:
+    """What predictions are multiplied by so that the network itself is predicted to cost `cost`."""
     now = goal.resource.predict(widths)
     if not math.isfinite(now):
         raise UserError("a layer of the network itself cannot be measured; the warnings above name it")
-    return cost / now * goal.resource.predict(after)
+    return cost / now
 
 
 def proposal_seed(run_seed: int, iteration: int, group: str) -> int:
