@@ -100,10 +100,8 @@ def propose(
         deepest = {name: filters[0] for name, filters in candidates.items() if filters}
         savings = {cut: cost - own[cut] for cut in deepest.items()}
         worthwhile = [cut for cut, saving in savings.items() if saving >= least_saving]
-        if (
-            not worthwhile
-            and _correction(goal, cost, widths) * goal.resource.predict({**widths, **deepest}) <= goal.limit
-        ):
+        narrowest = {**widths, **deepest}
+        if not worthwhile and _correction(goal, cost, widths) * goal.resource.predict(narrowest) <= goal.limit:
             worthwhile = [cut for cut, saving in savings.items() if saving > 0]
         cuts = offered(worthwhile)
     proposals = tuple(Proposal(name, filters, predicted) for (name, filters), predicted in cuts.items())
