@@ -83,7 +83,7 @@ class BatchStream:
     def __init__(self, token: str) -> None:
         """Takes the batch's token."""
         self.token = token
-        self._marker = re.compile(rf"^{token} (begin|log|result|profile|end|done) ?(\d*)$")
+        self._marker = re.compile(rf"^{token} (?:(begin|log|end) ([0-9]+)|(result|profile|done))$")
         self._section = ""
         self._status = 0
         self._parts: dict[str, list[str]] = {}
@@ -102,7 +102,7 @@ class BatchStream:
         if not match:
             self._parts.setdefault(self._section, []).append(line)
             return
-        self._section, number = match[1], match[2]
+        self._section, number = match[1] or match[3], match[2]
         if self._section == "begin":
             self.running, self._parts = int(number), {}
         elif self._section == "log":

@@ -161,6 +161,14 @@ def test_files_that_arrive_damaged_are_no_defect():
     assert (output.result, output.profile) == (b"\xff", b"")
 
 
+@pytest.mark.parametrize("marker", ["begin", "begin ", "log", "log ", "end", "end ", "done 1", "begin 1 2", "begin x"])
+def test_half_a_marker_is_a_word_of_the_tool(marker):
+    stream = BatchStream(TOKEN)
+    data = f"{TOKEN} begin 1\n{TOKEN} log 0\n{TOKEN} {marker}\n{TOKEN} end 1\n"
+    assert read(stream, data.encode()) == {1: ToolOutput(0, f"{TOKEN} {marker}")}
+    assert not stream.done
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> bytes:
     """The stream of twelve runs, so that numbers of one digit begin numbers of two."""
