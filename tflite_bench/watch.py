@@ -110,22 +110,22 @@ class Watch(ABC):
 def serve(connection: Connection, answer: Callable[[object], object]) -> None:
     """Answers requests until the other end hangs up; whatever goes wrong inside Python is answered as text."""
     _limit_memory()
-    gc.disable()
-    gc.freeze()  # what the imports left need not be looked through after each request, which takes milliseconds
+    gc.freeze()  # what the imports left need not be looked through
     while True:
         try:
             request = connection.recv()
         except EOFError:
             return
         reply: object
+        gc.disable()  # no model is interrupted by it
         try:
             reply = answer(request)
         except MeasurementError as error:
             reply = str(error)
         except Exception as error:
             reply = f"{type(error).__name__}: {error}"
+        gc.enable()
         connection.send(reply)
-        gc.collect()
 
 
 def _limit_memory() -> None:
