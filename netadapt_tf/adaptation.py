@@ -123,7 +123,8 @@ def finished_adaptation(
     if not run.file(REPORT).exists():
         keep_report(run)
     if tensorboard:
-        scalars.follow(run.journal, run.file(scalars.FOLDER), summary["metric"]["name"])
+        table_only = summary.get("latency_is_from") == "table"
+        scalars.follow(run.journal, run.file(scalars.FOLDER), summary["metric"]["name"], table_only)
     return adapted_network(run, summary)
 
 
@@ -142,7 +143,7 @@ def _adapt(problem: Problem, run: RunDirectory, command: str, tensorboard: bool)
             check_devices(run, budgets, costs)
             keep_devices(run, budgets, costs)
             if tensorboard:
-                scalars.follow(run.journal, run.file(scalars.FOLDER), problem.task.metric.name)
+                scalars.follow(run.journal, run.file(scalars.FOLDER), problem.task.metric.name, problem.table_only)
             start = trained(work, start)
             costs = costs_of(start, budgets, meters, problem.table, problem.resources)
             check_estimates(work, start, costs)

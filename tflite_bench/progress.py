@@ -42,12 +42,17 @@ def progress(what: str, total: int) -> Progress:
 
 
 class _Lines:
-    """Lines of the log: the first after a quarter of a minute, then ever more rarely."""
+    """Lines of the log: the first after a quarter of a minute, then ever more rarely.
+
+    What comes first is not counted in the time left where more is known: workers start, and steps of an interrupted run
+    are done at once.
+    """
 
     def __init__(self, what: str, total: int) -> None:
         self.n = 0
         self._what, self._total = what, total
         self._begin = time.monotonic()
+        self._first: tuple[int, float] | None = None  # steps, and when they were done
         self._next = self._begin + _FIRST_LINE_S
 
     def update(self, n: int = 1) -> None:
@@ -56,12 +61,16 @@ class _Lines:
 
     def refresh(self) -> None:
         now = time.monotonic()
+        if self._first is None and self.n:
+            self._first = self.n, now
         if now < self._next or not 0 < self.n < self._total:
             return
-        passed_s = now - self._begin
-        left = tqdm.format_interval(passed_s * (self._total - self.n) / self.n)
-        logging.info("%s: %d of %d, about %s left", self._what, self.n, self._total, left)
-        self._next = now + max(_NEXT_LINE_S, _NEXT_LINE_SHARE * passed_s)
+        logging.info("%s: %d of %d, about %s left", self._what, self.n, self._total, self._left(now))
+        self._next = now + max(_NEXT_LINE_S, _NEXT_LINE_SHARE * (now - self._begin))
+
+    def _left(self, now: float) -> str:
+        steps, since = self._first if self._first and self.n > self._first[0] else (0, self._begin)
+        return tqdm.format_interval((now - since) * (self._total - self.n) / (self.n - steps))
 
     def __enter__(self) -> Self:
         return self

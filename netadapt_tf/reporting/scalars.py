@@ -18,7 +18,7 @@ from netadapt_tf.search.journal import Journal
 FOLDER = "tensorboard"
 
 
-def follow(journal: Journal, folder: Path, metric: str) -> None:
+def follow(journal: Journal, folder: Path, metric: str, table_only: bool = False) -> None:
     """Writes scalars of every iteration: those that are recorded, and each that comes.
 
     A failure is a warning; the search goes on.
@@ -27,14 +27,16 @@ def follow(journal: Journal, folder: Path, metric: str) -> None:
         journal: of the run.
         folder: where TensorBoard's files are.
         metric: what proposals are ranked by.
+        table_only: whether latencies are the table's alone: there is nothing measured to show then.
     """
+    shown = {"predicted": "predicted", "constraint": "allowed"} | ({} if table_only else {"measured": "measured"})
     written = set(_written(folder))
     writer = None
 
     def write(record: Mapping[str, Any]) -> None:
         nonlocal writer
         step = record["iteration"]
-        new = {tag: value for tag, value in _scalars(record, metric) if (tag, step) not in written}
+        new = {tag: value for tag, value in _scalars(record, metric, shown) if (tag, step) not in written}
         if not new:
             return
         writer = writer or tf.summary.create_file_writer(str(folder))
@@ -54,9 +56,9 @@ def follow(journal: Journal, folder: Path, metric: str) -> None:
     journal.follow(on_record)
 
 
-def _scalars(record: Mapping[str, Any], metric: str) -> Iterator[tuple[str, float]]:
+def _scalars(record: Mapping[str, Any], metric: str, shown: Mapping[str, str]) -> Iterator[tuple[str, float]]:
     yield f"hold-out {metric}", record["accuracy"]
-    for kind, title in (("measured", "measured"), ("predicted", "predicted"), ("constraint", "allowed")):
+    for kind, title in shown.items():
         for resource, amount in record.get(kind, {}).items():
             if math.isfinite(amount):
                 yield f"{resource}/{title}", amount

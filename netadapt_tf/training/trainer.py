@@ -76,7 +76,12 @@ class Trainer:
             strategy: each of its replicas trains on a part of every batch. The network, without channels, and the
                 trainer are made in its scope. By default there is one replica.
             teacher: made in that scope, too; the task has an imitation then.
+
+        Raises:
+            ValueError: it has none.
         """
+        if teacher is not None and task.imitation is None:
+            raise ValueError("a teacher needs a task with an imitation")
         self.network = network
         self._strategy = strategy or tf.distribute.get_strategy()
         self._max_momentum = 1.0 if stage_steps is None else followed_momentum(stage_steps)

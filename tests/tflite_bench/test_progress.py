@@ -10,6 +10,7 @@ import termios
 import textwrap
 
 import pytest
+from tqdm import tqdm
 
 from tflite_bench import progress as module
 from tflite_bench.progress import progress
@@ -36,7 +37,7 @@ def test_without_a_terminal_there_are_lines_and_no_bar(lines, capsys):
     with progress("measuring layers", 10) as bar:
         for clock[0] in (5.0, 14.0, 20.0, 49.0, 50.0):
             bar.update()
-    assert said == ["measuring layers: 3 of 10, about 00:46 left", "measuring layers: 5 of 10, about 00:50 left"]
+    assert said == ["measuring layers: 3 of 10, about 00:52 left", "measuring layers: 5 of 10, about 00:56 left"]
     assert capsys.readouterr().err == ""
 
 
@@ -55,6 +56,18 @@ def test_lines_count_what_is_set_from_outside(lines):
         bar.n += 5
         bar.refresh()
     assert said == ["reading images: 5 of 10, about 00:20 left"]
+
+
+@pytest.mark.parametrize(("steps", "at_s"), [(1, 600.0), (90, 1.0)])
+def test_what_comes_first_says_nothing_of_the_time_left(lines, steps, at_s):
+    said, clock = lines
+    with progress("training", 100) as bar:
+        clock[0] = at_s
+        bar.update(steps)
+        said.clear()
+        clock[0] = at_s + 100.0
+        bar.update(5)
+    assert said[0].endswith(f"about {tqdm.format_interval(20.0 * (95 - steps))} left")
 
 
 @pytest.mark.parametrize("total", [0, 1])

@@ -50,6 +50,14 @@ def test_every_iteration_is_written_once_however_often_the_run_goes_on(tmp_path)
     )
 
 
+def test_nothing_is_called_measured_where_latencies_are_the_tables(tmp_path):
+    folder, journal = tmp_path / "tensorboard", Journal(tmp_path / "journal.jsonl")
+    scalars.follow(journal, folder, "accuracy", table_only=True)
+    record(journal, 1, 0.9)
+    tags = {tag for _, tag, _, _ in written(folder)}
+    assert tags == {"hold-out accuracy", "latency@host/cpu:1/predicted", "latency@host/cpu:1/allowed"}
+
+
 def test_a_file_that_was_cut_short_is_gone_on_beside(tmp_path):
     folder, journal = tmp_path / "tensorboard", Journal(tmp_path / "journal.jsonl")
     scalars.follow(journal, folder, "accuracy")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tf_keras
@@ -93,3 +95,9 @@ def test_training_with_dropout_does_not_depend_on_what_keras_made_before(noise):
     tiny_cnn(dropout=0.5)
     for one, two in zip(first, trained(), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_a_teacher_whose_answers_no_loss_is_about_is_refused(noise):
+    task = replace(classification(tiny_cnn()), imitation=None)
+    with pytest.raises(ValueError, match="a teacher needs a task with an imitation"):
+        train(tiny_cnn(), task, noise, 0, 1, 0.05, "", teacher=Teacher(tiny_cnn(), 0.5))
