@@ -167,10 +167,9 @@ def _read(request: Request, run: RunDirectory) -> tuple[tf_keras.Model, Callable
     network = _kept_or_given(request, run)
     if network is not None:
         _check_input(request, network)
-    trained = _trained(request) if network is None and request.weights is not None else None
     source = find_images(request.dataset)
     if network is None:
-        network = _built(request, source.classes, trained)
+        network = _built(request, source.classes)
     _check_output(request, network, source.classes)
     return network, _datasets(request, source, network)
 
@@ -212,17 +211,13 @@ def _kept_or_given(request: Request, run: RunDirectory) -> tf_keras.Model | None
     return load_network(path, allow_lambda=request.allow_lambda, trust_saved_model=request.trust_saved_model)
 
 
-def _trained(request: Request) -> tf_keras.Model:
-    """The network by name, of as many classes as its trained weights are of."""
-    named, weights = NETWORKS[request.network], request.weights or ""
-    return trained_network(named, request.alpha_or_default, request.resolution_or_default, weights)
-
-
-def _built(request: Request, classes: int, trained: tf_keras.Model | None) -> tf_keras.Model:
+def _built(request: Request, classes: int) -> tf_keras.Model:
     """The network by name, with fresh weights where no trained ones are given."""
     named = NETWORKS[request.network]
+    alpha, resolution = request.alpha_or_default, request.resolution_or_default
+    trained = None if request.weights is None else trained_network(named, alpha, resolution, request.weights)
     tf_keras.utils.set_random_seed(request.settings.seed)
-    network = named.build(named.widths(request.alpha_or_default), request.resolution_or_default, classes)
+    network = named.build(named.widths(alpha), resolution, classes)
     if trained is None:
         return network
     if network.output_shape != trained.output_shape and not request.settings.pretrain_epochs:

@@ -82,6 +82,12 @@ def test_weights_of_other_classes_need_pretraining(request_, tmp_path):
     assert not request_.run_dir.exists()
 
 
+def test_no_trained_weights_are_fetched_for_data_that_cannot_be_had(request_, tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "trained_network", lambda *_: pytest.fail("trained weights were fetched"))
+    with pytest.raises(UserError, match="missing"):
+        job.adapt(dataclasses.replace(request_, weights="imagenet", dataset=f"folder:{tmp_path}/missing"), "test")
+
+
 @pytest.fixture
 def nothing_is_decoded(monkeypatch):
     def decode(_):
