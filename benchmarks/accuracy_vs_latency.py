@@ -25,8 +25,9 @@ Rows, for each seed; all but start at every budget, multipliers also at the star
 
 Only where --rows names it:
   netadapt untaught                netadapt with --distillation=0
+  netadapt by hold-out loss        proposals are ranked by it in place of the hold-out accuracy, at the lowest budget
   netadapt by best ratio, netadapt by Taylor, netadapt of 40 steps, netadapt of small steps
-                                   netadapt with another setting of its search, at the middle budget
+                                   netadapt with other settings of its search, at the lowest budget
 
 At the end all networks are built anew from their widths and timed, each in turn with the starting network; the latency
 column comes only from there. Accuracy is that of the `.tflite` on the whole test set; intervals are a bootstrap over

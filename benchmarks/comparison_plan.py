@@ -31,13 +31,18 @@ _ROUNDS = (
 KINDS = tuple(kind for kinds in _ROUNDS for kind in kinds)
 """How networks come about."""
 
+BY_LOSS = "netadapt by hold-out loss"
+
 SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
+    BY_LOSS: {},
     "netadapt by best ratio": {"pick": "best_ratio"},
     "netadapt by Taylor": {"filters": "taylor"},
     "netadapt of 40 steps": {"short_term_steps": 40},
-    "netadapt of small steps": {"initial_reduction": 0.025},
+    "netadapt of small steps": {"initial_reduction": 0.025, "reduction_decay": 0.98},
 }
-"""NetAdapt with another setting of its search, at the middle budget; trained only where it is asked for."""
+"""NetAdapt with other settings of its search, or ranked otherwise, at the lowest budget, where the search does most;
+trained only where it is asked for.
+"""
 
 TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE)
 """What shows what a part of the method is worth, or might be."""
@@ -56,7 +61,7 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
     """
     cells, middle = [], percents[len(percents) // 2]
     for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE):
-        at = [WHOLE] if START in of_round else [middle] if of_round is SEARCHED_OTHERWISE else percents
+        at = [WHOLE] if START in of_round else percents[-1:] if of_round is SEARCHED_OTHERWISE else percents
         cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
     cells += [Cell(seed, WHOLE, kind) for kind in _AT_FULL_WIDTH for seed in seeds if kind in kinds]
     if doubled:
