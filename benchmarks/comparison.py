@@ -8,7 +8,7 @@ from absl import logging
 
 from benchmarks.compared_rows import Cell, ComparedRows
 from benchmarks.comparison_plan import plan
-from benchmarks.comparison_points import Point, points_of, read_latencies, shape_of, write_latencies
+from benchmarks.comparison_points import LATENCIES, Point, points_of, read_latencies, shape_of, write_latencies
 from benchmarks.comparison_problem import Problem, claim
 from benchmarks.multipliers import Shapes
 from benchmarks.seed_work import SeedWork
@@ -37,6 +37,15 @@ class Comparison:
         self._table = table
         self.rows = ComparedRows(folder)
         self._seed_work: SeedWork | None = None
+        self._shapes = Shapes(problem, find_images(problem.dataset).classes, folder)
+
+    def check_machine(self) -> None:
+        """Sees that latency can be measured here; see `Shapes.check_machine`.
+
+        Raises:
+            UserError: it cannot.
+        """
+        self._shapes.check_machine()
 
     def train_missing_rows(self, seeds: Sequence[int], wanted: Sequence[str], doubled: bool) -> None:
         """Trains and tests what the folder does not hold yet; waits for rows that another process is at.
@@ -58,10 +67,9 @@ class Comparison:
             measurings: how often all shapes are timed, in turn with the starting network; 0 keeps the latencies of the
                 last time.
         """
-        rows, path = self.rows.all_rows(), self._folder / "latencies.csv"
+        rows, path = self.rows.all_rows(), self._folder / LATENCIES
         if measurings:
-            shapes = Shapes(self._problem, find_images(self._problem.dataset).classes, self._folder)
-            write_latencies(path, shapes.latencies({shape_of(row) for row in rows}, measurings))
+            write_latencies(path, self._shapes.latencies({shape_of(row) for row in rows}, measurings))
         return points_of(rows, read_latencies(path))
 
     def _train_if_free(self, cell: Cell) -> bool:
@@ -75,5 +83,5 @@ class Comparison:
 
     def _work(self, seed: int) -> SeedWork:
         if self._seed_work is None or self._seed_work.seed != seed:
-            self._seed_work = SeedWork(self._problem, seed, self.rows, self._folder, self._table)
+            self._seed_work = SeedWork(self._problem, seed, self.rows, self._shapes, self._table)
         return self._seed_work

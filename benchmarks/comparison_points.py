@@ -23,6 +23,7 @@ from benchmarks.comparison_plan import (
 from benchmarks.equal_accuracy import SpeedUp, speed_up
 from benchmarks.paired import Difference, paired_difference
 
+LATENCIES = "latencies.csv"
 _LATENCY_COLUMNS = ("widths", "ratio", "range")
 
 

@@ -11,7 +11,7 @@ import tf_keras
 from absl import logging
 
 from benchmarks.comparison_plan import WHOLE
-from benchmarks.comparison_points import Timed
+from benchmarks.comparison_points import LATENCIES, Timed, read_latencies
 from benchmarks.comparison_problem import Problem
 from benchmarks.uniform import widest_within
 from netadapt_tf.networks.by_name import NETWORKS
@@ -24,6 +24,9 @@ from tflite_bench.errors import UserError
 from tflite_bench.host import HostMeter
 from tflite_bench.timing import Pair
 from tflite_bench.whole_file import write_whole
+
+_MULTIPLIERS = "multipliers.json"
+_MOST_OFF = 0.08  # of a network's latency over the starting network's; on one machine it ranges by less than half of it
 
 
 class Shapes:
@@ -40,6 +43,7 @@ class Shapes:
         self._problem = problem
         self._classes = classes
         self._folder = folder
+        self._is_checked = False
 
     @property
     def start(self) -> dict[str, int]:
@@ -79,6 +83,31 @@ class Shapes:
                     ratios[shape].append(meter.compare(Pair(start, tflite)).ratio)
         return {shape: Timed(float(np.median(of)), float(np.ptp(of))) for shape, of in ratios.items()}
 
+    def check_machine(self) -> None:
+        """Sees that a multiplier takes what it took where the folder's latencies come from; not looked at twice.
+
+        Rows that are chosen by latency on machines that differ are not within the same budgets.
+
+        Raises:
+            UserError: it does not.
+        """
+        known, kept = read_latencies(self._folder / LATENCIES), self._kept_multipliers()
+        shape = json.dumps(kept[min(kept, key=int)]) if kept else ""
+        if self._is_checked or shape not in known:
+            return
+        ratio, there = self.latencies([shape], 1)[shape].ratio, known[shape].ratio
+        if abs(ratio / there - 1) > _MOST_OFF:
+            raise UserError(
+                f"a network of {self._folder} that took {there:.1%} of the starting network's latency takes "
+                f"{ratio:.1%} on this machine: go on with the one that the rows are from, or name another folder with "
+                "--output; rows that are not chosen by latency can be trained anywhere, with --measurings=0"
+            )
+        self._is_checked = True
+
+    def _kept_multipliers(self) -> dict[str, dict[str, int]]:
+        path = self._folder / _MULTIPLIERS
+        return json.loads(path.read_text() or "{}") if path.exists() else {}
+
     def multiplier(self, percent: int) -> dict[str, int]:
         """Widths of the widest width multiplier that is measured to be within a budget.
 
@@ -87,8 +116,7 @@ class Shapes:
         """
         if percent == WHOLE:
             return self.start
-        path = self._folder / "multipliers.json"
-        with open(path, "a+") as file:
+        with open(self._folder / _MULTIPLIERS, "a+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             kept = json.loads(file.read() or "{}")

@@ -50,7 +50,7 @@ class SeedWork:
         seed: of everything.
     """
 
-    def __init__(self, problem: Problem, seed: int, rows: ComparedRows, folder: Path, table: str | None) -> None:
+    def __init__(self, problem: Problem, seed: int, rows: ComparedRows, shapes: Shapes, table: str | None) -> None:
         """Reads the data."""
         self.seed = seed
         self._problem = problem
@@ -64,7 +64,7 @@ class SeedWork:
         self._datasets: Datasets = images.datasets(_BATCH_SIZE, "tf")
         batches = [(pixels.numpy(), labels.numpy()) for pixels, labels in self._datasets.test]
         self._test_images, self._test_labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-        self._shapes = Shapes(problem, images.classes, folder)
+        self._shapes = shapes
         self._start_steps = self._settings.pretrain_epochs * steps_per_epoch(self._datasets.train)
         self._long_steps = self._settings.long_term_epochs * steps_per_epoch(self._datasets.long_term)
 
@@ -142,17 +142,21 @@ class SeedWork:
         return row
 
     def _by_latency(self, percent: int) -> Found:
+        self._shapes.check_machine()
         return self._searches().by_latency(self._problem.percents, percent)
 
     def _searched_otherwise(self, kind: str, percent: int) -> Found:
+        self._shapes.check_machine()
         settings = replace(self._settings, **kinds.SEARCHED_OTHERWISE[kind])
         metric = _HOLDOUT_LOSS if kind == kinds.BY_LOSS else None
         return self._searches(settings, metric).by_latency(self._problem.percents, percent, kind)
 
     def _by_macs(self, percent: int) -> Found:
+        self._shapes.check_machine()
         return self._searches().by_macs(percent)
 
     def _regularised(self, percent: int) -> Found:
+        self._shapes.check_machine()
         return regularised(
             self._scratch,
             self._start(),

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from benchmarks.comparison_points import LATENCIES, Timed, write_latencies
+from benchmarks.comparison_problem import Problem
+from benchmarks.multipliers import Shapes
+from netadapt_tf.settings import Settings
+from tflite_bench.errors import UserError
+
+PROBLEM = Problem("mobilenet_v1", 0.25, 64, "fashion_mnist", 5000, 1000, "host/cpu:1", (70, 35), 1, Settings())
+WIDE, NARROW = {"conv1": 8}, {"conv1": 4}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """With rows that were chosen on a machine on which the narrowest multiplier takes 35 %."""
+    (tmp_path / "multipliers.json").write_text(json.dumps({"70": WIDE, "35": NARROW}))
+    write_latencies(tmp_path / LATENCIES, {json.dumps(WIDE): Timed(0.69, 0.0), json.dumps(NARROW): Timed(0.35, 0.0)})
+    return tmp_path
+
+
+def shapes_here(folder, monkeypatch, ratio: float) -> tuple[Shapes, list[list[str]]]:
+    """The shapes on a machine on which every network takes this much, and what was measured."""
+    measured = []
+
+    def latencies(_, shapes, measurings):
+        measured.append(list(shapes))
+        return {shape: Timed(ratio, 0.0) for shape in shapes}
+
+    monkeypatch.setattr(Shapes, "latencies", latencies)
+    return Shapes(PROBLEM, 10, folder), measured
+
+
+@pytest.mark.parametrize("ratio", [0.33, 0.37])
+def test_the_same_machine_is_looked_at_once(folder, monkeypatch, ratio):
+    shapes, measured = shapes_here(folder, monkeypatch, ratio)
+    shapes.check_machine()
+    shapes.check_machine()
+    assert measured == [[json.dumps(NARROW)]]
+
+
+@pytest.mark.parametrize("ratio", [0.31, 0.44])
+def test_another_machine_is_refused(folder, monkeypatch, ratio):
+    shapes, _ = shapes_here(folder, monkeypatch, ratio)
+    with pytest.raises(
+        UserError, match=rf"that took 35\.0% of .* takes {100 * ratio:.1f}% on this machine: go on with"
+    ):
+        shapes.check_machine()
+
+
+def test_any_machine_may_begin(tmp_path, monkeypatch):
+    shapes, measured = shapes_here(tmp_path, monkeypatch, 0.44)
+    shapes.check_machine()
+    assert not measured
