@@ -44,8 +44,8 @@ def progress(what: str, total: int) -> Progress:
 class _Lines:
     """Lines of the log: the first after a quarter of a minute, then ever more rarely.
 
-    What comes first is not counted in the time left where more is known: workers start, and steps of an interrupted run
-    are done at once.
+    The time left is told by the pace since the first step: before it workers start, and steps of an interrupted run are
+    done at once.
     """
 
     def __init__(self, what: str, total: int) -> None:
@@ -65,12 +65,14 @@ class _Lines:
             self._first = self.n, now
         if now < self._next or not 0 < self.n < self._total:
             return
-        logging.info("%s: %d of %d, about %s left", self._what, self.n, self._total, self._left(now))
+        logging.info("%s: %d of %d%s", self._what, self.n, self._total, self._left(now))
         self._next = now + max(_NEXT_LINE_S, _NEXT_LINE_SHARE * (now - self._begin))
 
     def _left(self, now: float) -> str:
-        steps, since = self._first if self._first and self.n > self._first[0] else (0, self._begin)
-        return tqdm.format_interval((now - since) * (self._total - self.n) / (self.n - steps))
+        steps, since = self._first or (self.n, now)
+        if self.n == steps:
+            return ""
+        return f", about {tqdm.format_interval((now - since) * (self._total - self.n) / (self.n - steps))} left"
 
     def __enter__(self) -> Self:
         return self
