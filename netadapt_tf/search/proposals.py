@@ -99,11 +99,12 @@ def propose(
         least_saving = _LEAST_SAVING * costs[goal.name].start
         deepest = {name: filters[0] for name, filters in candidates.items() if filters}
         savings = {cut: cost - own[cut] for cut in deepest.items()}
-        worthwhile = [cut for cut, saving in savings.items() if saving >= least_saving]
-        narrowest = {**widths, **deepest}
-        if not worthwhile and _correction(goal, cost, widths) * goal.resource.predict(narrowest) <= goal.limit:
-            worthwhile = [cut for cut, saving in savings.items() if saving > 0]
-        cuts = offered(worthwhile)
+        cuts = offered([cut for cut, saving in savings.items() if saving >= least_saving])
+        if not cuts:
+            small = offered([cut for cut, saving in savings.items() if saving > 0])
+            narrowest = {**widths, **dict(small.keys())}
+            if _correction(goal, cost, widths) * goal.resource.predict(narrowest) <= goal.limit:
+                cuts = small
     proposals = tuple(Proposal(name, filters, predicted) for (name, filters), predicted in cuts.items())
     return Round(proposals, meets_constraint)
 
