@@ -87,7 +87,8 @@ class Members:
             last = record["iteration"]
             if missed:
                 continue
-            self._check_folders(self._following(last, budgets))
+            if not self._is_finished(last, budgets):
+                self._check_folders(self._following(last, budgets))
             adapted = self.delivered(last, budgets)
             rows = {row.budget: row for row in adapted.budgets}
             missed = {
@@ -210,6 +211,12 @@ class Members:
             if budget.target in self._costs.latency or budget.name in {*self._costs.budgeted, *self._costs.counts}:
                 known.append(budget)
         return known
+
+    def _is_finished(self, iteration: int, budgets: Sequence[Budget]) -> bool:
+        """Whether a member is delivered, and judged by these budgets."""
+        folder = self._run.member(iteration)
+        summary = read_summary(folder.file("summary.json"))
+        return summary is not None and self._is_judged(summary, budgets) and folder.is_as_summarised(summary)
 
     def _is_judged(self, summary: Mapping[str, Any], budgets: Sequence[Budget]) -> bool:
         """Whether a summary is about these budgets, and about the devices that are measured on now."""
