@@ -152,7 +152,9 @@ class Int8Rows:
             datasets,
             [f"latency@{self._problem.target}={percent}%"],
             self._run_dir(seed, precision),
-            settings=dataclasses.replace(settings, pretrain_epochs=0, precision=precision, quantization_aware_epochs=0),
+            settings=dataclasses.replace(
+                settings, pretrain_epochs=0, precision=precision, quantization_aware_epochs=0, distillation=0.0
+            ),
             command="benchmarks.int8",
         )
 

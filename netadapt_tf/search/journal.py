@@ -48,18 +48,19 @@ class Journal:
         self._followers: list[Callable[[dict[str, Any]], None]] = []
         self._torn_bytes = 0
         self.damage = ""
-        if path.exists():
+        try:
+            complete, _, torn = path.read_bytes().rpartition(b"\n")
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error}") from error
+        self._torn_bytes = len(torn)
+        for number, line in enumerate(complete.splitlines(), 1):
             try:
-                complete, _, torn = path.read_bytes().rpartition(b"\n")
-            except OSError as error:
-                raise UserError(f"{path} cannot be read: {error}") from error
-            self._torn_bytes = len(torn)
-            for number, line in enumerate(complete.splitlines(), 1):
-                try:
-                    self._events.append(_checked(json.loads(line)))
-                except ValueError as error:
-                    self.damage = f"line {number}: {error}"
-                    break
+                self._events.append(_checked(json.loads(line)))
+            except ValueError as error:
+                self.damage = f"line {number}: {error}"
+                break
 
     def cut(self, count: int) -> Path:
         """Sets the journal aside, and begins a new one with the first records of it.
