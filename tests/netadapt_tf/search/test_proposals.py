@@ -77,6 +77,15 @@ def test_next_to_nothing_is_offered_where_all_of_it_together_meets_the_goal(limi
     assert {p.group: p.filters for p in offered.proposals} == ({"first": 2, "second": 2} if offers else {})
 
 
+def test_next_to_nothing_is_offered_though_another_cut_cannot_be_measured():
+    def units(widths) -> float:
+        return 9_992 + 3 * widths["first"] + (widths["second"] if widths["second"] == START["second"] else np.inf)
+
+    goal, costs = Goal("macs", Counted("units", units, START), 10_011.0), {"macs": Measurement(10_028.0, 10_028.0)}
+    offered = propose(START, START, [goal], goal, costs, 1.0, filter_multiple=2)
+    assert {p.group: p.filters for p in offered.proposals} == {"first": 2}
+
+
 def test_the_measurement_corrects_the_prediction():
     start = float(cost(START))
     plain, corrected = proposed(0.8 * start), proposed(0.8 * start, measured=1.1 * start)
