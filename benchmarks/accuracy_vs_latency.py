@@ -6,8 +6,8 @@ r"""Accuracy over latency: NetAdapt, and what a user would do instead, at severa
 Every row is a network with its widths and the training it had. Finished rows are kept in the output folder and not done
 again: the same command goes on, and run twice at the same time it works at two seeds. `--rows` and `--seeds` choose
 what to do now. What a row was trained from, searches and checkpoints, lies in `seed_N` there while rows are missing;
-where that is gone, it is made again. Rows that are not chosen by latency come out alike on other machines, to the
-bit where these have the same instructions; those that are have to be of one machine, which is checked.
+where that is gone, it is made again. Rows that are not chosen by latency may be trained on any machine; those that are
+have to be of one, which is checked.
 
 Rows, for each seed; all but start at every budget, multipliers also at the starting network's widths:
   start                            pre-trained; what is to be made faster

@@ -142,17 +142,14 @@ class SeedWork:
         return row
 
     def _by_latency(self, percent: int) -> Found:
-        self._shapes.check_machine()
         return self._searches().by_latency(self._problem.percents, percent)
 
     def _searched_otherwise(self, kind: str, percent: int) -> Found:
-        self._shapes.check_machine()
         settings = replace(self._settings, **kinds.SEARCHED_OTHERWISE[kind])
         metric = _HOLDOUT_LOSS if kind == kinds.BY_LOSS else None
         return self._searches(settings, metric).by_latency(self._problem.percents, percent, kind)
 
     def _by_macs(self, percent: int) -> Found:
-        self._shapes.check_machine()
         return self._searches().by_macs(percent)
 
     def _regularised(self, percent: int) -> Found:
@@ -173,6 +170,7 @@ class SeedWork:
         return Found(shrunk_by_l2(self._start(), widths), widths, 0, 0.0)
 
     def _searches(self, settings: Settings | None = None, metric: Metric | None = None) -> Searches:
+        self._shapes.check_machine()
         return Searches(
             self._scratch,
             self._start(),
