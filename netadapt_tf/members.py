@@ -87,7 +87,7 @@ class Members:
             last = record["iteration"]
             if missed:
                 continue
-            if not self._is_finished(last, budgets):
+            if not self._finished(self._run.member(last), budgets):
                 self._check_folders(self._following(last, budgets))
             adapted = self.delivered(last, budgets)
             rows = {row.budget: row for row in adapted.budgets}
@@ -120,8 +120,8 @@ class Members:
         found = self._found(iteration)
         budgets = self._claim(folder, found, budgets)
         mend(folder.path, folder.journal)
-        summary = read_summary(folder.file("summary.json"))
-        if summary and self._is_judged(summary, budgets) and folder.is_as_summarised(summary):
+        summary = self._finished(folder, budgets)
+        if summary:
             logging.info("%s is finished.", folder.path)
         else:
             logging.info("Iteration %d of %s.", iteration, run.path)
@@ -212,11 +212,11 @@ class Members:
                 known.append(budget)
         return known
 
-    def _is_finished(self, iteration: int, budgets: Sequence[Budget]) -> bool:
-        """Whether a member is delivered, and judged by these budgets."""
-        folder = self._run.member(iteration)
+    def _finished(self, folder: DeliveryFolder, budgets: Sequence[Budget]) -> dict[str, Any] | None:
+        """The summary of a member that is delivered, and judged by these budgets."""
         summary = read_summary(folder.file("summary.json"))
-        return summary is not None and self._is_judged(summary, budgets) and folder.is_as_summarised(summary)
+        is_finished = summary and self._is_judged(summary, budgets) and folder.is_as_summarised(summary)
+        return summary if is_finished else None
 
     def _is_judged(self, summary: Mapping[str, Any], budgets: Sequence[Budget]) -> bool:
         """Whether a summary is about these budgets, and about the devices that are measured on now."""
