@@ -45,6 +45,14 @@ def test_by_budget_the_folders_of_all_that_may_have_their_turn_are_looked_at_bef
 
 
 @pytest.mark.slow
+def test_by_budget_what_is_finished_is_repeated_whatever_the_later_folders_are(run_dir):
+    deliver(run_dir, budgets=["macs=100%"])
+    deliver(run_dir, iterations=[records(run_dir)[-1]["iteration"]], epochs=1)
+    (again,) = deliver(run_dir, budgets=["macs=100%"])
+    assert again.summary["iterations"] == 0
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_training")
 def test_an_iteration_that_changed_is_not_taken_for_what_was_delivered(run_dir):
     last = records(run_dir)[-1]["iteration"]
