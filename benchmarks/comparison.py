@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from absl import logging
 
+from benchmarks.claimed_folder import claim
 from benchmarks.compared_rows import Cell, ComparedRows
 from benchmarks.comparison_plan import plan
 from benchmarks.comparison_points import LATENCIES, Point, points_of, read_latencies, shape_of, write_latencies
-from benchmarks.comparison_problem import Problem, claim
+from benchmarks.comparison_problem import Problem
 from benchmarks.multipliers import Shapes
 from benchmarks.seed_work import SeedWork
 from netadapt_tf.training.image_dataset import find_images
@@ -31,7 +33,7 @@ class Comparison:
         Raises:
             UserError: the folder belongs to another problem, or cannot be written.
         """
-        claim(folder, problem)
+        claim(folder, asdict(problem))
         self._problem = problem
         self._folder = folder
         self._table = table

@@ -22,6 +22,7 @@ from benchmarks.comparison_plan import (
 )
 from benchmarks.equal_accuracy import SpeedUp, speed_up
 from benchmarks.paired import Difference, paired_difference
+from tflite_bench.whole_file import replacing
 
 LATENCIES = "latencies.csv"
 _LATENCY_COLUMNS = ("widths", "ratio", "range")
@@ -46,7 +47,7 @@ def shape_of(row: ComparedRow) -> str:
 
 def write_latencies(path: Path, latencies: Latencies) -> None:
     """Keeps what was measured."""
-    with path.open("w", newline="") as file:
+    with replacing(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_LATENCY_COLUMNS)
         writer.writerows([shape, f"{timed.ratio:.4f}", f"{timed.spread:.4f}"] for shape, timed in latencies.items())
@@ -211,7 +212,7 @@ def verdict(points: Mapping[tuple[str, int], Point]) -> str:
 
 def write_points(path: Path, points: Mapping[tuple[str, int], Point]) -> None:
     """The points as CSV, for other pictures than ours."""
-    with path.open("w", newline="") as file:
+    with replacing(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["kind", "percent", "seeds", "latency", "accuracy", "low", "high", "steps", "minutes"])
         for point in points.values():

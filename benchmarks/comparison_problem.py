@@ -1,11 +1,9 @@
-"""What a comparison is about, and the folder that belongs to it alone."""
+"""What a comparison is about."""
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from netadapt_tf.resources.budget import parse_budget
-from netadapt_tf.settings import Settings, settings_before
+from netadapt_tf.settings import Settings
 from tflite_bench.errors import UserError
 from tflite_bench.target import Target, parse_target
 
@@ -49,27 +47,3 @@ class Problem:
     def measured_on(self) -> Target:
         """Where latency is measured."""
         return parse_target(self.target)
-
-
-def claim(folder: Path, problem: Problem) -> None:
-    """Sees that an output folder is this problem's, or new.
-
-    Raises:
-        UserError: it holds rows of another one, or cannot be written.
-    """
-    path = folder / "problem.json"
-    told = json.loads(json.dumps(asdict(problem)))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.write_text(json.dumps(told, indent=2) + "\n")
-        earlier = json.loads(path.read_text())
-        earlier["settings"] = settings_before() | earlier["settings"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{folder} cannot be written or read ({error}); name another folder with --output") from error
-    differing = [name for name, value in told.items() if earlier.get(name) != value]
-    if differing:
-        raise UserError(
-            f"{folder} holds rows of another problem; it differs in {', '.join(differing)}; name another folder with "
-            "--output"
-        )

@@ -21,6 +21,7 @@ from tflite_bench.host import HostMeter
 from tflite_bench.latency_table import default_table
 from tflite_bench.target import Target
 from tflite_bench.timing import Pair
+from tflite_bench.whole_file import write_whole
 
 _LEARNING_RATE_SHARE = 0.4  # of the long-term fine-tune's first, which that falls below halfway
 
@@ -77,7 +78,7 @@ def regularised(
             number: {"steps": result.steps, "minutes": minutes(clock) * result.steps / most}
             for number, result in found.items()
         }
-        about.write_text(json.dumps(figures, indent=2) + "\n")
+        write_whole(about, (json.dumps(figures, indent=2) + "\n").encode())
     figures = json.loads(about.read_text())[str(percent)]
     network = load_network(_path(folder, percent))
     return Found(network, find_channels(network).widths, figures["steps"], figures["minutes"])

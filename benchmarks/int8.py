@@ -64,6 +64,7 @@ def main(_: Sequence[str]) -> None:
                 pretrain_epochs=_PRETRAIN_EPOCHS.value,
                 long_term_epochs=_LONG_TERM_EPOCHS.value,
                 short_term_steps=_SHORT_TERM_STEPS.value,
+                distillation=0.0,  # training that knows of the rounding has no teacher
                 precision="int8",
                 quantization_aware_epochs=_QUANTIZATION_AWARE_EPOCHS.value,
             ),

@@ -9,6 +9,7 @@ import numpy as np
 import tf_keras
 from absl import logging
 
+from benchmarks.claimed_folder import claim
 from benchmarks.paired import paired_difference
 from benchmarks.rows import RowFile
 from netadapt_tf.adaptation import adapt_network
@@ -63,15 +64,11 @@ class Int8Rows:
         Raises:
             UserError: the folder belongs to another problem, or cannot be written.
         """
+        claim(folder, dataclasses.asdict(problem))
         self._problem = problem
         self._folder = folder
         self._rows = RowFile(folder / "rows.csv", _COLUMNS)
         self._classes = find_images(problem.dataset).classes
-        path, told = folder / "problem.json", dataclasses.asdict(problem)
-        if not path.exists():
-            path.write_text(json.dumps(told, indent=2) + "\n")
-        if json.loads(path.read_text()) != told:
-            raise UserError(f"{folder} holds rows of another problem; name another folder with --output")
 
     def train_missing(self, seed: int) -> None:
         """Trains, searches, rounds and tests what the folder does not hold yet of a seed."""
@@ -152,9 +149,7 @@ class Int8Rows:
             datasets,
             [f"latency@{self._problem.target}={percent}%"],
             self._run_dir(seed, precision),
-            settings=dataclasses.replace(
-                settings, pretrain_epochs=0, precision=precision, quantization_aware_epochs=0, distillation=0.0
-            ),
+            settings=dataclasses.replace(settings, pretrain_epochs=0, precision=precision, quantization_aware_epochs=0),
             command="benchmarks.int8",
         )
 

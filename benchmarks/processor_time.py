@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tflite_bench.whole_file import write_whole
+
 
 @contextmanager
 def counted(path: Path) -> Iterator[None]:
@@ -16,7 +18,7 @@ def counted(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        path.write_text(f"{minutes(path) + (time.process_time() - begin_s) / 60:.4f}\n")
+        write_whole(path, f"{minutes(path) + (time.process_time() - begin_s) / 60:.4f}\n".encode())
 
 
 def minutes(path: Path) -> float:
