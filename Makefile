@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-slow test-oldest bazel build-files docs dist format clean
+.PHONY: demo test test-slow test-sweep test-oldest bazel build-files docs dist format clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m netadapt_tf.adapt --network=mobilenet_v1 --alpha=0.25 --resolution=64 --dataset=fashion_mnist_12k \
@@ -16,7 +16,11 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "not slow" --durations=10 --numprocesses=2 --dist=loadfile
 
 test-slow: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m slow --durations=10 --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest -m "slow and not sweep" --durations=10 --numprocesses=2 --dist=loadfile
+
+# More networks of each kind than test-slow has time for.
+test-sweep: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m sweep --durations=10 --numprocesses=2 --dist=loadfile
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python tools/api_reference.py build/docs netadapt_tf tflite_bench

@@ -7,6 +7,7 @@ from tests.tiny_networks import tiny_cnn
 from tests.tiny_search import SETTINGS, corner_datasets, search, story
 
 
+@pytest.mark.slow
 def test_the_search_goes_as_if_nothing_were_rebuilt_beside_it(tmp_path):
     data = corner_datasets()
     executor = SideBySide(Bench(corner_datasets, classification(tiny_cnn()), SETTINGS))

@@ -30,6 +30,10 @@ TINY = (
     "--holdout_images=200 --pretrain_epochs=2 --batch_size=32 --initial_reduction=0.2 --short_term_steps=2 "
     "--filter_multiple=16 --long_term_epochs=1"
 )
+SMALL = (
+    "--network={network} --dataset=fashion_mnist_12k --train_images=600 --holdout_images=100 --batch_size=50 "
+    "--short_term_steps=1 --long_term_epochs=1 --filter_multiple=16 --initial_reduction=0.2"
+)
 DEMO = "--network=mobilenet_v1 --alpha=0.25 --resolution=64 --dataset=fashion_mnist_12k"
 
 
@@ -70,45 +74,21 @@ def check_delivery(run_dir: Path, at_most: float, resolution: int) -> dict:
     return summary
 
 
-def test_a_network_of_two_convolutions_is_adapted_to_what_is_measured_here(tmp_path):
-    two_convolutions().save(tmp_path / "net.keras")
-    flags = (
-        f"--network={tmp_path / 'net.keras'} --dataset=fashion_mnist_12k --train_images=600 --holdout_images=100 "
-        "--batch_size=50 --short_term_steps=1 --long_term_epochs=1 --filter_multiple=16 --initial_reduction=0.3"
-    )
-    result = adapt(flags, budget="latency@host/cpu:1=60%", run_dir=tmp_path / "run")
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> str:
+    """Flags for a network of two convolutions, which is adapted in seconds."""
+    network = tmp_path_factory.mktemp("small") / "net.keras"
+    two_convolutions().save(network)
+    return SMALL.format(network=network)
+
+
+def test_a_network_of_two_convolutions_is_adapted_to_what_is_measured_here(small, tmp_path):
+    result = adapt(small, budget="latency@host/cpu:1=60%", run_dir=tmp_path / "run")
     table = succeeded(result)
     strange = [line for line in result.stderr.splitlines() if not re.match(r"\d\d:\d\d:\d\d ", line)]
     assert not strange, "only our own lines, and nothing of TensorFlow's start"
     assert check_delivery(tmp_path / "run", at_most=0.7, resolution=32)["budgets"][0]["met"]
     assert "budget latency@host/cpu:1=60%: met" in table
-
-
-@pytest.mark.slow
-def test_a_tiny_adaptation_from_start_to_end(tmp_path):
-    run_dir = tmp_path / "run"
-    budget = "latency@host/cpu:1=70%"
-    begin = time.monotonic()
-    table = succeeded(adapt(TINY, budget=budget, run_dir=run_dir))
-    wall_s = time.monotonic() - begin
-    summary = check_delivery(run_dir, at_most=0.8, resolution=32)
-    assert summary["iterations"] >= 1
-    assert summary["budgets"][0]["met"]
-    *parts, total_s = summary["wall_s"].values()
-    assert sum(parts) == pytest.approx(total_s, abs=1.0)
-    assert 0.5 * wall_s < total_s < wall_s, "time was counted twice, or not at all"
-    assert summary["macs"]["after"] < summary["macs"]["before"]
-    for line in ("accuracy", "latency", "predicted", "MACs", "parameters", "file size", "adapted.tflite", budget):
-        assert line in table
-
-    again = adapt(TINY, budget=budget, run_dir=run_dir)
-    assert succeeded(again) == table
-    assert "is finished" in again.stderr
-
-    other = adapt(TINY, budget=budget, run_dir=run_dir, seed=5)
-    assert other.returncode == 2
-    assert "seed (there 0, now 5)" in other.stderr
-    assert "Traceback" not in other.stderr
 
 
 @pytest.mark.slow
@@ -131,9 +111,9 @@ def test_a_dry_run_says_what_would_be_done_and_trains_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_budget_already_met_is_said_and_the_start_delivered(tmp_path):
+def test_a_budget_already_met_is_said_and_the_start_delivered(small, tmp_path):
     run_dir = tmp_path / "run"
-    result = adapt(TINY, budget="macs=100%", run_dir=run_dir)
+    result = adapt(small, budget="macs=100%", run_dir=run_dir)
     assert "within budget already" in succeeded(result)
     assert "within budget already" in result.stderr
     assert (run_dir / "adapted.tflite").read_bytes() == (run_dir / "start.tflite").read_bytes()
@@ -142,10 +122,10 @@ def test_a_budget_already_met_is_said_and_the_start_delivered(tmp_path):
 
 
 @pytest.mark.slow
-def test_interrupted_it_says_how_to_go_on(tmp_path):
+def test_interrupted_it_says_how_to_go_on(small, tmp_path):
     run_dir = tmp_path / "run"
     flags = {"budget": "macs=50%", "run_dir": run_dir}
-    process = subprocess.Popen(command(TINY, **flags), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command(small, **flags), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
     while not (run_dir / "start.tflite").exists():
         assert process.poll() is None, "it ended before it could be interrupted"
@@ -161,18 +141,37 @@ def test_interrupted_it_says_how_to_go_on(tmp_path):
 @pytest.mark.slow
 def test_the_demo_meets_its_budget(tmp_path):
     run_dir = tmp_path / "demo"
-    succeeded(adapt(DEMO, budget="latency@host/cpu:1=75%", run_dir=run_dir))
-    summary = check_delivery(run_dir, at_most=0.78, resolution=64)
+    budget = "latency@host/cpu:1=88%"
+    begin = time.monotonic()
+    table = succeeded(adapt(DEMO, budget=budget, run_dir=run_dir))
+    wall_s = time.monotonic() - begin
+    summary = check_delivery(run_dir, at_most=0.91, resolution=64)
+    assert summary["iterations"] >= 1
     assert summary["budgets"][0]["met"]
     assert summary["accuracy"]["before"] > 0.8
     assert summary["accuracy"]["after"] > summary["accuracy"]["before"] - 0.03
+    *parts, total_s = summary["wall_s"].values()
+    assert sum(parts) == pytest.approx(total_s, abs=1.0)
+    assert 0.5 * wall_s < total_s < wall_s, "time was counted twice, or not at all"
+    assert summary["macs"]["after"] < summary["macs"]["before"]
+    for line in ("accuracy", "latency", "predicted", "MACs", "parameters", "file size", "adapted.tflite", budget):
+        assert line in table
+
+    again = adapt(DEMO, budget=budget, run_dir=run_dir)
+    assert succeeded(again) == table
+    assert "is finished" in again.stderr
+
+    other = adapt(DEMO, budget=budget, run_dir=run_dir, seed=5)
+    assert other.returncode == 2
+    assert "seed (there 0, now 5)" in other.stderr
+    assert "Traceback" not in other.stderr
 
 
 @pytest.mark.slow
-def test_killed_and_called_again_it_goes_on(tmp_path):
+def test_killed_and_called_again_it_goes_on(small, tmp_path):
     run_dir = tmp_path / "run"
     flags = {"budget": "macs=70%", "run_dir": run_dir}
-    process = subprocess.Popen(command(TINY, **flags), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command(small, **flags), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     journal = run_dir / "journal.jsonl"
     deadline = time.monotonic() + 300
     while not (journal.exists() and '"iteration": 1, "picked"' in journal.read_text()):
@@ -182,13 +181,13 @@ def test_killed_and_called_again_it_goes_on(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = journal.read_text()
-    resumed = adapt(TINY, **flags)
+    resumed = adapt(small, **flags)
     succeeded(resumed)
     assert "Going on after iteration" in resumed.stderr
     assert journal.read_text().startswith(before.rpartition("\n")[0])
     reached = json.loads((run_dir / "summary.json").read_text())["iterations"]
 
-    succeeded(adapt(TINY, budget="macs=60%", run_dir=run_dir))
+    succeeded(adapt(small, budget="macs=60%", run_dir=run_dir))
     lower = json.loads((run_dir / "summary.json").read_text())
     assert lower["budgets"][0]["met"]
     assert lower["iterations"] > reached

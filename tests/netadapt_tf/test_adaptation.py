@@ -80,6 +80,7 @@ def test_machines_that_were_not_joined_are_missed_before_anything_is_written(tmp
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_strategy_is_that_of_both_long_stages_and_part_of_the_request(tmp_path, monkeypatch):
     strategies = []
     real = delivery.train
@@ -98,6 +99,7 @@ def test_the_strategy_is_that_of_both_long_stages_and_part_of_the_request(tmp_pa
         adapt_network(*arguments, settings=dataclasses.replace(mirrored, strategy="none"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{}, {"final": "retrain"}, {"distillation": 0.0}])
 def test_the_starting_network_teaches_the_last_stage_and_no_other(tmp_path, monkeypatch, change):
     teachers: list[Teacher | None] = []
@@ -123,6 +125,7 @@ def test_the_starting_network_teaches_the_last_stage_and_no_other(tmp_path, monk
         np.testing.assert_array_equal(own, kept)
 
 
+@pytest.mark.slow
 def test_of_a_loss_of_your_own_no_teacher_is_known_and_that_is_said(tmp_path, monkeypatch, caplog):
     teachers = []
     monkeypatch.setattr(delivery, "train", lambda *arguments: teachers.append(arguments[9]))
@@ -133,6 +136,7 @@ def test_of_a_loss_of_your_own_no_teacher_is_known_and_that_is_said(tmp_path, mo
     assert "learns from targets alone, without a teacher" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_network_that_answers_numbers_is_adapted_by_its_own_loss_and_metric(tmp_path):
     """Regression: how bright an image is; the error should be small."""
     layers = tf_keras.layers
@@ -165,6 +169,7 @@ def test_a_network_that_answers_numbers_is_adapted_by_its_own_loss_and_metric(tm
     assert result.metric["after"] == pytest.approx(truth, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_interrupted_the_network_is_untouched_and_the_same_call_goes_on(tmp_path, adapted, monkeypatch):
     network, fit = tiny_cnn(), Trainer.fit
 

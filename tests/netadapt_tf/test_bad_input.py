@@ -1,11 +1,7 @@
 """What mistakes and hostile files get from the real binary: one sentence, exit status 2, nothing left behind."""
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +10,8 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-import netadapt_tf
+from tests.forked_calls import called
 from tests.tiny_networks import tiny_cnn
-
-AT_A_TIME = 2
 
 
 @dataclass(frozen=True)
@@ -105,7 +99,7 @@ def workplace(tmp_path_factory) -> Path:
     return folder
 
 
-def started(workplace: Path, changes: dict[str, str | None]) -> subprocess.CompletedProcess[str]:
+def flags_of(changes: dict[str, str | None]) -> list[str]:
     flags = {
         "network": "good.keras",
         "dataset": "folder:photos",
@@ -114,28 +108,26 @@ def started(workplace: Path, changes: dict[str, str | None]) -> subprocess.Compl
         "run_dir": "new",
         "table": "table.sqlite",
     } | changes
-    command = [sys.executable, "-m", "netadapt_tf.adapt", *(f"--{k}={v}" for k, v in flags.items() if v is not None)]
-    environment = os.environ | {"PYTHONPATH": str(Path(netadapt_tf.__path__[0]).parent)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=workplace, env=environment)
+    return [f"--{name}={value}" for name, value in flags.items() if value is not None]
 
 
 @pytest.fixture(scope="module")
-def answers(workplace, request) -> Callable[[str], subprocess.CompletedProcess[str]]:
-    """Runs the mistakes that are asked for, a few at a time."""
+def answers(workplace, request, tmp_path_factory) -> dict[str, subprocess.CompletedProcess[str]]:
+    """What the mistakes that are asked for come to."""
     asked = [
         item.callspec.params["name"]
         for item in request.session.items
         if item.module is request.module and "name" in getattr(getattr(item, "callspec", None), "params", {})
     ]
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        results = dict(zip(asked, pool.map(lambda name: started(workplace, MISTAKES[name].flags), asked), strict=True))
-    return results.__getitem__
+    calls = [flags_of(MISTAKES[name].flags) for name in asked]
+    results = called("netadapt_tf.adapt", calls, cwd=workplace, output=tmp_path_factory.mktemp("written"))
+    return dict(zip(asked, results, strict=True))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_gets_one_sentence_and_leaves_nothing_behind(answers, workplace, name):
-    result = answers(name)
+    result = answers[name]
     assert result.returncode == 2, result.stderr
     (sentence,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
     for words in MISTAKES[name].said:

@@ -37,6 +37,7 @@ def iterations_of(run_dir) -> list[dict]:
     return list(Journal(run_dir / "journal.jsonl").events("iteration"))
 
 
+@pytest.mark.slow
 def test_two_budgets_are_both_met_by_what_is_delivered(adapted_to_two):
     macs, size = adapted_to_two.budgets
     assert [macs.budget, size.budget] == TWO

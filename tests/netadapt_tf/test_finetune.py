@@ -135,13 +135,13 @@ def test_a_wrong_command_is_refused_at_once(tmp_path, flags, said):
 
 @pytest.mark.slow
 def test_on_two_machines_the_second_trains_along(tmp_path):
-    named = ["--network=mobilenet_v1", "--alpha=0.25", "--resolution=32", "--dataset=fashion_mnist_12k"]
-    flags = ["--train_images=600", "--holdout_images=100", "--short_term_steps=2", "--long_term_epochs=1"]
-    spread = ["--strategy=multi_worker", "--threads=1", "--pretrain_epochs=0", f"--run_dir={tmp_path}"]
-    adapting, _ = both(command("adapt", *named, *flags, *spread, "--budget=macs=90%"))
+    run_dir = tmp_path / "run"
+    two_convolutions().save(tmp_path / "net.keras")
+    flags = [f"--network={tmp_path / 'net.keras'}", *shlex.split(FLAGS), f"--run_dir={run_dir}"]
+    adapting, _ = both(command("adapt", *flags, "--strategy=multi_worker", "--threads=1", "--budget=macs=90%"))
     assert adapting.returncode == 0, adapting.stderr
-    chief, follower = both(command("finetune", f"--run_dir={tmp_path}", "--iteration=1", "--epochs=2"))
+    chief, follower = both(command("finetune", f"--run_dir={run_dir}", "--iteration=1", "--epochs=2"))
     assert chief.returncode == 0, chief.stderr
-    assert (tmp_path / "family" / "001" / "adapted.tflite").exists()
+    assert (run_dir / "family" / "001" / "adapted.tflite").exists()
     assert follower.returncode == 0, follower.stderr
     assert "Trained 1 stages along with the chief" in follower.stderr

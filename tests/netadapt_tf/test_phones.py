@@ -100,8 +100,19 @@ def test_an_int8_network_is_adapted_by_its_latency_on_a_phone(server, folder):
 @pytest.mark.slow
 def test_an_int8_network_is_adapted_by_the_tool_on_this_machine(server, folder):
     write_tool_for_this_machine(folder / "benchmark_model")
-    budget = f"--budget=latency@benchmark_model/cpu:1,{QUICK}=60%"
-    table = succeeded(call("netadapt_tf.adapt", *SEARCH, *INT8, budget, "--run_dir=run", folder=folder, server=server))
+    budget = f"--budget=latency@benchmark_model/cpu:1,{QUICK}=80%"
+    table = succeeded(
+        call(
+            "netadapt_tf.adapt",
+            *SEARCH,
+            *INT8,
+            budget,
+            "--filter_multiple=32",
+            "--run_dir=run",
+            folder=folder,
+            server=server,
+        )
+    )
     summary = json.loads((folder / "run" / "summary.json").read_text())
     assert summary["budgets"][0]["met"], table
     assert number_type(folder / "run" / "adapted.tflite") == "int8"

@@ -13,6 +13,7 @@ from netadapt_tf.search.journal import Journal
 from netadapt_tf.training.calibration import calibration_images
 from netadapt_tf.training.quantization_aware import check_quantizable, trained_quantization_aware
 from netadapt_tf.training.task import classification
+from tests.sweep import with_sweep
 from tests.tiny_adaptation import QUICK, corner_datasets, four_corners
 from tests.tiny_networks import tiny_cnn
 from tflite_bench import runtime
@@ -43,7 +44,8 @@ def accuracy_of(tflite: bytes) -> float:
     return float((runtime.outputs(tflite, images).argmax(-1) == labels).mean())
 
 
-@pytest.mark.parametrize("precision", ["float16", "dynamic", "int8"])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", with_sweep(["float16", "dynamic", "int8"], ["int8"]))
 def test_what_is_delivered_is_of_the_precision_that_was_asked_for(tmp_path, precision):
     result = adapted(tmp_path / "run", dataclasses.replace(INT8, precision=precision))
     delivered = result.tflite_path.read_bytes()
@@ -157,6 +159,7 @@ def test_well_known_networks_can_be_trained_so(name):
 
 
 @pytest.mark.slow
+@pytest.mark.sweep
 def test_resnet50_is_trained_so_to_the_end():
     network = tf_keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), classes=4)
     images = np.random.default_rng(0).uniform(-1, 1, (16, 32, 32, 3)).astype(np.float32)

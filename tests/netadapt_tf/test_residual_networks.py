@@ -36,18 +36,18 @@ def measured_ratio(start: bytes, adapted: bytes) -> float:
 @pytest.mark.slow
 def test_mobilenet_v2_meets_latency_and_size_together(tmp_path):
     run_dir = tmp_path / "run"
-    budgets = ["--budget=latency@host/cpu:1=70%", "--budget=tflite_bytes=60%"]
+    budgets = ["--budget=latency@host/cpu:1=80%", "--budget=tflite_bytes=80%"]
     command = [sys.executable, "-m", "netadapt_tf.adapt", *shlex.split(V2), *budgets, f"--run_dir={run_dir}"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=1500)
     assert result.returncode == 0, result.stderr
     summary = json.loads((run_dir / "summary.json").read_text())
     assert [(row["budget"], row["met"]) for row in summary["budgets"]] == [
-        ("latency@host/cpu:1=70%", True),
-        ("tflite_bytes=60%", True),
+        ("latency@host/cpu:1=80%", True),
+        ("tflite_bytes=80%", True),
     ]
     start, adapted = ((run_dir / f"{name}.tflite").read_bytes() for name in ("start", "adapted"))
-    assert measured_ratio(start, adapted) <= 0.75
-    assert len(adapted) <= 0.6 * len(start)
+    assert measured_ratio(start, adapted) <= 0.85
+    assert len(adapted) <= 0.8 * len(start)
     network = load_network(run_dir / "adapted.keras")
     shrunk = find_channels(network).widths
     before = json.loads((run_dir / "iterations" / "000" / "widths.json").read_text())

@@ -57,6 +57,7 @@ def encoder_decoder() -> tf_keras.Model:
     return tf_keras.Model(images, layers.Conv2D(3, 1, name="pixels")(x), name="segmenter")
 
 
+@pytest.mark.slow
 def test_a_network_that_answers_for_each_pixel_is_adapted(tmp_path):
     tf_keras.utils.set_random_seed(0)
 

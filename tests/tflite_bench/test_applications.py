@@ -11,6 +11,7 @@ from benchmarks.applications import APPLICATIONS
 from netadapt_tf.networks.random_weights import randomise
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
+from tests.sweep import with_sweep
 from tflite_bench.convert import convert
 from tflite_bench.graph import Graph
 from tflite_bench.layer_models import resized_model
@@ -64,7 +65,7 @@ def output_shape(tflite: bytes) -> tuple[int, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", APPLICATIONS)
+@pytest.mark.parametrize("name", with_sweep(APPLICATIONS, ("MobileNetV2", "MobileNetV3Small", "VGG16")))
 def test_every_layer_is_found_by_its_name_and_all_can_be_cut(name):
     network = application(name)
     randomise(network)

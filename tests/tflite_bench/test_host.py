@@ -25,6 +25,7 @@ def test_a_reading_is_of_the_model(meter):
     assert reference.runs >= Job.loads * Job.min_runs
 
 
+@pytest.mark.slow
 def test_every_instance_of_a_layer_is_run(meter, mobilenet_tflite):
     graph = Graph(mobilenet_tflite)
     convolution = next(layer for layer in sized(graph, {}) if layer.macs > 100_000)

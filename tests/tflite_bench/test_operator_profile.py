@@ -129,6 +129,7 @@ def test_commas_in_kinds_and_tabs_in_names_are_read():
     assert only == ProfiledNode("Softmax (NC, F32)", "[a,b]:3", 1.5)
 
 
+@pytest.mark.slow
 def test_every_layer_of_the_real_profile_gets_its_node(layers):
     kinds = [one.operator.kind for one in layers]
     assert kinds[27:] == ["MEAN", "CONV_2D", "RESHAPE", "SOFTMAX"]

@@ -11,6 +11,7 @@ from netadapt_tf.networks.mobilenet_v2 import mobilenet_v2, mobilenet_v2_widths
 from netadapt_tf.networks.narrowing import narrow
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
+from tests.sweep import with_sweep
 from tests.tiny_networks import randomised, tiny_cnn
 from tflite_bench import runtime
 from tflite_bench.convert import convert
@@ -131,7 +132,13 @@ def test_at_other_widths_it_is_what_the_converter_makes(network, precision, seed
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("which", ["mobilenet", "mobilenet_v2"])
+@pytest.mark.parametrize(
+    ("which", "precision"),
+    with_sweep(
+        [(which, precision) for precision in FEWER_BITS for which in ("mobilenet", "mobilenet_v2")],
+        [("mobilenet", "float16"), ("mobilenet_v2", "int8")],
+    ),
+)
 def test_so_are_mobilenets(which, precision, request):
     network = (
         request.getfixturevalue("mobilenet")

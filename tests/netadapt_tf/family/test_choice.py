@@ -23,6 +23,7 @@ from tests.tiny_adaptation import FakeMeters
 from tflite_bench.timing import Pair
 
 
+@pytest.mark.slow
 def test_the_largest_network_within_a_budget_is_delivered(run_dir):
     start, *later = records(run_dir)
     name = "latency@host/cpu:1"
@@ -172,6 +173,7 @@ class Phone(FakeMeter):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_training")
 def test_what_another_phone_took_is_measured_again(run_dir, monkeypatch):
     def deliver_on(phone: Phone) -> AdaptedNetwork:

@@ -31,6 +31,7 @@ def test_a_folder_of_another_request_is_refused_before_another_network_is_traine
     assert [folder.name for folder in (run_dir / "family").iterdir()] == [f"{last:03d}"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_training")
 def test_by_budget_the_folders_of_all_that_may_have_their_turn_are_looked_at_before_one_is_trained(run_dir):
     start, first, *_, last = records(run_dir)
@@ -153,6 +154,7 @@ def test_a_folder_that_is_no_run_directory_is_refused(tmp_path, run_dir):
         deliver(run_dir, iterations=[1])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_training")
 def test_what_a_network_was_asked_for_is_remembered_whatever_becomes_of_its_summary(run_dir, monkeypatch):
     start, *_, last = records(run_dir)

@@ -6,6 +6,7 @@ from tf_keras import applications
 from benchmarks.applications import APPLICATIONS
 from netadapt_tf.networks.tracing import find_channels
 from tests.netadapt_tf.networks.equivalence import Equivalence, assert_alike, random_kept, saved_and_loaded
+from tests.sweep import with_sweep
 from tests.tiny_networks import randomised
 
 OPTIONS = {"weights": None, "classes": 10, "classifier_activation": None}  # a softmax would hide differences
@@ -31,7 +32,7 @@ def test_mobilenet_v2(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", APPLICATIONS)
+@pytest.mark.parametrize("name", with_sweep(APPLICATIONS, ("MobileNetV3Small", "EfficientNetB0", "VGG16")))
 def test_applications(name, tmp_path):
     size = 71 if name == "Xception" else 32
     network = getattr(applications, name)(input_shape=(size, size, 3), **OPTIONS)

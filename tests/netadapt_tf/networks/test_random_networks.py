@@ -21,7 +21,7 @@ from tests.netadapt_tf.networks.equivalence import (
 )
 from tests.netadapt_tf.networks.random_networks import random_network
 
-FAST, SLOW = range(10), range(10, 220)
+FAST, SLOW, SWEEP = range(10), range(10, 60), range(60, 220)
 SAVED = range(1000, 1010)
 SINGLES = 1  # groups of each network that are narrowed alone
 
@@ -82,8 +82,16 @@ def test_many_narrowed_random_networks_equal_the_masked_ones(seed):
 
 
 @pytest.mark.slow
-def test_the_random_networks_have_all_features():
-    graphs = [checked(seed) for seed in SLOW]
+@pytest.mark.sweep
+@pytest.mark.parametrize("seed", SWEEP)
+def test_very_many_narrowed_random_networks_equal_the_masked_ones(seed):
+    checked(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [SLOW, pytest.param(SWEEP, marks=pytest.mark.sweep)], ids=["slow", "sweep"])
+def test_the_random_networks_have_all_features(seeds):
+    graphs = [checked(seed) for seed in seeds]
     having = Counter(feature for graph in graphs for feature, count in graph.items() if count)
     for feature in FEATURES:
         assert having[feature] >= len(graphs) // 20, f"{feature} in only {having[feature]} of {len(graphs)} networks"

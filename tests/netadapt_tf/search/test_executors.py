@@ -331,6 +331,7 @@ def test_a_cluster_that_refuses_this_process_is_told_from_none(monkeypatch, want
         ray_cluster._join(Place("ray", ray_address="head:6379"))
 
 
+@pytest.mark.slow
 def test_a_worker_that_others_leave_no_room_for_holds_no_proposal(monkeypatch):
     from netadapt_tf.search.executors import ray_cluster
 

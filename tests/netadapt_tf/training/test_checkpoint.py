@@ -66,6 +66,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, make, finished):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_with_a_teacher_too_and_only_with_the_same_one(tmp_path):
     path, teacher = tmp_path / "stage.npz", Teacher(tiny_cnn(dropout=0.5), 0.5)
     whole = trained(shuffled, None, teacher=teacher)

@@ -28,6 +28,7 @@ def weights(tmp_path_factory) -> Weights:
     return partial(kept, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("taught", ["", "taught_"])
 def test_two_machines_come_to_what_one_comes_to_but_for_rounding(weights, taught):
     for start, one, two in zip(weights("start"), weights(taught + "one"), weights(taught + "two"), strict=True):
@@ -35,6 +36,7 @@ def test_two_machines_come_to_what_one_comes_to_but_for_rounding(weights, taught
         np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_stage_that_goes_on_after_its_first_epoch_ends_as_one_that_was_not_interrupted(weights):
     """Batch norm's statistics and the draws of dropout, which differ between machines, included."""
     for one, other in zip(weights("random"), weights("resumed"), strict=True):
