@@ -187,11 +187,11 @@ def test_killed_and_called_again_it_goes_on(small, tmp_path):
     assert journal.read_text().startswith(before.rpartition("\n")[0])
     reached = json.loads((run_dir / "summary.json").read_text())["iterations"]
 
-    succeeded(adapt(small, budget="macs=60%", run_dir=run_dir))
+    succeeded(adapt(small, budget="macs=45%", run_dir=run_dir))
     lower = json.loads((run_dir / "summary.json").read_text())
     assert lower["budgets"][0]["met"]
     assert lower["iterations"] > reached
-    assert lower["macs"]["after"] <= 0.6 * lower["macs"]["before"]
+    assert lower["macs"]["after"] <= 0.45 * lower["macs"]["before"]
 
 
 @pytest.mark.slow
