@@ -8,7 +8,7 @@ import pytest
 SMALL = (
     "--resolution=32 --dataset=fashion_mnist_12k --train_images=400 --holdout_images=100 --pretrain_epochs=1 "
     "--long_term_epochs=1 --short_term_steps=1 --measurings=1 --percents=90 --seeds=3 --threads=2 --nodoubled "
-    "'--rows=start,netadapt,netadapt untaught,netadapt by MACs,multiplier for the whole compute,uniform'"
+    "'--rows=start,netadapt,netadapt untaught,multiplier for the whole compute,uniform'"
 )
 
 EPOCH_STEPS = 4 / 3 * 4  # of 400 images by 128, taught
@@ -26,7 +26,7 @@ def test_the_comparison_runs_and_goes_on_from_its_rows(tmp_path):
     with open(tmp_path / "rows_3.csv", newline="") as file:
         rows = {(row["kind"], int(row["percent"])): row for row in csv.DictReader(file)}
     multiplier = "multiplier for the whole compute"
-    at_budget = {"netadapt", "netadapt untaught", "netadapt by MACs", "uniform", multiplier}
+    at_budget = {"netadapt", "netadapt untaught", "uniform", multiplier}
     assert rows.keys() == {(kind, 90) for kind in at_budget} | {("start", 100), (multiplier, 100)}
     widths = {key: row["widths"] for key, row in rows.items()}
     assert widths["uniform", 90] == widths[multiplier, 90] != widths["netadapt", 90]

@@ -21,6 +21,7 @@ def test_table_accuracy_measures_and_draws(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.sweep
 def test_table_accuracy_measures_on_a_gpu(software_gpu, tmp_path):
     command = ["benchmarks.table_accuracy", "--target=host/gpu", "--alphas=0.25", "--resolutions=32", "--widths=1"]
     printed = call(*command, "--seconds=0.05", f"--output={tmp_path}", f"--table={tmp_path}/table.sqlite")

@@ -35,6 +35,7 @@ SMALL = (
     "--short_term_steps=1 --long_term_epochs=1 --filter_multiple=16 --initial_reduction=0.2"
 )
 DEMO = "--network=mobilenet_v1 --alpha=0.25 --resolution=64 --dataset=fashion_mnist_12k"
+SHORT_DEMO = f"{DEMO} --long_term_epochs=4"
 
 
 def command(flags: str, **more: object) -> list[str]:
@@ -141,11 +142,11 @@ def test_interrupted_it_says_how_to_go_on(small, tmp_path):
 @pytest.mark.slow
 def test_the_demo_meets_its_budget(tmp_path):
     run_dir = tmp_path / "demo"
-    budget = "latency@host/cpu:1=88%"
+    budget = "latency@host/cpu:1=92%"
     begin = time.monotonic()
-    table = succeeded(adapt(DEMO, budget=budget, run_dir=run_dir))
+    table = succeeded(adapt(SHORT_DEMO, budget=budget, run_dir=run_dir))
     wall_s = time.monotonic() - begin
-    summary = check_delivery(run_dir, at_most=0.91, resolution=64)
+    summary = check_delivery(run_dir, at_most=0.95, resolution=64)
     assert summary["iterations"] >= 1
     assert summary["budgets"][0]["met"]
     assert summary["accuracy"]["before"] > 0.8
@@ -157,11 +158,11 @@ def test_the_demo_meets_its_budget(tmp_path):
     for line in ("accuracy", "latency", "predicted", "MACs", "parameters", "file size", "adapted.tflite", budget):
         assert line in table
 
-    again = adapt(DEMO, budget=budget, run_dir=run_dir)
+    again = adapt(SHORT_DEMO, budget=budget, run_dir=run_dir)
     assert succeeded(again) == table
     assert "is finished" in again.stderr
 
-    other = adapt(DEMO, budget=budget, run_dir=run_dir, seed=5)
+    other = adapt(SHORT_DEMO, budget=budget, run_dir=run_dir, seed=5)
     assert other.returncode == 2
     assert "seed (there 0, now 5)" in other.stderr
     assert "Traceback" not in other.stderr
@@ -201,8 +202,8 @@ def test_a_network_of_keras_applications_from_a_file(tmp_path):
     flags = TINY.replace("--network=mobilenet_v1", f"--network={tmp_path / 'theirs.h5'}")
     for flag in ("--alpha=0.25 ", "--resolution=32 ", "--pretrain_epochs=2 "):
         flags = flags.replace(flag, "")
-    succeeded(adapt(flags, budget="parameters=60%", run_dir=tmp_path / "run", pick="best_ratio"))
+    succeeded(adapt(flags, budget="parameters=85%", run_dir=tmp_path / "run", pick="best_ratio"))
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["parameters"]["before"] == network.count_params()
-    assert summary["parameters"]["after"] <= 0.6 * network.count_params()
+    assert summary["parameters"]["after"] <= 0.85 * network.count_params()
     assert summary["wall_s"].get("pretrain") is None

@@ -98,6 +98,7 @@ def test_an_int8_network_is_adapted_by_its_latency_on_a_phone(server, folder):
 
 
 @pytest.mark.slow
+@pytest.mark.sweep
 def test_an_int8_network_is_adapted_by_the_tool_on_this_machine(server, folder):
     write_tool_for_this_machine(folder / "benchmark_model")
     budget = f"--budget=latency@benchmark_model/cpu:1,{QUICK}=80%"
