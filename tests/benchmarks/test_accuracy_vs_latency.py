@@ -8,7 +8,7 @@ import pytest
 
 SMALL = (
     "--resolution=32 --dataset=fashion_mnist_12k --train_images=400 --holdout_images=100 --pretrain_epochs=1 "
-    "--long_term_epochs=1 --short_term_steps=1 --measurings=1 --percents=90 --seeds=3 --threads=2 --nodoubled"
+    "--long_term_epochs=1 --short_term_steps=1 --measurings=1 --percents=95 --seeds=3 --threads=2 --nodoubled"
 )
 MULTIPLIER, TAUGHT = "multiplier for the whole compute", "multiplier taught"
 KINDS = ("netadapt", "netadapt untaught", MULTIPLIER, "uniform")
@@ -31,18 +31,18 @@ def test_the_comparison_runs_and_goes_on_from_its_rows(tmp_path, kinds):
     with open(tmp_path / "rows_3.csv", newline="") as file:
         rows = {(row["kind"], int(row["percent"])): row for row in csv.DictReader(file)}
     fair = [kind for kind in kinds if kind in (MULTIPLIER, TAUGHT)]
-    assert rows.keys() == {(kind, 90) for kind in kinds} | {(kind, 100) for kind in ("start", *fair)}
+    assert rows.keys() == {(kind, 95) for kind in kinds} | {(kind, 100) for kind in ("start", *fair)}
     widths = {key: row["widths"] for key, row in rows.items()}
-    assert widths["uniform", 90] == widths[MULTIPLIER, 90] != widths["netadapt", 90]
+    assert widths["uniform", 95] == widths[MULTIPLIER, 95] != widths["netadapt", 95]
     assert widths[MULTIPLIER, 100] == widths["start", 100]
-    netadapt, untaught = rows["netadapt", 90], rows["netadapt untaught", 90]
+    netadapt, untaught = rows["netadapt", 95], rows["netadapt untaught", 95]
     assert int(netadapt["steps"]) == round(4 / 3 * int(untaught["steps"])), "a teacher's answers are work, too"
     for kind in fair:
-        steps = int(rows[kind, 90]["steps"]) + int(rows[kind, 90]["steps_before"])
+        steps = int(rows[kind, 95]["steps"]) + int(rows[kind, 95]["steps_before"])
         wanted = int(netadapt["steps"]) + int(netadapt["steps_before"])
         assert abs(steps - wanted) <= EPOCH_STEPS, "the fair fight is not fair"
-    assert int(netadapt["steps_before"]) > int(rows["uniform", 90]["steps_before"]) == int(rows["start", 100]["steps"])
-    printed = [line for line in result.stdout.splitlines() if line.startswith(("| 90 %", "| 100 %"))]
+    assert int(netadapt["steps_before"]) > int(rows["uniform", 95]["steps_before"]) == int(rows["start", 100]["steps"])
+    printed = [line for line in result.stdout.splitlines() if line.startswith(("| 95 %", "| 100 %"))]
     assert len(printed) == len(rows)
     assert (tmp_path / "comparison.png").exists()
 
