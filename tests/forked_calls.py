@@ -1,6 +1,6 @@
 """Calls of a binary, each in a process of its own that is forked after TensorFlow was imported, once for all of them.
 
-    python -m tests.forked_calls MODULE AT_A_TIME FOLDER < CALLS
+    python -m tests.forked_calls MODULE FOLDER < CALLS
 
 CALLS is a JSON list of lists of flags. What call N writes is in `N.out` and `N.err` of the folder; printed are the exit
 statuses, as JSON.
@@ -17,10 +17,12 @@ from pathlib import Path
 import netadapt_tf
 
 _ROOT = Path(netadapt_tf.__path__[0]).parent
+_AT_A_TIME = 2
+_TIMEOUT_S = 600
 
 
 def called(
-    module: str, calls: Sequence[Sequence[str]], cwd: Path, output: Path, at_a_time: int = 2, timeout_s: float = 600
+    module: str, calls: Sequence[Sequence[str]], cwd: Path, output: Path
 ) -> list[subprocess.CompletedProcess[str]]:
     """What each call of a binary comes to.
 
@@ -29,13 +31,11 @@ def called(
         calls: flags.
         cwd: where the binary runs.
         output: a folder for what it writes.
-        at_a_time: how many calls run at once.
-        timeout_s: for all of them.
     """
-    command = [sys.executable, "-m", "tests.forked_calls", module, str(at_a_time), str(output)]
+    command = [sys.executable, "-m", "tests.forked_calls", module, str(output)]
     environment = os.environ | {"PYTHONPATH": str(_ROOT)}
     driver = subprocess.run(
-        command, input=json.dumps(calls), capture_output=True, text=True, timeout=timeout_s, cwd=cwd, env=environment
+        command, input=json.dumps(calls), capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=cwd, env=environment
     )
     assert driver.returncode == 0, driver.stderr
     return [
@@ -46,7 +46,7 @@ def called(
     ]
 
 
-def main(module: str, at_a_time: int, output: Path) -> None:
+def main(module: str, output: Path) -> None:
     """Forks the calls, prints their exit statuses."""
     from netadapt_tf import job  # noqa: F401 - imports all of TensorFlow, and defines no flag
 
@@ -58,7 +58,7 @@ def main(module: str, at_a_time: int, output: Path) -> None:
         if not process:
             _run(module, flags, output, number)
         running[process] = number
-        while len(running) >= at_a_time or (running and number == len(calls) - 1):
+        while len(running) >= _AT_A_TIME or (running and number == len(calls) - 1):
             ended, status = os.wait()
             statuses[running.pop(ended)] = os.waitstatus_to_exitcode(status)
     print(json.dumps([statuses[number] for number in range(len(calls))]))
@@ -84,4 +84,4 @@ def _run(module: str, flags: Sequence[str], output: Path, number: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -56,8 +56,11 @@ def read_summary(path: Path) -> dict[str, Any] | None:
     """What `summary.json` holds; None where it is damaged."""
     try:
         summary = json.loads(path.read_text())
-        is_one = all(isinstance(row["budget"], str) for row in summary["budgets"])
-        is_one &= isinstance(summary["iterations"], int) and isinstance(summary.get("sha256", {}), dict)
+        is_one = (
+            all(isinstance(row["budget"], str) for row in summary["budgets"])
+            and isinstance(summary["iterations"], int)
+            and isinstance(summary.get("sha256", {}), dict)
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return summary if is_one else None

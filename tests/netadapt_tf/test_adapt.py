@@ -19,6 +19,7 @@ from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.training.image_dataset import load_image_dataset
 from netadapt_tf.training.stages import evaluate_tflite
 from netadapt_tf.training.task import ACCURACY
+from tests.tiny_adaptation import QUICK_FLAGS
 from tests.tiny_networks import two_convolutions
 from tflite_bench.graph import Graph
 from tflite_bench.host import HostMeter
@@ -29,10 +30,6 @@ TINY = (
     "--network=mobilenet_v1 --alpha=0.25 --resolution=32 --dataset=fashion_mnist_12k --train_images=800 "
     "--holdout_images=200 --pretrain_epochs=2 --batch_size=32 --initial_reduction=0.2 --short_term_steps=2 "
     "--filter_multiple=16 --long_term_epochs=1"
-)
-SMALL = (
-    "--network={network} --dataset=fashion_mnist_12k --train_images=600 --holdout_images=100 --batch_size=50 "
-    "--short_term_steps=1 --long_term_epochs=1 --filter_multiple=16 --initial_reduction=0.2"
 )
 DEMO = "--network=mobilenet_v1 --alpha=0.25 --resolution=64 --dataset=fashion_mnist_12k --long_term_epochs=4"
 
@@ -79,7 +76,7 @@ def small(tmp_path_factory) -> str:
     """Flags for a network of two convolutions, which is adapted in seconds."""
     network = tmp_path_factory.mktemp("small") / "net.keras"
     two_convolutions().save(network)
-    return SMALL.format(network=network)
+    return shlex.join([*QUICK_FLAGS, f"--network={network}"])
 
 
 def test_a_network_of_two_convolutions_is_adapted_to_what_is_measured_here(small, tmp_path):

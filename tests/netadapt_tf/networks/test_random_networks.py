@@ -20,8 +20,9 @@ from tests.netadapt_tf.networks.equivalence import (
     single_kept,
 )
 from tests.netadapt_tf.networks.random_networks import random_network
+from tests.sweep import with_sweep
 
-FAST, SLOW, SWEEP = range(10), range(10, 60), range(60, 220)
+FAST, SLOW, ALL = range(10), range(10, 60), range(10, 220)
 SAVED = range(1000, 1010)
 SINGLES = 1  # groups of each network that are narrowed alone
 
@@ -76,20 +77,13 @@ def test_narrowed_random_networks_equal_the_masked_ones(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", SLOW)
+@pytest.mark.parametrize("seed", with_sweep(ALL, SLOW))
 def test_many_narrowed_random_networks_equal_the_masked_ones(seed):
     checked(seed)
 
 
 @pytest.mark.slow
-@pytest.mark.sweep
-@pytest.mark.parametrize("seed", SWEEP)
-def test_very_many_narrowed_random_networks_equal_the_masked_ones(seed):
-    checked(seed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [SLOW, pytest.param(SWEEP, marks=pytest.mark.sweep)], ids=["slow", "sweep"])
+@pytest.mark.parametrize("seeds", with_sweep([SLOW, ALL], [SLOW]), ids=["slow", "all"])
 def test_the_random_networks_have_all_features(seeds):
     graphs = [checked(seed) for seed in seeds]
     having = Counter(feature for graph in graphs for feature, count in graph.items() if count)

@@ -151,7 +151,13 @@ def test_a_damaged_configuration_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("name", ["summary.json", "journal.jsonl"])
-@pytest.mark.parametrize("content", ["{}\n", "[]\n", "[1]\n", "\0\0\n", '{"budgets": []}\n', "a folder"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("{}\n", "[]\n", "[1]\n", "\0\0\n", "a folder"),
+        *('{"budgets": []}\n', '{"budgets": [], "iterations": 1, "sha256": ""}\n'),
+    ],
+)
 def test_other_damage_is_named_and_set_aside(tmp_path, caplog, name, content):
     run = claimed(tmp_path)
     damaged(run.file(name), content)
