@@ -36,7 +36,7 @@ def convert(network: Any, precision: str = "float32", calibration: np.ndarray | 
     shape = [1, *network.inputs[0].shape[1:]]  # [1, H, W, C]
     function = tf.function(lambda images: tf.nest.flatten(network(images, training=False)))
     concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], network)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], _holder(concrete))
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
@@ -57,6 +57,13 @@ def convert(network: Any, precision: str = "float32", calibration: np.ndarray | 
     if precision == "int8":
         check_integer(Graph(tflite), network.name)
     return tflite
+
+
+def _holder(function: Any) -> tf.Module:
+    """What the converter saves beside a function, its variables alone: of a network each layer would be traced anew."""
+    holder = tf.Module()
+    holder.held = list(function.variables)
+    return holder
 
 
 def _reason(error: Exception) -> str:
