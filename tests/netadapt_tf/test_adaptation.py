@@ -233,9 +233,8 @@ class Twice(tf_keras.layers.Layer):
         return 2.0 * x
 
 
-@pytest.mark.parametrize(
-    "own", [lambda: tf_keras.layers.Lambda(lambda x: 2.0 * x), pytest.param(Twice, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("own", [lambda: tf_keras.layers.Lambda(lambda x: 2.0 * x), Twice])
 def test_networks_with_code_of_their_own_need_to_be_allowed(tmp_path, own):
     layers = tf_keras.layers
     images = layers.Input((8, 8, 3))
@@ -318,6 +317,7 @@ def test_the_last_stage_of_an_earlier_iteration_is_not_taken_from_a_later_ones_f
             assert run.is_done("long_term", iteration, "adapted.keras")
 
 
+@pytest.mark.slow
 def test_the_report_is_written_and_is_no_reason_to_lose_a_run(tmp_path, monkeypatch, caplog):
     """Of a budget on latency, so that it has all sections; imagined milliseconds."""
     monkeypatch.setattr("netadapt_tf.problem.Meters", FakeMeters)

@@ -100,6 +100,7 @@ def test_a_run_goes_on_only_with_a_table_of_its_phone(tmp_path, monkeypatch):
     assert adapt_network(tiny_cnn(), corner_datasets(), **call, table=tmp_path / "R1").budgets[0].met
 
 
+@pytest.mark.slow
 def test_where_no_budget_is_about_latency_the_device_does_not_matter(tmp_path, monkeypatch, plug_in):
     call = {"budgets": ["macs=60%"], "run_dir": tmp_path / "run", "settings": QUICK, "table": tmp_path / "table"}
     plug_in("R1")

@@ -61,6 +61,7 @@ def test_what_is_delivered_is_of_the_precision_that_was_asked_for(tmp_path, prec
     assert "before rounding, float32" in table
 
 
+@pytest.mark.slow
 def test_in_float32_nothing_is_said_of_rounding(tmp_path):
     result = adapted(tmp_path / "run", QUICK)
     assert "float32_accuracy" not in result.summary

@@ -55,6 +55,7 @@ def test_four_times_the_work_takes_at_least_twice_the_time(meter):
     assert meter.compare(Pair(SMALL, LARGE, total_ms=300)).ratio > 2
 
 
+@pytest.mark.slow
 def test_four_times_the_work_of_a_layer_takes_at_least_half_as_long_again(meter):
     jobs = [Job(model, loads=1, is_layer=True) for _ in range(8) for model in (SMALL, LARGE)]
     readings_ms = [answer.latency_ms for _, answer in meter.time_all(jobs) if isinstance(answer, Reading)]
@@ -161,6 +162,7 @@ def test_a_crash_of_the_driver_costs_one_measurement(software_gpu, monkeypatch):
     assert isinstance(answers[1], Reading)
 
 
+@pytest.mark.slow
 def test_a_gpu_that_is_another_after_a_crash_ends_the_measuring(software_gpu, monkeypatch):
     monkeypatch.setenv("STRANGE_GPU", "changes")
     with GpuMeter(TARGET, worker_module=STRANGE) as meter:
@@ -171,6 +173,7 @@ def test_a_gpu_that_is_another_after_a_crash_ends_the_measuring(software_gpu, mo
                 meter.time(Job(reference_network()))
 
 
+@pytest.mark.slow
 def test_a_hang_costs_one_measurement(software_gpu, monkeypatch):
     monkeypatch.setenv("STRANGE_GPU", "hangs")
     with (

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.tflite_bench.filling_process import CONTEXT, OWN_ENTRIES
 from tflite_bench.graph import Graph
 from tflite_bench.latency_table import LatencyTable
@@ -52,6 +54,7 @@ def test_no_entry_is_lost_none_measured_twice_and_measuring_never_overlaps(tmp_p
         assert not any(begin < other_end and other_begin < end for other_begin, other_end, _ in second)
 
 
+@pytest.mark.slow
 def test_those_that_measure_other_layers_take_turns_batch_by_batch(tmp_path, cnn_tflite):
     first, second = filled_by_two(tmp_path, cnn_tflite, {"first": "2,3,4,5,6", "second": "7,9,10,11,12"})
     both_from, both_until = max(first[0][0], second[0][0]), min(first[-1][1], second[-1][1])

@@ -100,7 +100,7 @@ def test_a_damaged_iteration_whose_cost_the_search_did_not_measure_is_passed_ove
 
 
 @pytest.mark.usefixtures("no_training")
-@pytest.mark.parametrize("content", ['{"first": 8, "second": 1}', "{"])
+@pytest.mark.parametrize("content", ['{"first": 8, "second": 1}', pytest.param("{", marks=pytest.mark.slow)])
 def test_widths_that_are_wrong_are_written_anew_before_anything_is_counted_by_them(run_dir, caplog, content):
     last = records(run_dir)[-1]["iteration"]
     path = run_dir / "iterations" / f"{last:03d}" / "widths.json"
@@ -129,6 +129,7 @@ def test_an_iteration_that_mending_takes_back_is_refused(run_dir):
     assert not (run_dir / "family").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_training")
 def test_a_damaged_configuration_of_a_member_is_refused_and_its_folder_can_be_renamed(run_dir):
     last = records(run_dir)[-1]["iteration"]
@@ -171,6 +172,7 @@ def test_what_a_network_was_asked_for_is_remembered_whatever_becomes_of_its_summ
         assert [row.budget for row in member.budgets] == budgets
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_training")
 def test_a_folder_of_an_earlier_version_keeps_its_verdicts_when_it_is_judged_again(run_dir):
     start, *_, last = records(run_dir)

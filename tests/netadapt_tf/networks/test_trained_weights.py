@@ -190,7 +190,9 @@ def cache(tmp_path, monkeypatch) -> Path:
     ("named", "alpha", "file"),
     [
         (V1, 0.25, "mobilenet_2_5_224_tf.h5"),
-        (V2, 0.35, "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224.h5"),
+        pytest.param(
+            *(V2, 0.35, "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224.h5"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_imagenet_weights_are_those_that_keras_finds(cache, named, alpha, file):

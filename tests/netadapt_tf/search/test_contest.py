@@ -124,6 +124,7 @@ def test_where_the_machine_fails_twice_the_search_stops_and_the_same_command_goe
     assert_same(resumed, whole)
 
 
+@pytest.mark.slow
 def test_where_all_fail_the_search_stops_with_the_reason_and_tries_them_again_next_time(tmp_path, data):
     whole = search(tmp_path / "whole", data)
     with (
@@ -225,7 +226,7 @@ def test_what_survives_screening_has_the_result_that_it_would_have_without(tmp_p
 
 
 @pytest.mark.usefixtures("one_survives")
-@pytest.mark.parametrize("fitted", [2, 3, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("fitted", [2, *(pytest.param(at, marks=pytest.mark.slow) for at in (3, 5))])
 def test_with_screening_interrupted_and_resumed_equals_uninterrupted(tmp_path, data, fitted):
     def fails(number: int) -> None:
         if number == fitted:

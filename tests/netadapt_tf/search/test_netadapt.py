@@ -196,7 +196,7 @@ class Disturbed(Counted):
         return dataclasses.replace(truth, value=truth.value * 4 / 3) if self.left == 0 else truth
 
 
-@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("at", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_measurement_that_was_disturbed_changes_nothing(tmp_path, data, at):
     _, undisturbed = search(tmp_path / "undisturbed", data)
     disturbed = Disturbed(at)
@@ -243,7 +243,7 @@ def test_with_two_goals_interrupted_and_resumed_equals_uninterrupted(tmp_path, d
 
 @pytest.mark.parametrize(
     ("measured", "fitted"),
-    [(1, None), (None, 2), *(pytest.param(*at, marks=pytest.mark.slow) for at in ((3, None), (None, 3), (None, 4)))],
+    [(1, None), *(pytest.param(*at, marks=pytest.mark.slow) for at in ((None, 2), (3, None), (None, 3), (None, 4)))],
 )
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, data, monkeypatch, measured, fitted):
     whole, run = search(tmp_path / "whole", data)
@@ -310,9 +310,8 @@ def normed() -> tf_keras.Model:
     return randomised(tf_keras.Model(images, layers.Dense(4, activation="softmax", name="classifier")(x)))
 
 
-@pytest.mark.parametrize(
-    "criterion", [pytest.param(name, marks=() if name == "taylor" else pytest.mark.slow) for name in CRITERIA]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("criterion", CRITERIA)
 def test_filters_are_chosen_as_asked_and_the_same_ones_after_an_interruption(tmp_path, data, monkeypatch, criterion):
     settings = dataclasses.replace(SETTINGS, filters=criterion)
     restart = Trainer.restart

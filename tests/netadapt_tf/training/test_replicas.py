@@ -26,6 +26,7 @@ def weights(tmp_path_factory) -> Weights:
     return partial(kept, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("taught", ["", "taught_"])
 def test_two_replicas_come_to_what_one_comes_to_but_for_rounding(weights, taught):
     """Parts of unequal size, an empty one and a loss of the weights included."""
@@ -34,17 +35,20 @@ def test_two_replicas_come_to_what_one_comes_to_but_for_rounding(weights, taught
         np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_loss_in_float64_is_split_as_well(weights):
     for two, precise in zip(weights("two"), weights("precise"), strict=True):
         np.testing.assert_allclose(precise, two, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_interrupted_stage_of_two_replicas_ends_as_one_that_was_not(weights):
     """Batch norm's statistics and the draws of dropout, which differ between replicas, included."""
     for one, other in zip(weights("random"), weights("random_resumed"), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_batch_norm_and_dropout_make_it_another_result(weights):
     """Why the strategy is part of the request."""
     differences = [np.abs(a - b).max() for a, b in zip(weights("random"), weights("random_one"), strict=True)]
