@@ -193,6 +193,8 @@ class ShortTerm:
         wall_s = time.monotonic() - start
         if portion.end > portion.begin and not math.isfinite(loss):
             return Failed(f"the loss is {loss}", wall_s)
+        if not state.is_finite():
+            return Failed("a weight is no finite number", wall_s)
         if math.isnan(accuracy):
             return Failed(f"its {self._metric.name} is not a number", wall_s)
         return FineTuned(accuracy, state, wall_s)

@@ -1,5 +1,6 @@
 """The long stages of training, pre-training and long-term fine-tune, and the metric as it is reported."""
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -17,6 +18,7 @@ from netadapt_tf.training.task import Metric, Task
 from netadapt_tf.training.teacher import Teacher
 from netadapt_tf.training.trainer import Trainer, TrainingState, cosine, reseed
 from tflite_bench import runtime
+from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
 
 PRE_TRAINING = "pre-training"
@@ -52,6 +54,9 @@ def train(
         strategy: over whose replicas every batch is split; a copy of the network is trained in its scope, and its
             weights are handed back at the end. By default the network itself is trained, and on one device.
         teacher: whose answers are learned besides the targets; the task has an imitation then.
+
+    Raises:
+        UserError: the training diverges; the epochs before stay in the checkpoint.
     """
     stage: dict[str, Any] = {
         "stage": what,
@@ -101,6 +106,9 @@ def train_epochs(
         update: is told how many steps are done.
         strategy: see `train`.
         teacher: see `train`.
+
+    Raises:
+        UserError: the training diverges.
     """
     per_epoch, epochs = stage["steps_per_epoch"], stage["epochs"]
     with strategy.scope() if strategy else nullcontext():
@@ -122,9 +130,13 @@ def train_epochs(
     update(first * per_epoch)
     for number in range(first, epochs):
         reseed(trainee, epoch_seed(stage["seed"], number))
-        trainer.fit(next(batches), per_epoch, rates, begin=number * per_epoch, update=partial(update, 1))
-        if keep or strategy:
-            state = trainer.state()
+        loss = trainer.fit(next(batches), per_epoch, rates, begin=number * per_epoch, update=partial(update, 1))
+        state = trainer.state()
+        if not (math.isfinite(loss) and state.is_finite()):
+            raise UserError(
+                f"{stage['stage']} diverges: in epoch {number + 1} of {epochs} the loss, {loss:g}, or a weight is no "
+                f"finite number; its learning rate begins at {stage['learning_rate']:g}, with a lower one it may not"
+            )
         if keep:
             keep(Finished(number + 1, state))
         if strategy:  # as after an interruption: every replica goes on from the mean of all batch norm statistics

@@ -43,6 +43,10 @@ class TrainingState:
     momentums: Sequence[np.ndarray]
     draws: Sequence[np.ndarray]
 
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return all(bool(np.isfinite(array).all()) for array in self.weights)
+
 
 def traced(function: Callable[..., Any], signature: Sequence[Any]) -> Callable[..., Any]:
     """A `tf.function` of a network that is one of many: few batches for each trace are meant, and not warned of."""

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import tf_keras
 
+from netadapt_tf.training.checkpoint import Checkpoint
 from netadapt_tf.training.images import batches, image_set, shuffled_batches
-from netadapt_tf.training.stages import evaluate, evaluate_tflite, train
+from netadapt_tf.training.stages import PRE_TRAINING, evaluate, evaluate_tflite, train
 from netadapt_tf.training.task import ACCURACY, Metric, classification
 from netadapt_tf.training.teacher import Teacher
 from tests.tiny_networks import tiny_cnn
+from tflite_bench.errors import UserError
 
 
 @pytest.fixture
@@ -37,6 +39,16 @@ def test_training_in_epochs_learns(cnn):
     task = classification(cnn)
     train(cnn, task, shuffled_batches(images, 16, "tf"), seed=0, epochs=40, learning_rate=0.05, what="")
     assert evaluate(cnn, task, batches(images, 64, "tf")) > 0.7
+
+
+@pytest.mark.parametrize(("epochs", "learning_rate"), [(2, 1e30), (1, 1e38)])
+def test_a_stage_that_diverges_ends_with_the_reason_and_keeps_nothing_of_it(
+    cnn, noise, tmp_path, epochs, learning_rate
+):
+    checkpoint = Checkpoint(tmp_path / "checkpoint.npz", (tmp_path / "checkpoint.npz").write_bytes)
+    with pytest.raises(UserError, match=r"pre-training diverges: in epoch 1 of \d the loss, .* lower one it may not"):
+        train(cnn, classification(cnn), noise, 0, epochs, learning_rate, PRE_TRAINING, checkpoint)
+    assert not checkpoint.path.exists()
 
 
 def test_a_network_of_slow_batch_norms_is_judged_by_what_it_has_become():
