@@ -14,7 +14,9 @@ from netadapt_tf.search.screening import screening_steps, survivors
 from netadapt_tf.search.selection import Outcome, ranked
 from netadapt_tf.search.short_term import Failed, FineTuned, Portion, Stage
 from netadapt_tf.settings import Settings
+from netadapt_tf.training.checkpoint import Checkpoint, Finished, digest_of
 from netadapt_tf.training.task import Metric
+from netadapt_tf.training.trainer import TrainingState
 from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
 
@@ -33,6 +35,7 @@ class Contest:
         choice: Choice,
         executor: Executor,
         journal: Journal,
+        leader: Checkpoint,
         metric: Metric,
         settings: Settings,
     ) -> None:
@@ -45,6 +48,7 @@ class Contest:
             choice: which outcome is the best.
             executor: where proposals are fine-tuned.
             journal: where every result is recorded.
+            leader: where the weights of the best so far are kept; discarding it is the caller's.
             metric: what proposals are ranked by.
             settings: how long, and whether to screen.
         """
@@ -54,6 +58,8 @@ class Contest:
         self._choice = choice
         self._executor = executor
         self._journal = journal
+        self._leader = leader
+        self._began_from = digest_of(stage.network.get_weights())
         self._metric = metric
         self._steps = settings.short_term_steps
         self._screening_steps = screening_steps(self._steps) if settings.screen else 0
@@ -89,6 +95,8 @@ class Contest:
         """Those of a proposal after its fine-tune, which is repeated where they were not kept."""
         if group in self._best:
             return self._best[group].state.weights
+        if kept := self._leader.finished(self._about(group)):
+            return kept.state.weights
         ((_, result),) = self._executor.results([Portion(group, self._steps)])
         if isinstance(result, Failed):
             raise UserError(f"the fine-tune of {group}, done once, failed when it was repeated: {result.reason}")
@@ -110,20 +118,34 @@ class Contest:
             yield [proposal for proposal in self._proposals if proposal.group in groups]
 
     def _fine_tune(self, event: str, proposals: Sequence[Proposal], end: int, room: int, what: str) -> None:
-        """Brings proposals to a step, each recorded the moment it is there; the states of the best are kept."""
+        """Brings proposals to a step, each recorded the moment it is there; the states of the best stay at hand."""
         known = self._accuracies[event].keys() | self._failures.keys()
         missing = {proposal.group: proposal for proposal in proposals if _cut(proposal) not in known}
         portions = [self._portion(group, end) for group in missing]
         best: dict[str, FineTuned] = {}
         with progress(f"iteration {self._stage.iteration}, {what}", len(portions)) as bar:
             for group, result in self._executor.results(portions):
-                self._record(event, missing[group], end, result)
                 if isinstance(result, FineTuned):
+                    self._accuracies[event][_cut(missing[group])] = result.accuracy
                     best[group] = result
                     order = ranked(self._choice, self._outcomes(event, proposals), room)
                     best = {outcome.group: best[outcome.group] for outcome in order if outcome.group in best}
+                    if event == "proposal" and group in best:
+                        self._leader.keep(self._about(group), _weights_only(result))
+                self._record(event, missing[group], end, result)
                 bar.update()
         self._best = best
+
+    def _about(self, group: str) -> dict[str, Any]:
+        """What tells a group's fine-tune from all others of the run."""
+        (filters,) = (proposal.filters for proposal in self._proposals if proposal.group == group)
+        return {
+            "stage": "short-term",
+            "iteration": self._stage.iteration,
+            "began_from": self._began_from,
+            "group": group,
+            "filters": filters,
+        }
 
     def _portion(self, group: str, end: int) -> Portion:
         begun = self._best.get(group)
@@ -143,7 +165,6 @@ class Contest:
                 result.reason,
             )
             return
-        self._accuracies[event][_cut(proposal)] = result.accuracy
         more: dict[str, Any] = {"steps": steps} if event == "screened" else {}
         self._journal.append(
             event, **about, accuracy=result.accuracy, predicted=proposal.predicted, **more, wall_s=wall_s
@@ -169,6 +190,11 @@ class Contest:
     def _recorded_accuracies(self, event: str) -> dict[Cut, float]:
         records = self._recorded(event).items()
         return {cut: record["accuracy"] for cut, record in records if not math.isnan(record["accuracy"])}
+
+
+def _weights_only(result: FineTuned) -> Finished:
+    """As a checkpoint: of steps, which are no epochs, and with nothing that further steps would need."""
+    return Finished(epochs=0, state=TrainingState(result.state.weights, momentums=[], draws=[]))
 
 
 def _cut(proposal: Proposal) -> Cut:

@@ -68,6 +68,7 @@ class Search:
         self._settings = settings
         self._clock = clock
         self._executor = executor
+        self._leader = run.checkpoint("short-term")
 
     def run(self, start: Iterate) -> Iterate:
         """Iterates until every goal is met by measurement, beyond the measurement's spread.
@@ -88,6 +89,7 @@ class Search:
             current = following
             per_iteration_s = (time.monotonic() - begin) / (current.iteration - first)
             self._report_time_left(current, per_iteration_s)
+        self._leader.discard()
         return current
 
     def _iterate(self, start_widths: Widths, current: Iterate, goals: Sequence[Goal]) -> Iterate | None:
@@ -140,6 +142,7 @@ class Search:
             choice,
             self._executor,
             self._run.journal,
+            self._leader,
             self._task.metric,
             self._settings,
         )
@@ -158,6 +161,7 @@ class Search:
                 following = Iterate(iteration, network, current.channels.at(widths), accuracy, costs)
                 self._run.save_iteration(iteration, network, widths)
                 self._record(following, proposal, {goal.name: constraint}, widths)
+                self._leader.discard()
                 return following
         return None
 

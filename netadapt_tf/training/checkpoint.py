@@ -1,4 +1,4 @@
-"""What the finished epochs of a stage of training came to, in one file: an interrupted stage goes on from there."""
+"""What a stage of training has come to, in one file: an interrupted stage goes on from there."""
 
 import hashlib
 import io
@@ -73,7 +73,7 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, EOFError, AttributeError, BadZipFile, zlib.error) as error:
             aside = set_aside(self.path)
             logging.warning(
-                "%s is damaged (%s); it is set aside as %s, and its epochs are trained anew.",
+                "%s is damaged (%s); it is set aside as %s, and what it held is trained anew.",
                 self.path,
                 error,
                 aside.name,

@@ -29,7 +29,10 @@ from tests.tiny_networks import tiny_cnn
 from tflite_bench import latency_table, table_file, unfinished
 from tflite_bench.timing import Job, Reading
 
-MOMENTS = {"timing": 60, "storing": 40, "step": 16, "appending": 6, "renaming": 8, "renamed": 6, "long-term": 6}
+MOMENTS = {
+    **{"timing": 60, "storing": 40, "appending": 6, "renaming": 8, "renamed": 6},
+    **{"pre-training": 10, "proposal": 8, "long-term": 18},
+}
 """Kinds of moments, and at which one of a kind, counted from an attempt's start, it may be killed at the latest."""
 
 BUDGET = "latency@host/cpu:1=60%"
@@ -49,8 +52,9 @@ class Moments:
             last_words()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def watch(self) -> None:
+    def watch(self, run_dir: Path) -> None:
         """Puts itself into everything that writes, trains and measures."""
+        start = run_dir / "iterations" / "000"
         replace, append, fit, transaction = os.replace, Journal.append, Trainer.fit, table_file.transaction
 
         def watched_replace(source: Any, target: Any) -> None:
@@ -66,7 +70,8 @@ class Moments:
             trainer: Trainer, batches: Any, steps: int, rates: Any, begin: int = 0, update: Any = None
         ) -> float:
             def passed() -> None:
-                self.reached("step" if update is None or steps * SETTINGS.pretrain_epochs > begin else "long-term")
+                stage = "long-term" if start.exists() else "pre-training"
+                self.reached(stage if update else "proposal")
                 if update:
                     update()
 
@@ -161,7 +166,7 @@ def attempt(folder: Path, moments: Moments) -> None:
     """Calls the adaptation once, in this process."""
     make_repeatable(1)
     log_what_is_kept(folder)
-    moments.watch()
+    moments.watch(folder / "run")
     problem.Meters = lambda *_: Meters(moments)  # type: ignore[assignment, misc]
     network = tiny_cnn(dropout=0.5)
     adapt_network(network, datasets(), [BUDGET], folder / "run", settings=SETTINGS, table=folder / "table.sqlite")

@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from netadapt_tf.search.goals import Goal
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.screening import screening_steps, survivors
 from netadapt_tf.search.selection import PICKS
+from netadapt_tf.search.short_term import ShortTerm
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.trainer import Trainer
 from tests.tiny_networks import tiny_cnn
@@ -122,6 +124,54 @@ def test_where_the_machine_fails_twice_the_search_stops_and_the_same_command_goe
     resumed = search(tmp_path / "parts", data, limit=ONE_ITERATION)
     assert not list(resumed[1].journal.events("failed"))
     assert_same(resumed, whole)
+
+
+def test_a_finished_fine_tune_is_not_repeated_even_that_of_the_pick(tmp_path, data, monkeypatch):
+    finished = []
+    fine_tune, append = ShortTerm.fine_tune, Journal.append
+
+    def counted(self, portion):
+        finished.append(fine_tune(self, portion))
+        return finished[-1]
+
+    def interrupted(self, event, **values):
+        if event == "iteration":
+            raise InterruptionError
+        return append(self, event, **values)
+
+    monkeypatch.setattr(ShortTerm, "fine_tune", counted)
+    whole = search(tmp_path / "whole", data, limit=ONE_ITERATION)
+    of_whole = len(finished)
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", interrupted)
+        with pytest.raises(InterruptionError):
+            search(tmp_path / "parts", data, limit=ONE_ITERATION)
+    assert (tmp_path / "parts" / "short-term.checkpoint.npz").exists()
+    assert_same(search(tmp_path / "parts", data, limit=ONE_ITERATION), whole)
+    assert len(finished) == 2 * of_whole
+    assert not list(tmp_path.rglob("*.checkpoint.npz")), "what is picked needs none"
+
+
+def test_the_step_and_the_evaluation_of_all_proposals_are_traced_once(tmp_path, data, monkeypatch):
+    traced: Counter[str] = Counter()
+    for name in ("_training_step", "_evaluation_step"):
+        function = getattr(Trainer, name)
+
+        def counted(self, *arguments, name=name, function=function):
+            traced[name] += 1
+            return function(self, *arguments)
+
+        monkeypatch.setattr(Trainer, name, counted)
+    _, run = search(tmp_path / "run", data, limit=ONE_ITERATION)
+    assert len(list(run.journal.events("proposal"))) == 2
+    assert traced == {"_training_step": 1, "_evaluation_step": 1}
+
+
+@pytest.mark.parametrize(("steps", "reason"), [(3, "the loss is nan"), (1, "a weight is no finite number")])
+def test_what_diverges_has_no_result(tmp_path, data, steps, reason):
+    settings = dataclasses.replace(SETTINGS, short_term_steps=steps, short_term_learning_rate=1e39)
+    with pytest.raises(UserError, match=f"no proposal of iteration 1 could be fine-tuned and judged; .*: {reason}"):
+        search(tmp_path / "run", data, settings=settings)
 
 
 @pytest.mark.slow
