@@ -17,8 +17,10 @@ from tests.tflite_bench.phones import (
     remote_files,
     times,
 )
+from tests.tflite_bench.taking_turns import waits_for
 from tflite_bench.benchmark_output import MEDIAN
 from tflite_bench.errors import UserError
+from tflite_bench.locking import cache_folder, measuring_lock
 from tflite_bench.meters import Meters
 from tflite_bench.reference import almost_empty_model, reference_network
 from tflite_bench.target import parse_target
@@ -36,6 +38,13 @@ class TestABatch:
             pushed = [path.rpartition("/")[2] for path, _ in phone.pushes[pushes:]]
             assert len(pushed) == len(models) + 1
             assert "batch.sh" in pushed
+
+    def test_waits_for_whoever_measures_on_the_phone(self, phone, binary, models, tmp_path, monkeypatch):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        with meters(binary) as ways:
+            meter = ways.of(parse_target(CPU))
+            (lock,) = cache_folder().glob("phone-*.lock")
+            assert waits_for(measuring_lock(lock), lambda: times(meter, models[:1]))
 
     def test_pushes_a_model_once(self, phone, binary, models):
         with meters(binary) as ways:

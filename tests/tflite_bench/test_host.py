@@ -1,9 +1,11 @@
 import pytest
 
+from tests.tflite_bench.taking_turns import waits_for
 from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.graph import Graph
 from tflite_bench.host import HostMeter
 from tflite_bench.layer_models import one_layer_model, resized_model
+from tflite_bench.locking import measuring_lock
 from tflite_bench.reference import almost_empty_model, reference_network
 from tflite_bench.sizing import sized
 from tflite_bench.target import Target, parse_target
@@ -23,6 +25,13 @@ def test_a_reading_is_of_the_model(meter):
     assert 0 <= empty.latency_ms < reference.latency_ms
     assert reference.p5_ms <= reference.latency_ms <= reference.p95_ms
     assert reference.runs >= Job.loads * Job.min_runs
+
+
+def test_it_waits_for_whoever_measures_on_this_machine(meter):
+    assert waits_for(measuring_lock(), lambda: meter.time(Job(almost_empty_model())))
+    assert waits_for(
+        measuring_lock(), lambda: meter.compare(Pair(almost_empty_model(), reference_network(), total_ms=1))
+    )
 
 
 @pytest.mark.slow

@@ -7,10 +7,12 @@ import pytest
 from tests.emulated_android import write_tool_for_this_machine
 from tests.processes import has_ended
 from tests.tflite_bench.phones import meters
+from tests.tflite_bench.taking_turns import waits_for
 from tests.tflite_bench.tool_logs import read_log
 from tflite_bench.benchmark_model import measuring_run, parse_tool_binary
 from tflite_bench.errors import MeasurementError, UserError
 from tflite_bench.host_runner import HostRunner
+from tflite_bench.locking import measuring_lock
 from tflite_bench.reference import reference_network
 from tflite_bench.target import parse_target
 from tflite_bench.timing import Job, Pair, Reading
@@ -39,6 +41,12 @@ def test_its_log_is_read(script):
         [(_, answer)] = ways.of(TARGET).time_all([Job(b"a model", loads=1)])
     assert isinstance(answer, Reading)
     assert answer.latency_ms == 11.522
+
+
+def test_it_waits_for_whoever_measures_on_this_machine(script):
+    with meters(script("cat log")) as ways:
+        meter = ways.of(TARGET)
+        assert waits_for(measuring_lock(), lambda: list(meter.time_all([Job(b"a model", loads=1)])))
 
 
 def test_the_middle_of_several_loads_counts(script):
