@@ -1,6 +1,7 @@
 import dataclasses
 import itertools
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,14 +63,25 @@ def test_a_finished_run_is_repeated_and_another_network_refused(adapted):
 
 
 @pytest.mark.slow
-def test_in_processes_the_same_network_is_found_and_the_directory_is_the_same_run_s(tmp_path, adapted):
-    run_dir, two = tmp_path / "run", Place("processes", workers=2)
-    arguments = tiny_cnn(), corner_datasets, ["macs=60%"], run_dir
-    elsewhere = adapt_network(*arguments, settings=QUICK, place=two)
-    assert (elsewhere.widths, elsewhere.metric) == (adapted.widths, adapted.metric)
-    for a, b in zip(elsewhere.network.get_weights(), adapted.network.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert adapt_network(*arguments, settings=QUICK).summary == elsewhere.summary
+@pytest.mark.parametrize("executor", ["processes", "ray"])
+def test_with_a_filled_table_other_executors_deliver_the_same_file(tmp_path, monkeypatch, executor):
+    monkeypatch.setattr("netadapt_tf.problem.Meters", FakeMeters)
+
+    def adapt(run: str, place: Place | None = None) -> AdaptedNetwork:
+        how: dict[str, Any] = {"settings": QUICK, "table": tmp_path / "table.sqlite", "place": place}
+        return adapt_network(tiny_cnn(), corner_datasets, ["latency@host/cpu:1=75%"], tmp_path / run, **how)
+
+    serial, elsewhere = adapt("serial"), adapt("elsewhere", Place(executor, workers=2))
+    assert story(tmp_path / "elsewhere") == story(tmp_path / "serial")
+    assert elsewhere.tflite_path.read_bytes() == serial.tflite_path.read_bytes()
+    assert adapt("elsewhere").summary == elsewhere.summary, "the directory is the same run's"
+
+
+def story(run_dir: Path) -> list[dict]:
+    """The journal, but for how long things took, how files differ, and which proposal was ready first."""
+    events = Journal(run_dir / "journal.jsonl").events()
+    timeless = [{key: value for key, value in r.items() if key not in ("wall_s", "command", "sha256")} for r in events]
+    return sorted(timeless, key=lambda r: (r.get("iteration", 0), r["event"], r.get("group", "")))
 
 
 def test_machines_that_were_not_joined_are_missed_before_anything_is_written(tmp_path, monkeypatch):
