@@ -1,6 +1,7 @@
 """The real binaries, on a network so small that they take seconds."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -37,6 +38,34 @@ def test_table_repeatability_fills_once_then_again(tmp_path):
     assert "Call again in an hour" in call(*command, f"--output={tmp_path}")
     assert "median difference" in call(*command, f"--output={tmp_path}")
     assert (tmp_path / "table_repeatability.csv").read_text().startswith("signature,first_ms,second_ms,difference")
+
+
+@pytest.mark.slow
+@pytest.mark.sweep
+def test_search_speed_tells_where_the_time_goes_and_what_screening_saves():
+    small = ["--resolution=32", "--percent=97", "--holdout_images=200", "--pretrain_epochs=1"]
+    printed = call("benchmarks.search_speed", "--steps=2", "--screening_steps=12", *small)
+    assert "2 steps, 1 iterations: training steps " in printed
+    assert "a rebuild for each proposal / masks: " in printed
+    assert "the same with Keras' own compile and fit / masks: " in printed
+    assert "screening" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.sweep
+def test_search_memory_says_by_how_much_it_grows():
+    printed = call("benchmarks.search_memory", "--iterations=3", "--first=2")
+    assert re.search(r"from iteration 2 to 3.*%", printed)
+
+
+@pytest.mark.slow
+@pytest.mark.sweep
+def test_table_fill_compares_editing_with_the_converter_and_counts_entries():
+    printed = call("benchmarks.table_fill", "--models=2", "--shapes=1", "--search_alpha=0.25", "--search_resolution=32")
+    assert "converter / editing " in printed
+    assert re.search(
+        r"\d+ entries in \d+ s: .* readings each, .* ms of loading and timing each, .* ms besides", printed
+    )
 
 
 def test_scaling_simulates_what_a_journal_recorded(tmp_path):
