@@ -1,4 +1,4 @@
-"""The real binaries, on a network so small that they take seconds."""
+"""The real binaries, on a network so small that they take seconds, in the sweep minutes."""
 
 import json
 import re
