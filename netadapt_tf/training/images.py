@@ -76,16 +76,16 @@ class ImageSet:
     def batched(self, size: int, order: Order, drop_remainder: bool = False) -> tf.data.Dataset:
         """The images of an `order`, so many at a time; what is done in parallel does not change what is shown.
 
-        Images that are shown as they lie in memory are gathered by the batch: one by one that takes as long as a sixth
-        of a small network's training step.
+        Images that lie in memory as large as they are shown are gathered, and mirrored, by the batch: one by one that
+        takes as long as a sixth of a small network's training step.
 
         Returns:
             A data set of (uint8 [B, R, R, 1 or 3], int64 [B]).
         """
         turns = tf.data.Dataset.from_tensor_slices(order)
-        if self._is_held() and not self.view.is_random:
+        if self._is_held():
             return turns.batch(size, drop_remainder).map(
-                lambda indices, labels, _: (self.originals.find(indices), labels),
+                lambda indices, labels, draws: (self.view.mirrored(self.originals.find(indices), draws), labels),
                 num_parallel_calls=tf.data.AUTOTUNE,
                 deterministic=True,
             )

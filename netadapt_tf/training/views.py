@@ -15,7 +15,6 @@ Window = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 _CENTRE_SHARE = 0.875
 _AREA = (0.08, 1.0)
 _ASPECT_RATIO = (3 / 4, 4 / 3)
-_CUT, _MIRROR = 0, 1  # what else is drawn needs another number
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,6 @@ class View:
     mirrors: bool = False
     cuts_at_random: bool = False
 
-    @property
-    def is_random(self) -> bool:
-        """Whether another draw may show something else."""
-        return self.mirrors or self.cuts_at_random
-
     def shown(self, cut: Callable[[Window | None], tf.Tensor], draw: tf.Tensor) -> tf.Tensor:
         """One image as it is shown.
 
@@ -51,11 +45,13 @@ class View:
         """
         window = self.window
         image = cut(None if window is None else lambda height, width: window(height, width, draw))  # [h, w, C]
-        image = resized(image, self.resolution)  # [R, R, C]
-        if self.mirrors:
-            mirror = tf.random.stateless_uniform([], tf.stack([draw, _MIRROR])) < 0.5
-            image = tf.where(mirror, tf.reverse(image, [1]), image)
-        return image
+        return self.mirrored(resized(image, self.resolution), draw)  # [R, R, C]
+
+    def mirrored(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+        """Images [..., R, R, C], where the view mirrors those of odd draws (int64 [...]) left to right."""
+        if not self.mirrors:
+            return images
+        return tf.where(draws[..., None, None, None] % 2 == 1, tf.reverse(images, [-2]), images)
 
 
 def views(augmentation: str, resolution: int) -> tuple[View, View]:
@@ -82,7 +78,7 @@ def random_window(height: tf.Tensor, width: tf.Tensor, draw: tf.Tensor) -> tf.Te
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         tf.stack([height, width, 1]),
         tf.zeros([1, 0, 4]),
-        tf.stack([draw, _CUT]),
+        tf.stack([draw, 0]),
         min_object_covered=0.0,
         aspect_ratio_range=_ASPECT_RATIO,
         area_range=_AREA,

@@ -95,7 +95,7 @@ def test_batches_feed_a_network():
 def test_shuffled_epochs_share_one_trace_and_show_what_examples_do():
     images = numbered().shown(View(4, mirrors=True))
     shuffled = shuffled_batches(images, 40, "none")
-    with mock.patch.object(View, "shown", side_effect=View.shown, autospec=True) as traced:
+    with mock.patch.object(View, "mirrored", side_effect=View.mirrored, autospec=True) as traced:
         for seed in (3, 4):
             ((pixels, labels),) = shuffled(seed)
             expected = list(examples(images, seed))

@@ -103,6 +103,13 @@ def test_flipping_is_all_that_flip_does_and_to_half_of_the_images():
     assert 0.35 < mirrored / len(pixels) < 0.65
 
 
+def test_images_in_memory_are_mirrored_as_those_that_are_decoded_each_time():
+    flipped = photos()[0].shown(views("flip", 20)[0])
+    decoded = shown(flipped, 3, epochs=2)
+    np.testing.assert_array_equal(decoded, shown(flipped.in_memory(), 3, epochs=2))
+    assert not np.array_equal(decoded, shown(photos()[0], 3, epochs=2))
+
+
 def test_a_cut_shows_a_part_of_the_original_upright():
     pixels = shown(photos()[0].shown(views("imagenet", 20)[0]), 0, epochs=5).astype(int)
     assert (np.diff(pixels[..., 1].mean(2), axis=1) > -0.5).all()
