@@ -68,6 +68,13 @@ def test_table_fill_compares_editing_with_the_converter_and_counts_entries():
     )
 
 
+@pytest.mark.slow
+@pytest.mark.sweep
+def test_input_pipeline_says_what_feeding_costs():
+    small = ["--photos=60", "--augmentation=imagenet", "--resolution=32", "--batch_size=8", "--steps=2", "--rounds=2"]
+    assert "a step fed by the data set / on a batch at hand: " in call("benchmarks.input_pipeline", *small)
+
+
 def test_scaling_simulates_what_a_journal_recorded(tmp_path):
     about = {"iteration": 1, "accuracy": 0.5}
     proposals = [{"event": "proposal", **about, "group": g, "filters": 8, "wall_s": 60.0} for g in ("a", "b")]
