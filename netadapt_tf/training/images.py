@@ -76,42 +76,41 @@ class ImageSet:
     def batched(self, size: int, order: Order, drop_remainder: bool = False) -> tf.data.Dataset:
         """The images of an `order`, so many at a time; what is done in parallel does not change what is shown.
 
-        Images that lie in memory as large as they are shown are gathered, and mirrored, by the batch: one by one that
-        takes as long as a sixth of a small network's training step.
+        Images are mirrored by the batch, and those that lie in memory as large as they are shown gathered so: one by
+        one either takes as long as a sixth of a small network's training step.
 
         Returns:
             A data set of (uint8 [B, R, R, 1 or 3], int64 [B]).
         """
         turns = tf.data.Dataset.from_tensor_slices(order)
+        in_parallel = partial(tf.data.Dataset.map, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         if self._is_held():
-            return turns.batch(size, drop_remainder).map(
-                lambda indices, labels, draws: (self.view.mirrored(self.originals.find(indices), draws), labels),
-                num_parallel_calls=tf.data.AUTOTUNE,
-                deterministic=True,
-            )
-        found = turns.map(lambda index, label, draw: (self.originals.find(index), label, draw))
-        return found.map(
-            lambda image, label, draw: (self.view.shown(partial(self.originals.cut, image), draw), label),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        ).batch(size, drop_remainder)
+            turns = turns.batch(size, drop_remainder)
+            upright = in_parallel(turns, lambda indices, labels, draws: (self.originals.find(indices), labels, draws))
+        else:
+            found = turns.map(lambda index, label, draw: (self.originals.find(index), label, draw))
+            upright = in_parallel(
+                found,
+                lambda image, label, draw: (self.view.upright(partial(self.originals.cut, image), draw), label, draw),
+            ).batch(size, drop_remainder)
+        return in_parallel(upright, lambda images, labels, draws: (self.view.mirrored(images, draws), labels))
 
     def in_memory(self) -> "ImageSet":
-        """The same set with its images decoded once, where they are all shown alike and take less than 2 GiB.
+        """The same set with its images decoded once, where they take less than 2 GiB, else itself.
 
-        Else itself: what is cut at random, or is too much, is read and decoded each time it is shown. Either way
-        each image has been decoded once, so that none fails in training.
+        They are held as they are shown; those that are cut at random as they are. Each image has been decoded once
+        either way, so that none fails in training.
 
         Raises:
             UserError: images that cannot be decoded.
         """
         if self._is_held():
             return self
+        if self.view.cuts_at_random:
+            return replace(self, originals=self.originals.decoded(self.indices, _MAX_BYTES_IN_MEMORY))
         size = (self.view.resolution, self.view.resolution, self.originals.channels)
-        too_many = len(self) * int(np.prod(size)) > _MAX_BYTES_IN_MEMORY
-        if self.view.cuts_at_random or too_many:
-            if too_many:
-                logging.info("%d images are too many to be held in memory.", len(self))
+        if len(self) * int(np.prod(size)) > _MAX_BYTES_IN_MEMORY:
+            logging.info("%d images are too many to be held in memory.", len(self))
             self.originals.check(self.indices)
             return self
         images = np.empty((len(self), *size), np.uint8)

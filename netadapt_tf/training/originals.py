@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from netadapt_tf.training.views import Window
 from netadapt_tf.wording import NAMED, some
@@ -42,6 +43,17 @@ class Originals(ABC):
     @abstractmethod
     def cut(self, found: tf.Tensor, window: Window | None) -> tf.Tensor:
         """A window of the image that was found, or all of it: uint8 [h, w, C]."""
+
+    def decoded(self, indices: np.ndarray, most_bytes: int) -> "Originals":
+        """Originals of the same numbers, in memory where these images (int64 [M]) take no more than that, else itself.
+
+        Each of them has been decoded then.
+
+        Raises:
+            UserError: some cannot be; the message names them.
+        """
+        del indices, most_bytes
+        return self
 
     def check(self, indices: np.ndarray, cause: Exception | None = None) -> None:  # noqa: B027 - decoded ones are whole
         """Sees that each of these images (int64 [M]) can be decoded.
@@ -83,6 +95,39 @@ class DecodedImages(Originals):
 
 
 @dataclass(frozen=True)
+class DecodedImagesOfAnySize(Originals):
+    """Images in memory, one after the other, each with a size of its own.
+
+    Attributes:
+        values: of all images, uint8 [bytes].
+        begins: int64 [N], where in `values` each image begins.
+        sizes: int64 [N, 2], height and width of each.
+        channels: of every image.
+    """
+
+    values: tf.Tensor
+    begins: np.ndarray
+    sizes: np.ndarray
+    channels: int = 3
+
+    def find(self, index: tf.Tensor) -> tf.Tensor:
+        """The number itself: int64 []."""
+        return index
+
+    def cut(self, found: tf.Tensor, window: Window | None) -> tf.Tensor:
+        """A window of the image of this number, or all of it: uint8 [h, w, C]."""
+        size = tf.gather(self.sizes, found)
+        of_window = tf.concat([[0, 0], size], 0)
+        if window is not None:
+            of_window = tf.cast(window(*tf.unstack(tf.cast(size, tf.int32))), tf.int64)
+        top, left, height, width = tf.unstack(of_window)
+        row = size[1] * self.channels
+        begin = tf.gather(self.begins, found) + top * row
+        rows = tf.reshape(self.values[begin : begin + height * row], (height, size[1], self.channels))
+        return tf.ensure_shape(rows[:, left : left + width], (None, None, self.channels))
+
+
+@dataclass(frozen=True)
 class EncodedImages(Originals):
     """JPEG, PNG, BMP or GIF files, or what would be in them, that are read and decoded whenever they are needed.
 
@@ -119,26 +164,52 @@ class EncodedImages(Originals):
 
         return tf.ensure_shape(tf.cond(tf.io.is_jpeg(content), of_jpeg, of_other), (None, None, self.channels))
 
+    def decoded(self, indices: np.ndarray, most_bytes: int) -> Originals:
+        """As of any originals: each image is decoded once, or twice where they are too many."""
+        images: dict[int, np.ndarray] = {}
+        room = most_bytes
+        with progress("reading images", len(indices)) as bar:
+            for index, image in self._all(indices, lambda found: self.cut(found, None)):
+                images[int(index)] = image.numpy()
+                room -= images[int(index)].nbytes
+                if room < 0:
+                    break
+                bar.update()
+        if room < 0:
+            logging.info("%d images are too many to be held in memory.", len(indices))
+            self.check(indices)
+            return self
+        self._refuse(np.setdiff1d(indices, list(images)))
+        begins, sizes = np.zeros(len(self.labels), np.int64), np.zeros((len(self.labels), 2), np.int64)
+        values, end = np.empty(most_bytes - room, np.uint8), 0
+        for index in list(images):
+            image = images.pop(index)  # at no time is everything there twice
+            begins[index], sizes[index] = end, image.shape[:2]
+            values[end : end + image.size] = image.ravel()
+            end += image.size
+        return DecodedImagesOfAnySize(self.labels, self.classes, tf.constant(values), begins, sizes, self.channels)
+
     def check(self, indices: np.ndarray, cause: Exception | None = None) -> None:
         """As of any originals: each image is decoded once."""
-        undecodable = self._undecodable(indices)
-        if len(undecodable):
-            raise UserError(self._complaint(undecodable)) from cause
-
-    def _undecodable(self, indices: np.ndarray) -> np.ndarray:
-        """Those of these numbers whose images cannot be decoded, int64 [K]."""
-
-        def looked_at(index: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return index, tf.reduce_max(self.cut(found, None))  # what is not asked for would not be computed
-
         good = []
         with progress("checking images", len(indices)) as bar:
-            places = tf.data.Dataset.from_tensor_slices(indices).map(lambda index: (index, self.find(index)))
-            each = places.map(looked_at, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
-            for batch, _ in each.batch(_CHECK_BATCH):
+            # What is not asked for would not be computed.
+            looked_at = self._all(indices, lambda found: tf.reduce_max(self.cut(found, None)))
+            for batch, _ in looked_at.batch(_CHECK_BATCH):
                 good += batch.numpy().tolist()
                 bar.update(len(batch))
-        return np.setdiff1d(indices, good)
+        self._refuse(np.setdiff1d(indices, good), cause)
+
+    def _all(self, indices: np.ndarray, look: Callable[[tf.Tensor], tf.Tensor]) -> tf.data.Dataset:
+        """What is seen in each image that can be decoded, with its number."""
+        places = tf.data.Dataset.from_tensor_slices(indices).map(lambda index: (index, self.find(index)))
+        seen = places.map(lambda index, found: (index, look(found)), num_parallel_calls=tf.data.AUTOTUNE)
+        return seen.ignore_errors()
+
+    def _refuse(self, undecodable: np.ndarray, cause: Exception | None = None) -> None:
+        """Complains of images that cannot be decoded, if there are any."""
+        if len(undecodable):
+            raise UserError(self._complaint(undecodable)) from cause
 
     def _decoded(self, content: tf.Tensor) -> tf.Tensor:
         """Of an animation the first image: uint8 [H, W, C]."""

@@ -33,8 +33,8 @@ class View:
     mirrors: bool = False
     cuts_at_random: bool = False
 
-    def shown(self, cut: Callable[[Window | None], tf.Tensor], draw: tf.Tensor) -> tf.Tensor:
-        """One image as it is shown.
+    def upright(self, cut: Callable[[Window | None], tf.Tensor], draw: tf.Tensor) -> tf.Tensor:
+        """One image as it is shown, before it may be mirrored.
 
         Args:
             cut: window (None: the whole image) -> uint8 [h, w, C].
@@ -45,13 +45,13 @@ class View:
         """
         window = self.window
         image = cut(None if window is None else lambda height, width: window(height, width, draw))  # [h, w, C]
-        return self.mirrored(resized(image, self.resolution), draw)  # [R, R, C]
+        return resized(image, self.resolution)  # [R, R, C]
 
     def mirrored(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        """Images [..., R, R, C], where the view mirrors those of odd draws (int64 [...]) left to right."""
+        """Images [B, R, R, C], where the view mirrors those of odd draws (int64 [B]) left to right."""
         if not self.mirrors:
             return images
-        return tf.where(draws[..., None, None, None] % 2 == 1, tf.reverse(images, [-2]), images)
+        return tf.where(draws[:, None, None, None] % 2 == 1, tf.reverse(images, [2]), images)
 
 
 def views(augmentation: str, resolution: int) -> tuple[View, View]:

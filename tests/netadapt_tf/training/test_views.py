@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -131,12 +133,49 @@ def test_a_window_is_the_same_whether_it_is_decoded_alone_or_not(number):
 def test_cuts_come_from_the_originals_and_everything_else_from_memory():
     whole = photos()[0]
     training, evaluation = views("imagenet", 20)
-    assert whole.shown(training).in_memory().originals is whole.originals
+    cut = whole.shown(training).in_memory()
+    assert cut.originals.cut(tf.constant(7), None).shape == (40, 60, 3)
     held = whole.shown(evaluation).in_memory()
     assert held.originals is not whole.originals
     assert held.in_memory() is held
     plain, again = ([image.numpy() for image, _ in examples(images)] for images in (whole.shown(evaluation), held))
     np.testing.assert_array_equal(plain, again)
+
+
+def of_all_sizes() -> ImageSet:
+    """Nine images in two formats, each of another size."""
+    generator = np.random.default_rng(0)
+    encoded = []
+    for number in range(9):
+        image = generator.integers(256, size=(30 + 5 * number, 70 - 6 * number, 3), dtype=np.uint8)
+        encoded.append((tf.io.encode_png if number % 2 else tf.io.encode_jpeg)(image).numpy())
+    originals = EncodedImages(np.arange(9) % 3, 3, lambda index: tf.gather(encoded, index), tf.identity, str)
+    return ImageSet(originals, np.arange(9), views("imagenet", 16)[0])
+
+
+def test_originals_in_memory_are_cut_as_those_that_are_decoded_each_time():
+    images = of_all_sizes()
+    held = images.in_memory()
+    assert not isinstance(held.originals, EncodedImages)
+    assert held.in_memory().originals is held.originals
+    for number in range(9):
+        number = tf.constant(number, tf.int64)
+        whole = images.originals.cut(images.originals.find(number), None)
+        np.testing.assert_array_equal(held.originals.cut(held.originals.find(number), None), whole)
+    decoded, cut = shown(images, 3, epochs=2).astype(int), shown(held, 3, epochs=2).astype(int)
+    assert np.abs(decoded - cut).max() <= 40, "at its edge a window alone may lack a neighbour's colour"
+    assert np.abs(decoded - cut).mean() < 1
+
+
+def test_a_part_of_a_set_is_all_of_it_that_is_held(monkeypatch):
+    images, some = of_all_sizes(), np.array([7, 2])
+    size = sum(images.originals.cut(images.originals.find(number), None).numpy().size for number in some)
+    for room, fits in ((size, True), (size - 1, False)):
+        monkeypatch.setattr("netadapt_tf.training.images._MAX_BYTES_IN_MEMORY", room)
+        part = replace(images, indices=some).in_memory()
+        assert isinstance(part.originals, EncodedImages) is not fits
+        assert list(part.own_labels) == [1, 2]
+        assert shown(part, 0).shape == (2, 16, 16, 3)
 
 
 def test_flipped_sets_are_held_and_tested_upright():
