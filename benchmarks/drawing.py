@@ -78,7 +78,7 @@ def draw_comparison(all_points: Iterable[Point], path: Path) -> None:
 
     A row of which a network did not train at all lies below the picture, and does not press the others together.
     """
-    figure = Figure(figsize=(9, 6), layout="constrained")
+    figure = Figure(figsize=(11, 6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     curves: dict[str, list[Point]] = {}
@@ -110,6 +110,6 @@ def draw_comparison(all_points: Iterable[Point], path: Path) -> None:
     near = [point.accuracy.low for point in points if point.accuracy.points > best - _SHOWN_POINTS]
     axes.set_ylim(min(near) - 0.5, max(point.accuracy.high for point in points) + 0.5)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="upper right")
+    figure.legend(fontsize=8, loc="outside right upper")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
