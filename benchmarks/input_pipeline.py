@@ -1,10 +1,11 @@
 r"""Whether training waits for its images: steps fed by a data set, against steps on a batch at hand.
 
-Examples, which docs/performance.md tells of, in a minute each; the last with photos, each decoded whenever it is shown:
+Examples, which docs/performance.md tells of, in some minutes each; the last with photos, which are cut at random, held
+in memory at their own size, and (--held_mib=0) decoded whenever they are shown:
 
   python -m benchmarks.input_pipeline
   python -m benchmarks.input_pipeline --augmentation=flip
-  python -m benchmarks.input_pipeline --photos=400 --augmentation=imagenet --alpha=1 --resolution=224 --batch_size=32
+  python -m benchmarks.input_pipeline --photos=2000 --augmentation=imagenet --steps=10
 
 MobileNetV1 is trained in rounds, in turn: some steps from a new epoch of the data set, as each proposal has one, and
 as many steps on one batch that is there already. The ratio is what feeding costs.
@@ -13,6 +14,7 @@ as many steps on one batch that is there already. The ratio is what feeding cost
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 from absl import flags
 
@@ -20,9 +22,8 @@ from netadapt_tf.training.data_names import AUGMENTATIONS
 from tflite_bench.binary import quiet_native_code, run
 
 _DATASET = flags.DEFINE_string("dataset", "fashion_mnist_12k", "See netadapt_tf.adapt.")
-_PHOTOS = flags.DEFINE_integer(
-    "photos", 0, "Make so many JPEG files of 500 x 375 pixels, and feed them.", lower_bound=0
-)
+_PHOTOS = flags.DEFINE_integer("photos", 0, "Make so many JPEG files of 500 x 375 pixels, and feed them.", 0, 10000)
+_HELD_MIB = flags.DEFINE_integer("held_mib", 2048, "A set of images that takes more is not held in memory.", 0, 1 << 14)
 _AUGMENTATION = flags.DEFINE_enum("augmentation", "none", AUGMENTATIONS, "See netadapt_tf.adapt.")
 _ALPHA = flags.DEFINE_float("alpha", 0.25, "The network's width multiplier.", 0.125, 4.0)
 _RESOLUTION = flags.DEFINE_integer("resolution", 64, "Height and width of its input, in pixels.", 32, 4096)
@@ -38,7 +39,7 @@ def main(_: Sequence[str]) -> None:
     with quiet_native_code():
         from benchmarks.fed_training import fed_in_turn, make_photos
         from netadapt_tf.networks.by_name import NETWORKS
-        from netadapt_tf.training.datasets import batch_spec
+        from netadapt_tf.training.datasets import batch_spec, steps_per_epoch
         from netadapt_tf.training.image_dataset import load_image_dataset
         from netadapt_tf.training.images import shuffled_batches
         from netadapt_tf.training.repeatable import make_repeatable
@@ -50,11 +51,13 @@ def main(_: Sequence[str]) -> None:
         if _PHOTOS.value:
             make_photos(Path(folder), _PHOTOS.value, _SEED.value)
         name = f"folder:{folder}" if _PHOTOS.value else _DATASET.value
-        images = load_image_dataset(name, _RESOLUTION.value, None, None, _SEED.value, _AUGMENTATION.value)
+        with mock.patch("netadapt_tf.training.images._MAX_BYTES_IN_MEMORY", _HELD_MIB.value << 20):
+            images = load_image_dataset(name, _RESOLUTION.value, None, None, _SEED.value, _AUGMENTATION.value)
         named = NETWORKS["mobilenet_v1"]
         network = named.build(named.widths(_ALPHA.value), _RESOLUTION.value, images.classes)
         dataset = shuffled_batches(images.train, _BATCH_SIZE.value, "tf")
         trainer = Trainer(network, classification(network), batch_spec(dataset))
+        print(f"{steps_per_epoch(dataset)} steps an epoch", flush=True)
         print(fed_in_turn(trainer, dataset, _STEPS.value, _ROUNDS.value))
 
 

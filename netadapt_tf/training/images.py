@@ -10,6 +10,7 @@ from absl import logging
 from tf_keras.applications import imagenet_utils
 
 from netadapt_tf.training.datasets import Shuffled
+from netadapt_tf.training.held import Held, aligned
 from netadapt_tf.training.originals import DecodedImages, Originals
 from netadapt_tf.training.views import View
 from tflite_bench.errors import UserError
@@ -84,22 +85,24 @@ class ImageSet:
         """
         turns = tf.data.Dataset.from_tensor_slices(order)
         in_parallel = partial(tf.data.Dataset.map, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+        def find(index: tf.Tensor, label: tf.Tensor, draw: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return self.originals.find(index), label, draw
+
+        def look(found: tf.Tensor, label: tf.Tensor, draw: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return self.view.upright(partial(self.originals.cut, found), draw), label, draw
+
         if self._is_held():
-            turns = turns.batch(size, drop_remainder)
-            upright = in_parallel(turns, lambda indices, labels, draws: (self.originals.find(indices), labels, draws))
+            upright = in_parallel(turns.batch(size, drop_remainder), find)
         else:
-            found = turns.map(lambda index, label, draw: (self.originals.find(index), label, draw))
-            upright = in_parallel(
-                found,
-                lambda image, label, draw: (self.view.upright(partial(self.originals.cut, image), draw), label, draw),
-            ).batch(size, drop_remainder)
-        return in_parallel(upright, lambda images, labels, draws: (self.view.mirrored(images, draws), labels))
+            upright = in_parallel(turns.map(find), look).batch(size, drop_remainder)
+        return upright.map(lambda images, labels, draws: (self.view.mirrored(images, draws), labels))
 
     def in_memory(self) -> "ImageSet":
-        """The same set with its images decoded once, where they take less than 2 GiB, else itself.
+        """The same set with its images held in memory, where they take less than 2 GiB; else they are only looked at.
 
-        They are held as they are shown; those that are cut at random as they are. Each image has been decoded once
-        either way, so that none fails in training.
+        They are held as they are shown; for cuts at random at their own size. Each has been decoded either way, so
+        that none fails in training.
 
         Raises:
             UserError: images that cannot be decoded.
@@ -107,17 +110,16 @@ class ImageSet:
         if self._is_held():
             return self
         if self.view.cuts_at_random:
-            return replace(self, originals=self.originals.decoded(self.indices, _MAX_BYTES_IN_MEMORY))
+            return replace(self, originals=self.originals.held(self.indices, _MAX_BYTES_IN_MEMORY))
         size = (self.view.resolution, self.view.resolution, self.originals.channels)
         if len(self) * int(np.prod(size)) > _MAX_BYTES_IN_MEMORY:
             logging.info("%d images are too many to be held in memory.", len(self))
             self.originals.check(self.indices)
             return self
-        images = np.empty((len(self), *size), np.uint8)
-        plain = replace(self.view, mirrors=False)
+        images = aligned((len(self), *size))
         try:
             with progress("reading images", len(self)) as bar:
-                for batch, _ in self.shown(plain).batched(_LOAD_BATCH, self.order()):
+                for batch, _ in self.batched(_LOAD_BATCH, self.order()):
                     images[bar.n : bar.n + len(batch)] = batch  # [B, R, R, 1 or 3]
                     bar.n += len(batch)
                     bar.refresh()
@@ -178,7 +180,7 @@ def cut_test(images: ImageSet, what: str, seed: int) -> Splits:
 
 def image_set(images: np.ndarray, labels: np.ndarray, classes: int, view: View | None = None) -> ImageSet:
     """A set of images that are in memory, uint8 [N, H, W, 1 or 3]; shown as they are, unless said otherwise."""
-    originals = DecodedImages(labels.astype(np.int64), classes, tf.constant(images))
+    originals = DecodedImages(labels.astype(np.int64), classes, Held(images))
     return ImageSet(originals, np.arange(len(labels)), view or View(images.shape[1]))
 
 

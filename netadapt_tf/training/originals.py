@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from netadapt_tf.training.held import Held, aligned
 from netadapt_tf.training.views import Window
 from netadapt_tf.wording import NAMED, some
 from tflite_bench.errors import UserError
@@ -44,10 +45,10 @@ class Originals(ABC):
     def cut(self, found: tf.Tensor, window: Window | None) -> tf.Tensor:
         """A window of the image that was found, or all of it: uint8 [h, w, C]."""
 
-    def decoded(self, indices: np.ndarray, most_bytes: int) -> "Originals":
-        """Originals of the same numbers, in memory where these images (int64 [M]) take no more than that, else itself.
+    def held(self, indices: np.ndarray, most_bytes: int) -> "Originals":
+        """These images (int64 [M]) in memory, under the same numbers; itself where they take more than that.
 
-        Each of them has been decoded then.
+        Each has been decoded, then, at least once.
 
         Raises:
             UserError: some cannot be; the message names them.
@@ -75,7 +76,7 @@ class DecodedImages(Originals):
         images: uint8 [N, H, W, 1 or 3].
     """
 
-    images: tf.Tensor
+    images: Held
 
     @property
     def channels(self) -> int:
@@ -84,7 +85,7 @@ class DecodedImages(Originals):
 
     def find(self, index: tf.Tensor) -> tf.Tensor:
         """The image, uint8 [H, W, C]; or those of several numbers, uint8 [..., H, W, C]."""
-        return tf.gather(self.images, index)
+        return tf.gather(self.images.tensor, index)
 
     def cut(self, found: tf.Tensor, window: Window | None) -> tf.Tensor:
         """A window of the image, or all of it: uint8 [h, w, C]."""
@@ -105,9 +106,9 @@ class DecodedImagesOfAnySize(Originals):
         channels: of every image.
     """
 
-    values: tf.Tensor
-    begins: np.ndarray
-    sizes: np.ndarray
+    values: Held
+    begins: Held
+    sizes: Held
     channels: int = 3
 
     def find(self, index: tf.Tensor) -> tf.Tensor:
@@ -116,14 +117,14 @@ class DecodedImagesOfAnySize(Originals):
 
     def cut(self, found: tf.Tensor, window: Window | None) -> tf.Tensor:
         """A window of the image of this number, or all of it: uint8 [h, w, C]."""
-        size = tf.gather(self.sizes, found)
+        size = tf.gather(self.sizes.tensor, found)
         of_window = tf.concat([[0, 0], size], 0)
         if window is not None:
             of_window = tf.cast(window(*tf.unstack(tf.cast(size, tf.int32))), tf.int64)
         top, left, height, width = tf.unstack(of_window)
         row = size[1] * self.channels
-        begin = tf.gather(self.begins, found) + top * row
-        rows = tf.reshape(self.values[begin : begin + height * row], (height, size[1], self.channels))
+        begin = tf.gather(self.begins.tensor, found) + top * row
+        rows = tf.reshape(self.values.tensor[begin : begin + height * row], (height, size[1], self.channels))
         return tf.ensure_shape(rows[:, left : left + width], (None, None, self.channels))
 
 
@@ -164,43 +165,46 @@ class EncodedImages(Originals):
 
         return tf.ensure_shape(tf.cond(tf.io.is_jpeg(content), of_jpeg, of_other), (None, None, self.channels))
 
-    def decoded(self, indices: np.ndarray, most_bytes: int) -> Originals:
+    def held(self, indices: np.ndarray, most_bytes: int) -> Originals:
         """As of any originals: each image is decoded once, or twice where they are too many."""
-        images: dict[int, np.ndarray] = {}
-        room = most_bytes
-        with progress("reading images", len(indices)) as bar:
-            for index, image in self._all(indices, lambda found: self.cut(found, None)):
-                images[int(index)] = image.numpy()
-                room -= images[int(index)].nbytes
-                if room < 0:
-                    break
-                bar.update()
-        if room < 0:
+        decoded = self._read(indices, most_bytes)
+        if decoded is None:
             logging.info("%d images are too many to be held in memory.", len(indices))
             self.check(indices)
-            return self
-        self._refuse(np.setdiff1d(indices, list(images)))
+        return decoded or self
+
+    def _read(self, indices: np.ndarray, most_bytes: int) -> DecodedImagesOfAnySize | None:
+        """These images in memory, None where they take more than that."""
+        values, end = aligned([most_bytes]), 0
         begins, sizes = np.zeros(len(self.labels), np.int64), np.zeros((len(self.labels), 2), np.int64)
-        values, end = np.empty(most_bytes - room, np.uint8), 0
-        for index in list(images):
-            image = images.pop(index)  # at no time is everything there twice
-            begins[index], sizes[index] = end, image.shape[:2]
-            values[end : end + image.size] = image.ravel()
-            end += image.size
-        return DecodedImagesOfAnySize(self.labels, self.classes, tf.constant(values), begins, sizes, self.channels)
+        good = []
+        with progress("reading images", len(indices)) as bar:
+            for index, image in self._each_seen(indices, lambda found: self.cut(found, None)):
+                pixels = image.numpy().ravel()
+                begin, end = end, end + pixels.size
+                if end > most_bytes:
+                    return None
+                values[begin:end] = pixels
+                begins[index], sizes[index] = begin, image.shape[:2]
+                good.append(int(index))
+                bar.update()
+        self._refuse(np.setdiff1d(indices, good))
+        return DecodedImagesOfAnySize(
+            self.labels, self.classes, Held(values[:end]), Held(begins), Held(sizes), self.channels
+        )
 
     def check(self, indices: np.ndarray, cause: Exception | None = None) -> None:
         """As of any originals: each image is decoded once."""
         good = []
         with progress("checking images", len(indices)) as bar:
             # What is not asked for would not be computed.
-            looked_at = self._all(indices, lambda found: tf.reduce_max(self.cut(found, None)))
+            looked_at = self._each_seen(indices, lambda found: tf.reduce_max(self.cut(found, None)))
             for batch, _ in looked_at.batch(_CHECK_BATCH):
                 good += batch.numpy().tolist()
                 bar.update(len(batch))
         self._refuse(np.setdiff1d(indices, good), cause)
 
-    def _all(self, indices: np.ndarray, look: Callable[[tf.Tensor], tf.Tensor]) -> tf.data.Dataset:
+    def _each_seen(self, indices: np.ndarray, look: Callable[[tf.Tensor], tf.Tensor]) -> tf.data.Dataset:
         """What is seen in each image that can be decoded, with its number."""
         places = tf.data.Dataset.from_tensor_slices(indices).map(lambda index: (index, self.find(index)))
         seen = places.map(lambda index, found: (index, look(found)), num_parallel_calls=tf.data.AUTOTUNE)

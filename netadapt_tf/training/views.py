@@ -78,7 +78,7 @@ def random_window(height: tf.Tensor, width: tf.Tensor, draw: tf.Tensor) -> tf.Te
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         tf.stack([height, width, 1]),
         tf.zeros([1, 0, 4]),
-        tf.stack([draw, 0]),
+        tf.stack([draw, 0]),  # a seed is two numbers
         min_object_covered=0.0,
         aspect_ratio_range=_ASPECT_RATIO,
         area_range=_AREA,

@@ -1,3 +1,4 @@
+import itertools
 import time
 
 import numpy as np
@@ -16,7 +17,7 @@ def batches(seed: int, delay_s: float = 0.0) -> tf.data.Dataset:
     dataset = tf.data.Dataset.from_tensor_slices((images, np.arange(64) % 2)).batch(16)
 
     def late(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        tf.py_function(time.sleep, [delay_s], [])
+        tf.py_function(lambda: time.sleep(delay_s), [], [])
         return images, labels
 
     return dataset.map(late)
@@ -35,6 +36,17 @@ def test_what_a_slow_data_set_costs_is_seen():
     assert len(quick.fed_ms) == len(quick.at_hand_ms) == 2
     assert min(slow.fed_ms) > 50
     assert max(slow.at_hand_ms) < 50, "a batch at hand waits for nobody"
+
+
+def test_the_kind_that_begins_takes_turns():
+    at_hand: list[bool] = []
+
+    class Recorder:
+        def fit(self, batches, steps, learning_rates):
+            at_hand.append(isinstance(batches, itertools.repeat))
+
+    fed_in_turn(Recorder(), batches, steps=4, rounds=2)  # type: ignore[arg-type]
+    assert at_hand == [True, True, False, False, True]
 
 
 def test_the_ratio_is_of_neighbours():

@@ -256,7 +256,8 @@ def test_classes_may_be_called_like_splits(photos):
     assert len(load(photos).full_train) == 10
 
 
-@pytest.mark.parametrize("augmentation", ["none", "flip", "imagenet"])
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
 @pytest.mark.parametrize("name", ["train/dogs/3.png", "val/dogs/3.png", "test/dogs/1.png"])
 def test_a_file_that_is_no_image_is_named_in_every_split(splits, name, augmentation):
     splits("val", 5)

@@ -130,11 +130,16 @@ def test_a_window_is_the_same_whether_it_is_decoded_alone_or_not(number):
     np.testing.assert_array_equal(window, originals.cut(found, None)[5:21, 8:32])
 
 
-def test_cuts_come_from_the_originals_and_everything_else_from_memory():
+def whole_image(images: ImageSet, number: int) -> np.ndarray:
+    originals = images.originals
+    return originals.cut(originals.find(tf.constant(number)), None).numpy()
+
+
+def test_cuts_come_from_whole_images_and_everything_else_is_held_as_shown():
     whole = photos()[0]
     training, evaluation = views("imagenet", 20)
     cut = whole.shown(training).in_memory()
-    assert cut.originals.cut(tf.constant(7), None).shape == (40, 60, 3)
+    assert whole_image(cut, 7).shape == (40, 60, 3)
     held = whole.shown(evaluation).in_memory()
     assert held.originals is not whole.originals
     assert held.in_memory() is held
@@ -159,17 +164,15 @@ def test_originals_in_memory_are_cut_as_those_that_are_decoded_each_time():
     assert not isinstance(held.originals, EncodedImages)
     assert held.in_memory().originals is held.originals
     for number in range(9):
-        number = tf.constant(number, tf.int64)
-        whole = images.originals.cut(images.originals.find(number), None)
-        np.testing.assert_array_equal(held.originals.cut(held.originals.find(number), None), whole)
+        np.testing.assert_array_equal(whole_image(held, number), whole_image(images, number))
     decoded, cut = shown(images, 3, epochs=2).astype(int), shown(held, 3, epochs=2).astype(int)
-    assert np.abs(decoded - cut).max() <= 40, "at its edge a window alone may lack a neighbour's colour"
+    assert np.abs(decoded - cut).max() <= 40, "a JPEG's window alone lacks its neighbours' colours"
     assert np.abs(decoded - cut).mean() < 1
 
 
 def test_a_part_of_a_set_is_all_of_it_that_is_held(monkeypatch):
     images, some = of_all_sizes(), np.array([7, 2])
-    size = sum(images.originals.cut(images.originals.find(number), None).numpy().size for number in some)
+    size = sum(whole_image(images, number).size for number in some)
     for room, fits in ((size, True), (size - 1, False)):
         monkeypatch.setattr("netadapt_tf.training.images._MAX_BYTES_IN_MEMORY", room)
         part = replace(images, indices=some).in_memory()
