@@ -107,6 +107,9 @@ def main(_: Sequence[str]) -> None:
         comparison.check_machine()
     comparison.train_missing_rows(seeds, _ROWS.value, _DOUBLED.value)
     points = comparison.points(_MEASURINGS.value)
+    if not points:
+        print(f"No row of {folder} is timed yet: without --measurings=0 the same command does that.")
+        return
     write_points(folder / "points.csv", points)
     draw_comparison(points.values(), Path(_PICTURE.value) if _PICTURE.value else folder / "comparison.png")
     print("\n\n".join([table(points), convergence(points), verdict(points)]))

@@ -24,6 +24,17 @@ def compare(output, kinds: Sequence[str], *more: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.slow
+def test_rows_may_be_trained_before_any_is_timed(tmp_path):
+    trained = compare(tmp_path, [], "--measurings=0")
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout == f"No row of {tmp_path} is timed yet: without --measurings=0 the same command does that.\n"
+    timed = compare(tmp_path, [])
+    assert timed.returncode == 0, timed.stderr
+    assert "Seed" not in timed.stderr, "a finished row was trained again"
+    assert "| 100 % | start | " in timed.stdout
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [KINDS, pytest.param(MORE, marks=pytest.mark.sweep)], ids=["few", "more"])
 def test_the_comparison_runs_and_goes_on_from_its_rows(tmp_path, kinds):
     result = compare(tmp_path, kinds)
