@@ -77,8 +77,8 @@ class ImageSet:
     def batched(self, size: int, order: Order, drop_remainder: bool = False) -> tf.data.Dataset:
         """The images of an `order`, so many at a time; what is done in parallel does not change what is shown.
 
-        Images are mirrored by the batch, and those that lie in memory as large as they are shown gathered so: one by
-        one either takes as long as a sixth of a small network's training step.
+        Images are mirrored by the batch, and gathered by the batch where they lie in memory as large as they are shown:
+        one by one either takes as long as a sixth of a small network's training step.
 
         Returns:
             A data set of (uint8 [B, R, R, 1 or 3], int64 [B]).
