@@ -92,7 +92,7 @@ def test_a_phone_that_gets_slower_is_noticed_and_the_batch_repeated(phone, binar
         table = open_table(tmp_path / "table", meter)
         fill(table, meter, graph, first, CACHES)
         runs = len(phone.runs)
-        phone.slow_down(2.0, from_run=runs + 1)
+        phone.slow_down(4.0, from_run=runs + 1)  # so much that a disturbed first reading cannot hide it
         fill(table, meter, graph, others, CACHES)
     drifts = {entry.signature: entry.drift for entry in table.entries()}
     assert all(drifts[signature] > 0.5 for signature in others)
