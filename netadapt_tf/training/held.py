@@ -12,7 +12,7 @@ _ALIGNMENT = 64  # bytes; what TensorFlow asks of memory that is not its own
 
 
 class Held:
-    """An array that is a tensor, too, without a copy; to other processes only the array is sent.
+    """An array that is a tensor, too, without a copy (by DLPack); to other processes only the array is sent.
 
     `tf.constant` would take twice as much memory again for a while, or a GPU's.
     """

@@ -109,13 +109,19 @@ class ImageSet:
         """
         if self._is_held():
             return self
-        if self.view.cuts_at_random:
-            return replace(self, originals=self.originals.held(self.indices, _MAX_BYTES_IN_MEMORY))
         size = (self.view.resolution, self.view.resolution, self.originals.channels)
-        if len(self) * int(np.prod(size)) > _MAX_BYTES_IN_MEMORY:
-            logging.info("%d images are too many to be held in memory.", len(self))
-            self.originals.check(self.indices)
-            return self
+        if self.view.cuts_at_random:
+            originals = self.originals.held(self.indices, _MAX_BYTES_IN_MEMORY)
+            if originals is not None:
+                return replace(self, originals=originals)
+        elif len(self) * int(np.prod(size)) <= _MAX_BYTES_IN_MEMORY:
+            return self._read(size)
+        logging.info("%d images are too many to be held in memory.", len(self))
+        self.originals.check(self.indices)
+        return self
+
+    def _read(self, size: tuple[int, int, int]) -> "ImageSet":
+        """The same set with its images in memory, R x R x C as they are shown."""
         images = aligned((len(self), *size))
         try:
             with progress("reading images", len(self)) as bar:

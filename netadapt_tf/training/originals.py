@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from netadapt_tf.training.held import Held, aligned
 from netadapt_tf.training.views import Window
@@ -45,10 +44,8 @@ class Originals(ABC):
     def cut(self, found: tf.Tensor, window: Window | None) -> tf.Tensor:
         """A window of the image that was found, or all of it: uint8 [h, w, C]."""
 
-    def held(self, indices: np.ndarray, most_bytes: int) -> "Originals":
-        """These images (int64 [M]) in memory, under the same numbers; itself where they take more than that.
-
-        Each has been decoded, then, at least once.
+    def held(self, indices: np.ndarray, most_bytes: int) -> "Originals | None":
+        """These images (int64 [M]) in memory, under the same numbers; None where they take more than that.
 
         Raises:
             UserError: some cannot be; the message names them.
@@ -165,16 +162,8 @@ class EncodedImages(Originals):
 
         return tf.ensure_shape(tf.cond(tf.io.is_jpeg(content), of_jpeg, of_other), (None, None, self.channels))
 
-    def held(self, indices: np.ndarray, most_bytes: int) -> Originals:
-        """As of any originals: each image is decoded once, or twice where they are too many."""
-        decoded = self._read(indices, most_bytes)
-        if decoded is None:
-            logging.info("%d images are too many to be held in memory.", len(indices))
-            self.check(indices)
-        return decoded or self
-
-    def _read(self, indices: np.ndarray, most_bytes: int) -> DecodedImagesOfAnySize | None:
-        """These images in memory, None where they take more than that."""
+    def held(self, indices: np.ndarray, most_bytes: int) -> Originals | None:
+        """As of any originals: each image is decoded once."""
         values, end = aligned([most_bytes]), 0
         begins, sizes = np.zeros(len(self.labels), np.int64), np.zeros((len(self.labels), 2), np.int64)
         good = []

@@ -13,7 +13,7 @@ SLOW_LAYERS = 12
 
 
 SLOWNESS = 8
-"""How many times as long everything takes then: more than other tenants of the machine ever do."""
+"""How many times as long everything takes then: other tenants of a machine were seen to do 2.7."""
 
 
 class _SlowModel(host_worker._LoadedModel):
