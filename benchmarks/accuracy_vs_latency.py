@@ -27,6 +27,8 @@ Rows, for each seed; all but start at every budget, multipliers also at the star
 Only where --rows names it:
   netadapt untaught                netadapt with --distillation=0
   netadapt by hold-out loss        proposals are ranked by it in place of the hold-out accuracy, at the lowest budget
+  netadapt of small steps by hold-out loss
+                                   the same with twice as many iterations, and 10 steps for each proposal
   netadapt by best ratio, netadapt by Taylor, netadapt of 40 steps, netadapt of small steps
                                    netadapt with other settings of its search, at the lowest budget
 

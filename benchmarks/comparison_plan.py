@@ -31,17 +31,19 @@ _ROUNDS = (
 KINDS = tuple(kind for kinds in _ROUNDS for kind in kinds)
 """How networks come about."""
 
-BY_LOSS = "netadapt by hold-out loss"
+_BY_LOSS = {"pick": "lowest_loss"}
+_SMALL = {"initial_reduction": 0.025, "reduction_decay": 0.98}
 
 SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
-    BY_LOSS: {},
+    "netadapt by hold-out loss": _BY_LOSS,
+    "netadapt of small steps by hold-out loss": {**_BY_LOSS, **_SMALL, "short_term_steps": 10},
     "netadapt by best ratio": {"pick": "best_ratio"},
     "netadapt by Taylor": {"filters": "taylor"},
     "netadapt of 40 steps": {"short_term_steps": 40},
-    "netadapt of small steps": {"initial_reduction": 0.025, "reduction_decay": 0.98},
+    "netadapt of small steps": _SMALL,
 }
-"""NetAdapt with other settings of its search, or ranked otherwise, at the lowest budget, where the search does most;
-trained only where it is asked for.
+"""NetAdapt with other settings of its search, at the lowest budget, where the search does most; trained only where it
+is asked for.
 """
 
 TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE)

@@ -17,7 +17,6 @@ from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.datasets import Datasets
-from netadapt_tf.training.task import Metric
 from tflite_bench.errors import UserError
 from tflite_bench.host import HostMeter
 from tflite_bench.target import Target
@@ -58,7 +57,6 @@ class Searches:
         target: Target,
         evaluation_batches: float,
         table: str | None,
-        metric: Metric | None = None,
     ) -> None:
         """Takes what the searches need to know; nothing is searched yet.
 
@@ -70,7 +68,6 @@ class Searches:
             target: where latency is measured.
             evaluation_batches: the hold-out images over those of a training batch.
             table: file of the latency table.
-            metric: what proposals are ranked by; by default the accuracy.
         """
         self._folder = folder
         self._start = start
@@ -79,7 +76,6 @@ class Searches:
         self._target = target
         self._proposal_steps = settings.short_term_steps + ANSWERS_SHARE * evaluation_batches
         self._table = table
-        self._metric = metric
 
     def by_latency(self, percents: Sequence[int], percent: int, name: str = "latency") -> Found:
         """What a search to this budget ends with, on its way to lower ones.
@@ -128,7 +124,6 @@ class Searches:
                 self._datasets,
                 [budget],
                 self._run_dir(search),
-                metric=self._metric,
                 settings=self._settings,
                 table=self._table,
                 command="benchmarks.accuracy_vs_latency",

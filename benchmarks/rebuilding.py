@@ -97,7 +97,7 @@ class SideBySide(Executor):
         assert isinstance(result, FineTuned)
         done.training_s.append(lap["short_term"])
         done.evaluation_s.append(lap["evaluate"])
-        done.accuracies.append(result.accuracy)
+        done.accuracies.append(result.evaluation.metric)
         return result
 
     def _rebuild(self, portion: Portion, done: Rebuilt, train: Callable[[tf_keras.Model, int, int], float]) -> None:
@@ -116,7 +116,7 @@ class SideBySide(Executor):
         spec = batch_spec(self._datasets.holdout)
         trainer = Trainer(network, self._bench.task, spec, stage_steps=settings.short_term_steps)
         trainer.fit(endless(self._datasets.train, seed), steps, constant(settings.short_term_learning_rate))
-        return trainer.evaluate(self._datasets.holdout)
+        return trainer.evaluate(self._datasets.holdout).metric
 
     def _by_fit(self, network: tf_keras.Model, steps: int, seed: int) -> float:
         """Trains and judges as one would without this project; batch norms follow as slowly as Keras lets them."""

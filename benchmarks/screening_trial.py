@@ -86,8 +86,8 @@ class Watched(Executor):
             trial.evaluation_s.append(self._clock.lap("besides")["evaluate"])
             trial.first_s.append(middle - begin)
             trial.rest_s.append(time.perf_counter() - middle)
-            trial.screened.append(first.accuracy)
-            trial.accuracies.append(last.accuracy)
+            trial.screened.append(first.evaluation.metric)
+            trial.accuracies.append(last.evaluation.metric)
             yield portion.group, last
 
     def _result(self, portion: Portion) -> FineTuned:

@@ -26,14 +26,13 @@ from netadapt_tf.training.checkpoint import Checkpoint
 from netadapt_tf.training.datasets import Datasets, Shuffled, steps_per_epoch
 from netadapt_tf.training.image_dataset import load_image_dataset
 from netadapt_tf.training.stages import train
-from netadapt_tf.training.task import Metric, classification
+from netadapt_tf.training.task import classification
 from netadapt_tf.training.teacher import Teacher
 from tflite_bench import runtime
 from tflite_bench.convert import convert
 from tflite_bench.whole_file import write_whole
 
 _BATCH_SIZE = 128
-_HOLDOUT_LOSS = Metric("loss", tf_keras.metrics.SparseCategoricalCrossentropy, larger_is_better=False)
 
 
 class Effort(NamedTuple):
@@ -146,8 +145,7 @@ class SeedWork:
 
     def _searched_otherwise(self, kind: str, percent: int) -> Found:
         settings = replace(self._settings, **kinds.SEARCHED_OTHERWISE[kind])
-        metric = _HOLDOUT_LOSS if kind == kinds.BY_LOSS else None
-        return self._searches(settings, metric).by_latency(self._problem.percents, percent, kind)
+        return self._searches(settings).by_latency(self._problem.percents, percent, kind)
 
     def _by_macs(self, percent: int) -> Found:
         return self._searches().by_macs(percent)
@@ -169,7 +167,7 @@ class SeedWork:
         widths = self._shapes.multiplier(percent)
         return Found(shrunk_by_l2(self._start(), widths), widths, 0, 0.0)
 
-    def _searches(self, settings: Settings | None = None, metric: Metric | None = None) -> Searches:
+    def _searches(self, settings: Settings | None = None) -> Searches:
         self._shapes.check_machine()
         return Searches(
             self._scratch,
@@ -179,7 +177,6 @@ class SeedWork:
             self._problem.measured_on,
             self._problem.holdout_images / _BATCH_SIZE,
             self._table,
-            metric,
         )
 
     def _start(self) -> tf_keras.Model:

@@ -72,7 +72,8 @@ class Settings:
         calibration_images: training images that tell int8 the range of every activation.
         quantization_aware_epochs: of int8, epochs of training that knows of the rounding, after the last stage; at the
             short-term learning rate, which falls along a cosine.
-        pick: which proposal wins, `highest_accuracy` (the paper) or `best_ratio` (least lost per cost saved).
+        pick: which proposal wins, by the hold-out set: `highest_accuracy` (the paper), `lowest_loss`, or `best_ratio`
+            (least accuracy lost per cost saved).
         filters: which filters stay: those of the largest `l2` norm (the paper), of the largest scale in the batch norm
             behind them (`bn_scale`), those that the loss would miss most to first order (`taylor`), or `random` ones.
         lock: a regular expression; channel groups that a layer writes whose whole name it matches keep their filters.

@@ -55,6 +55,7 @@ class Offer:
         group: the channel group that it shrinks.
         filters: how many that keeps.
         accuracy: on the hold-out set, after the short-term fine-tune; None where that failed.
+        loss: likewise; None where it is no number or, in a run of an earlier release, was not kept.
         predicted: what it was to cost, by resource.
         fate: one of `PICKED`, `LOST`, `SCREENED`, `DISCARDED`, `FAILED`.
     """
@@ -63,6 +64,7 @@ class Offer:
     group: str
     filters: int
     accuracy: float | None
+    loss: float | None
     predicted: Mapping[str, float]
     fate: str
 
@@ -294,8 +296,8 @@ def _offers(journal: Journal) -> list[Offer]:
             fate = PICKED
         elif fate == LOST and cut in discarded:
             fate = DISCARDED
-        accuracy, predicted = _finite(record.get("accuracy")), _numbers(record.get("predicted"))
-        found[cut] = Offer(iteration, group, filters, accuracy, predicted, fate)
+        accuracy, loss = (_finite(record.get(name)) for name in ("accuracy", "loss"))
+        found[cut] = Offer(iteration, group, filters, accuracy, loss, _numbers(record.get("predicted")), fate)
     return list(found.values())
 
 

@@ -73,6 +73,7 @@ def proposals(run: RunRecord) -> Section:
                 [
                     f"Iteration {offer.iteration}: {offer.group} at {offer.filters} filters, {offer.fate}",
                     f"hold-out {metric}: {score(offer.accuracy, metric)}",
+                    f"hold-out loss: {number(offer.loss)}",
                     *(
                         f"{title_of(name)}, predicted: {amount(cost, unit_of(name, [run]))}"
                         for name, cost in offer.predicted.items()
@@ -93,7 +94,7 @@ def proposals(run: RunRecord) -> Section:
         kinds_of_dots(rows, count("iteration", "iteration", most), score_axis(metric), kinds),
     )
     failed = sum(offer.fate == FAILED for offer in run.offers)
-    head = ["iteration", "channel group", "outcome", "filters", f"hold-out {metric}"]
+    head = ["iteration", "channel group", "outcome", "filters", f"hold-out {metric}", "hold-out loss"]
     head += [f"{title_of(name)}, {unit_of(name, [run])}: predicted" for name in run.resources]
     table = Table(
         "Proposals",
@@ -105,6 +106,7 @@ def proposals(run: RunRecord) -> Section:
                 offer.fate,
                 str(offer.filters),
                 score(offer.accuracy, metric),
+                number(offer.loss),
                 *(number(offer.predicted.get(name)) for name in run.resources),
             ]
             for offer in run.offers
@@ -127,6 +129,7 @@ def proposals(run: RunRecord) -> Section:
 
 
 def _picking(run: RunRecord) -> str:
-    if run.config.get("pick") == "best_ratio":
+    pick = run.config.get("pick")
+    if pick == "best_ratio":
         return "the one that loses least for what it saves was picked"
-    return f"the one of the best {run.metric} was picked"
+    return f"the one of the {'lowest loss' if pick == 'lowest_loss' else f'best {run.metric}'} was picked"

@@ -16,7 +16,7 @@ from netadapt_tf.search.short_term import Failed, FineTuned, Portion, Stage
 from netadapt_tf.settings import Settings
 from netadapt_tf.training.checkpoint import Checkpoint, Finished, digest_of
 from netadapt_tf.training.task import Metric
-from netadapt_tf.training.trainer import TrainingState
+from netadapt_tf.training.trainer import Evaluation, TrainingState
 from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
 
@@ -65,7 +65,7 @@ class Contest:
         self._screening_steps = screening_steps(self._steps) if settings.screen else 0
         self._best: Mapping[str, FineTuned] = {}
         self._discarded = set(self._recorded("discarded"))
-        self._accuracies = {event: self._recorded_accuracies(event) for event in ("screened", "proposal")}
+        self._evaluations = {event: self._recorded_evaluations(event) for event in ("screened", "proposal")}
         self._failures = {cut: record["reason"] for cut, record in self._recorded("failed").items()}
         if self._is_over():
             self._failures = {}  # the search stopped there; what was in its way may be gone
@@ -119,14 +119,14 @@ class Contest:
 
     def _fine_tune(self, event: str, proposals: Sequence[Proposal], end: int, room: int, what: str) -> None:
         """Brings proposals to a step, each recorded the moment it is there; the states of the best stay at hand."""
-        known = self._accuracies[event].keys() | self._failures.keys()
+        known = self._evaluations[event].keys() | self._failures.keys()
         missing = {proposal.group: proposal for proposal in proposals if _cut(proposal) not in known}
         portions = [self._portion(group, end) for group in missing]
         best: dict[str, FineTuned] = {}
         with progress(f"iteration {self._stage.iteration}, {what}", len(portions)) as bar:
             for group, result in self._executor.results(portions):
                 if isinstance(result, FineTuned):
-                    self._accuracies[event][_cut(missing[group])] = result.accuracy
+                    self._evaluations[event][_cut(missing[group])] = result.evaluation
                     best[group] = result
                     order = ranked(self._choice, self._outcomes(event, proposals), room)
                     best = {outcome.group: best[outcome.group] for outcome in order if outcome.group in best}
@@ -166,17 +166,23 @@ class Contest:
             )
             return
         more: dict[str, Any] = {"steps": steps} if event == "screened" else {}
+        metric, loss = result.evaluation
         self._journal.append(
-            event, **about, accuracy=result.accuracy, predicted=proposal.predicted, **more, wall_s=wall_s
+            event, **about, accuracy=metric, loss=loss, predicted=proposal.predicted, **more, wall_s=wall_s
         )
 
     def _outcomes(self, event: str, proposals: Sequence[Proposal]) -> list[Outcome]:
-        accuracies = self._accuracies[event]
+        evaluations = self._evaluations[event]
         return [
-            Outcome(p.group, p.filters, p.predicted[self._goal], self._metric.score(accuracies[_cut(p)]))
-            for p in proposals
-            if _cut(p) in accuracies and _cut(p) not in self._failures
+            self._outcome(proposal, evaluations[_cut(proposal)])
+            for proposal in proposals
+            if _cut(proposal) in evaluations and _cut(proposal) not in self._failures
         ]
+
+    def _outcome(self, proposal: Proposal, evaluation: Evaluation) -> Outcome:
+        loss = math.inf if math.isnan(evaluation.loss) else evaluation.loss
+        score = self._metric.score(evaluation.metric)
+        return Outcome(proposal.group, proposal.filters, proposal.predicted[self._goal], score, loss)
 
     def _recorded(self, event: str) -> dict[Cut, Mapping[str, Any]]:
         """This iteration's records of one kind, by the cut that they are about."""
@@ -187,9 +193,14 @@ class Contest:
             if record["iteration"] == self._stage.iteration and (record["group"], record["filters"]) in cuts
         }
 
-    def _recorded_accuracies(self, event: str) -> dict[Cut, float]:
+    def _recorded_evaluations(self, event: str) -> dict[Cut, Evaluation]:
+        """Those whose metric has a value; runs of earlier releases recorded no loss, and do not pick by it."""
         records = self._recorded(event).items()
-        return {cut: record["accuracy"] for cut, record in records if not math.isnan(record["accuracy"])}
+        return {
+            cut: Evaluation(record["accuracy"], record.get("loss", math.nan))
+            for cut, record in records
+            if not math.isnan(record["accuracy"])
+        }
 
 
 def _weights_only(result: FineTuned) -> Finished:

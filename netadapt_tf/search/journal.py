@@ -25,7 +25,10 @@ _KEYS = {
 }
 """What a record of each kind holds at least."""
 
-_NUMBERS: dict[str, type | tuple[type, ...]] = {"iteration": int, "filters": int, "accuracy": (int, float)}
+_NUMBERS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("iteration", "filters"), int),
+    **dict.fromkeys(("accuracy", "loss"), (int, float)),
+}
 """What is a number, whatever the record, and of which type."""
 
 

@@ -14,12 +14,14 @@ class Outcome:
         filters: how many filters it leaves.
         cost: what the network is predicted to cost, in the budget's resource.
         score: the task's metric on the hold-out set, so that larger is better; -inf where it has no value.
+        loss: the task's loss there, mean over its examples; inf where it has no value.
     """
 
     group: str
     filters: int
     cost: float
     score: float
+    loss: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ Pick = Callable[[Sequence[Outcome], Standing], Outcome]
 def highest_accuracy(outcomes: Sequence[Outcome], _: Standing) -> Outcome:
     """The most accurate proposal, the first of equals (NetAdapt, Algorithm 1)."""
     return max(outcomes, key=lambda outcome: outcome.score)
+
+
+def lowest_loss(outcomes: Sequence[Outcome], _: Standing) -> Outcome:
+    """The proposal of the lowest hold-out loss, the first of equals: it tells apart what few examples count alike."""
+    return min(outcomes, key=lambda outcome: outcome.loss)
 
 
 def best_ratio(outcomes: Sequence[Outcome], standing: Standing) -> Outcome:
@@ -59,7 +66,11 @@ def best_ratio(outcomes: Sequence[Outcome], standing: Standing) -> Outcome:
     return min(outcomes, key=rank)
 
 
-PICKS: dict[str, Pick] = {"highest_accuracy": highest_accuracy, "best_ratio": best_ratio}
+PICKS: dict[str, Pick] = {
+    "highest_accuracy": highest_accuracy,
+    "lowest_loss": lowest_loss,
+    "best_ratio": best_ratio,
+}
 
 
 def ranked(best: Callable[[Sequence[Outcome]], Outcome], outcomes: Sequence[Outcome], count: int = -1) -> list[Outcome]:

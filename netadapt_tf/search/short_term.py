@@ -20,7 +20,7 @@ from netadapt_tf.settings import Settings
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets, batch_spec, endless
 from netadapt_tf.training.task import Task
-from netadapt_tf.training.trainer import Trainer, TrainingState, constant
+from netadapt_tf.training.trainer import Evaluation, Trainer, TrainingState, constant
 from netadapt_tf.wording import one_line
 from tflite_bench.errors import UserError
 
@@ -83,13 +83,13 @@ class FineTuned:
     """A proposal after a portion of its short-term fine-tune.
 
     Attributes:
-        accuracy: the task's metric on the hold-out set.
+        evaluation: on the hold-out set.
         state: where its training stands; the weights are those of the network that the iteration starts from, removed
             channels included.
         wall_s: how long it took.
     """
 
-    accuracy: float
+    evaluation: Evaluation
     state: TrainingState
     wall_s: float
 
@@ -184,7 +184,7 @@ class ShortTerm:
             with self._clock("short_term"):
                 loss = self._train(portion)
             with self._clock("evaluate"):
-                accuracy = self._trainer.evaluate(self._datasets.holdout)
+                evaluation = self._trainer.evaluate(self._datasets.holdout)
             state = self._trainer.state()
         except _OF_THE_PROPOSAL as error:
             return Failed(_reason(error), time.monotonic() - start)
@@ -195,9 +195,9 @@ class ShortTerm:
             return Failed(f"the loss is {loss}", wall_s)
         if not state.is_finite():
             return Failed("a weight is no finite number", wall_s)
-        if math.isnan(accuracy):
+        if math.isnan(evaluation.metric):
             return Failed(f"its {self._metric.name} is not a number", wall_s)
-        return FineTuned(accuracy, state, wall_s)
+        return FineTuned(evaluation, state, wall_s)
 
     def _train(self, portion: Portion) -> float:
         seed = proposal_seed(self._settings.seed, self._stage.iteration, portion.group)

@@ -156,7 +156,7 @@ def _unfinished(network: tf_keras.Model) -> Finished:
 
 def evaluate(network: tf_keras.Model, task: Task, dataset: tf.data.Dataset) -> float:
     """The metric over one pass."""
-    return Trainer(network, task, batch_spec(dataset)).evaluate(dataset)
+    return Trainer(network, task, batch_spec(dataset)).evaluate(dataset).metric
 
 
 def evaluate_tflite(tflite: bytes, metric: Metric, dataset: tf.data.Dataset, structure: Any = None) -> float:

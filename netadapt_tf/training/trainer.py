@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -46,6 +46,18 @@ class TrainingState:
     def is_finite(self) -> bool:
         """Whether all weights are numbers."""
         return all(bool(np.isfinite(array).all()) for array in self.weights)
+
+
+class Evaluation(NamedTuple):
+    """What one pass over a data set found.
+
+    Attributes:
+        metric: the task's.
+        loss: the task's, mean over the examples.
+    """
+
+    metric: float
+    loss: float
 
 
 def traced(function: Callable[..., Any], signature: Sequence[Any]) -> Callable[..., Any]:
@@ -94,6 +106,8 @@ class Trainer:
         self._imitation = task.imitation
         self._teacher = teacher
         self._metric = task.metric.make()
+        self._whole_loss = task.loss
+        self._evaluated_loss = tf_keras.metrics.Mean()
         # Of Keras' two SGDs the one whose update of a variable is one operator: tracing takes half as long.
         self._optimizer = tf_keras.optimizers.legacy.SGD(momentum=MOMENTUM, nesterov=True)
         self._optimizer._create_all_weights(network.trainable_variables)
@@ -169,12 +183,13 @@ class Trainer:
                 update()
         return float(loss)
 
-    def evaluate(self, batches: Iterable) -> float:
-        """The metric over one pass of (float32 [B, H, W, C], targets [B, ...])."""
+    def evaluate(self, batches: Iterable) -> Evaluation:
+        """The metric and the loss over one pass of (float32 [B, H, W, C], targets [B, ...])."""
         self._metric.reset_state()
+        self._evaluated_loss.reset_state()
         for images, targets in batches:
             self._judge(images, targets)
-        return float(self._metric.result())
+        return Evaluation(float(self._metric.result()), float(self._evaluated_loss.result()))
 
     @property
     def _momentums(self) -> Sequence[tf.Variable]:
@@ -210,7 +225,9 @@ class Trainer:
         return (1 - share) * loss + share * tf.reduce_mean(self._imitation(answers, outputs))
 
     def _evaluation_step(self, images: tf.Tensor, targets: Any) -> None:
-        self._metric.update_state(targets, self.network(images, training=False))
+        outputs = self.network(images, training=False)
+        self._metric.update_state(targets, outputs)
+        self._evaluated_loss.update_state(tf.reduce_mean(self._whole_loss(targets, outputs)), tf.shape(images)[0])
 
     def _masked(self, variables: Sequence[tf.Variable], gradients: Sequence[tf.Tensor | None]) -> list:
         """The gradients, zero for masked rows of constrained kernels: the optimizer applies constraints (max norm)."""

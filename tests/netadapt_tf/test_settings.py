@@ -37,7 +37,7 @@ def test_no_field_takes_what_means_nothing(name, value):
         ({"filters": "l1"}, "l2 or bn_scale or taylor or random"),
         ({"screen": 1}, "screen is 1; it should be True or False"),
         ({"final": "stop"}, "fine_tune or retrain"),
-        ({"pick": "best"}, "highest_accuracy or best_ratio"),
+        ({"pick": "best"}, "highest_accuracy or lowest_loss or best_ratio"),
         ({"initial_reduction": 0}, "above 0 and at most 1"),
         ({"reduction_decay": 2}, "above 0 and at most 1"),
         ({"short_term_steps": 2.0}, "an integer from 0"),

@@ -1,5 +1,6 @@
 import dataclasses
 import itertools
+import json
 import re
 from functools import partial
 
@@ -86,6 +87,17 @@ def test_the_budget_is_met_step_by_step(tmp_path, data):
         assert all(r["predicted"]["macs"] <= record["constraint"]["macs"] for r in offered)
     assert find_channels(found.network).widths == widths
     assert set(records[0]["wall_s"]) == {"measure", "short_term", "evaluate", "search_overhead"}
+
+
+def test_the_lowest_loss_wins_where_that_is_asked_for(tmp_path, data):
+    _, run = search(tmp_path, data, settings=dataclasses.replace(SETTINGS, pick="lowest_loss"))
+    told_apart = False
+    for record in run.journal.events("iteration"):
+        offered = [r for r in run.journal.events("proposal") if r["iteration"] == record["iteration"]]
+        (picked,) = [r for r in offered if r["group"] == record["picked"]]
+        assert picked["loss"] == min(r["loss"] for r in offered)
+        told_apart |= len({r["loss"] for r in offered}) > 1
+    assert told_apart
 
 
 def interrupt_fit(monkeypatch, at: int) -> None:
@@ -259,6 +271,18 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, data, monkeypatc
         np.testing.assert_array_equal(a, b)
     keys = [(r["iteration"], r["group"]) for r in run_resumed.journal.events("proposal")]
     assert len(keys) == len(set(keys)), "a finished proposal was done twice"
+
+
+def test_a_run_of_a_release_that_kept_no_losses_goes_on(tmp_path, data):
+    _, run = search(tmp_path, data)
+    journal = tmp_path / "journal.jsonl"
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert records.pop()["event"] == "iteration"
+    for record in records:
+        record.pop("loss", None)
+    journal.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    _, resumed = search(tmp_path, data)
+    assert story(resumed) == story(run)
 
 
 def test_a_budget_out_of_reach_ends_with_the_best_there_is(tmp_path, data, caplog):

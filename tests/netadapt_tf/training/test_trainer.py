@@ -24,11 +24,11 @@ def batch():
 
 def test_training_learns(cnn, batch):
     trainer = classifier_trainer(cnn)
-    before = trainer.evaluate([batch])
+    before = trainer.evaluate([batch]).metric
     first = trainer.fit([batch], 1, constant(0.0))
     last = trainer.fit([batch] * 150, 150, constant(0.05))
     assert last < 0.7 * first
-    assert trainer.evaluate([batch]) > before + 0.2
+    assert trainer.evaluate([batch]).metric > before + 0.2
 
 
 def test_few_calls_of_many_networks_are_not_warned_of(batch, caplog):
@@ -42,13 +42,13 @@ def test_few_calls_of_many_networks_are_not_warned_of(batch, caplog):
     assert not [record for record in caplog.records if "retracing" in record.getMessage()]
 
 
-def test_accuracy_counts_right_answers_over_uneven_batches(cnn, batch):
+def test_accuracy_and_loss_are_means_over_uneven_batches(cnn, batch):
     images, labels = batch
-    answers = np.asarray(cnn(images)).argmax(-1)
-    expected = float(np.mean(answers == labels))
-    assert classifier_trainer(cnn).evaluate([(images[:40], labels[:40]), (images[40:], labels[40:])]) == pytest.approx(
-        expected
-    )
+    answers = np.asarray(cnn(images))
+    evaluation = classifier_trainer(cnn).evaluate([(images[:40], labels[:40]), (images[40:], labels[40:])])
+    assert evaluation.metric == pytest.approx(np.mean(answers.argmax(-1) == labels))
+    expected = tf_keras.losses.SparseCategoricalCrossentropy()(labels, answers)
+    assert evaluation.loss == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_restart_forgets_weights_masks_and_momentum(cnn, batch):
