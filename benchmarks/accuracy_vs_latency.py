@@ -31,6 +31,9 @@ Only where --rows names it:
                                    the same with twice as many iterations, and 10 steps for each proposal
   netadapt by best ratio, netadapt by Taylor, netadapt of 40 steps, netadapt of small steps
                                    netadapt with other settings of its search, at the lowest budget
+  netadapt cut at once, MorphNet-style cut at once
+                                   their shapes, but cut from the starting network by L2 norm, as uniform shrinking is,
+                                   at the lowest budget
 
 At the end all networks are built anew from their widths and timed, each in turn with the starting network; the latency
 column comes only from there. Accuracy is that of the `.tflite` on the whole test set; intervals are a bootstrap over

@@ -46,7 +46,12 @@ SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
 is asked for.
 """
 
-TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE)
+CUT_AT_ONCE: Mapping[str, str] = {f"{kind} cut at once": kind for kind in (NETADAPT, REGULARISED)}
+"""The shape that another row found, cut from the starting network by L2 norm, as uniform shrinking is, at the lowest
+budget: what the shape is worth, and what the training on the way to it; only where it is asked for.
+"""
+
+TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE, *CUT_AT_ONCE)
 """What shows what a part of the method is worth, or might be."""
 
 _AT_FULL_WIDTH = (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER)
@@ -62,8 +67,9 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
         doubled: whether one row of each kind is trained twice as long besides.
     """
     cells, middle = [], percents[len(percents) // 2]
-    for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE):
-        at = [WHOLE] if START in of_round else percents[-1:] if of_round is SEARCHED_OTHERWISE else percents
+    for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE, CUT_AT_ONCE):
+        is_tried = of_round in (SEARCHED_OTHERWISE, CUT_AT_ONCE)
+        at = [WHOLE] if START in of_round else percents[-1:] if is_tried else percents
         cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
     cells += [Cell(seed, WHOLE, kind) for kind in _AT_FULL_WIDTH for seed in seeds if kind in kinds]
     if doubled:

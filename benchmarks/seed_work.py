@@ -86,6 +86,10 @@ class SeedWork:
                 kind: partial(self._fine_tuned, partial(self._searched_otherwise, kind))
                 for kind in kinds.SEARCHED_OTHERWISE
             },
+            **{
+                kind: partial(self._fine_tuned, partial(self._cut_at_once, finder))
+                for kind, finder in kinds.CUT_AT_ONCE.items()
+            },
         }
         return trainings[cell.kind.removesuffix(DOUBLED)](cell, times)
 
@@ -132,12 +136,15 @@ class SeedWork:
     def _netadapt(self, cell: Cell) -> ComparedRow:
         """NetAdapt's row at the same budget; at the starting network's widths, that at the lowest budget."""
         percent = self._problem.percents[-1] if cell.percent == WHOLE else cell.percent
-        return self._rows.get(Cell(self.seed, percent, kinds.NETADAPT)) or self._now(percent)
+        return self._needed(kinds.NETADAPT, percent)
 
-    def _now(self, percent: int) -> ComparedRow:
-        """NetAdapt's row, where it was not asked for and another row needs it."""
-        row = self.row(Cell(self.seed, percent, kinds.NETADAPT))
-        self._rows.add(row)
+    def _needed(self, kind: str, percent: int) -> ComparedRow:
+        """A row that another one needs; it is done now where it was not asked for."""
+        cell = Cell(self.seed, percent, kind)
+        row = self._rows.get(cell)
+        if row is None:
+            row = self.row(cell)
+            self._rows.add(row)
         return row
 
     def _by_latency(self, percent: int) -> Found:
@@ -166,6 +173,12 @@ class SeedWork:
     def _uniform(self, percent: int) -> Found:
         widths = self._shapes.multiplier(percent)
         return Found(shrunk_by_l2(self._start(), widths), widths, 0, 0.0)
+
+    def _cut_at_once(self, finder: str, percent: int) -> Found:
+        """The shape of another row; what it took to find counts."""
+        row = self._needed(finder, percent)
+        steps, spent = row.steps_before - self._start_steps, row.minutes_before - self._start_minutes()
+        return Found(shrunk_by_l2(self._start(), row.widths), row.widths, steps, spent)
 
     def _searches(self, settings: Settings | None = None) -> Searches:
         self._shapes.check_machine()

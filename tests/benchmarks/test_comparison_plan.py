@@ -2,6 +2,7 @@ import dataclasses
 
 from benchmarks.compared_rows import Cell
 from benchmarks.comparison_plan import (
+    CUT_AT_ONCE,
     DOUBLED,
     KINDS,
     MULTIPLIER_WHOLE,
@@ -24,9 +25,9 @@ def test_every_kind_has_a_row_at_every_budget_and_seed():
 
 
 def test_other_searches_are_tried_at_the_lowest_budget_where_they_are_asked_for():
-    cells = plan([0, 1], [70, 50, 35], [NETADAPT, *SEARCHED_OTHERWISE], doubled=False)
+    cells = plan([0, 1], [70, 50, 35], [NETADAPT, *SEARCHED_OTHERWISE, *CUT_AT_ONCE], doubled=False)
     tried = [cell for cell in cells if cell.kind != NETADAPT]
-    assert {cell.kind for cell in tried} == set(SEARCHED_OTHERWISE)
+    assert {cell.kind for cell in tried} == {*SEARCHED_OTHERWISE, *CUT_AT_ONCE}
     assert {cell.percent for cell in tried} == {35}
     assert cells[-len(tried) :] == tried
     for kind, change in SEARCHED_OTHERWISE.items():
