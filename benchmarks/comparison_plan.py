@@ -68,8 +68,8 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
     """
     cells, middle = [], percents[len(percents) // 2]
     for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE, CUT_AT_ONCE):
-        is_tried = of_round in (SEARCHED_OTHERWISE, CUT_AT_ONCE)
-        at = [WHOLE] if START in of_round else percents[-1:] if is_tried else percents
+        is_at_lowest = of_round in (SEARCHED_OTHERWISE, CUT_AT_ONCE)
+        at = [WHOLE] if START in of_round else percents[-1:] if is_at_lowest else percents
         cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
     cells += [Cell(seed, WHOLE, kind) for kind in _AT_FULL_WIDTH for seed in seeds if kind in kinds]
     if doubled:

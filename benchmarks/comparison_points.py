@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.compared_rows import ComparedRow
 from benchmarks.comparison_plan import (
+    CUT_AT_ONCE,
     DOUBLED,
     KINDS,
     MULTIPLIER,
@@ -204,6 +205,10 @@ def verdict(points: Mapping[tuple[str, int], Point]) -> str:
         start = points.get((START, WHOLE))
         if start and (difference := netadapt.less(start)):
             lines.append(f"At {percent} %: netadapt less start, points: {difference}.")
+    for at_once, finder in CUT_AT_ONCE.items():
+        for (kind, percent), point in points.items():
+            if kind == at_once and (found := points.get((finder, percent))):
+                lines.append(f"At {percent} %: {finder} less {at_once}, points: {found.less(point)}.")
     for kind in (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER):
         for percent, times in speed_ups(points, kind).items():
             lines.append(f"At {percent} %: faster than an equally accurate {kind}: {times}.")
