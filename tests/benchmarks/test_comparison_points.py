@@ -103,6 +103,11 @@ def test_the_verdict_names_who_is_above_and_how_much_slower_a_multiplier_is(poin
     assert "At 50 %: above netadapt multiplier; below" in verdict(better)
 
 
+def test_what_the_training_on_the_way_was_worth_is_said():
+    rows = [row(kind, 50, 0, accuracy) for kind, accuracy in (("netadapt", 0.8), ("netadapt cut at once", 0.7))]
+    assert "At 50 %: netadapt less netadapt cut at once, points: +10.00" in verdict(points_of(rows, LATENCIES))
+
+
 def test_latencies_and_points_are_kept(points, tmp_path):
     assert read_latencies(tmp_path / "latencies.csv") == {}
     write_latencies(tmp_path / "latencies.csv", LATENCIES)
