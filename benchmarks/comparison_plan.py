@@ -37,6 +37,13 @@ _SMALL = {"initial_reduction": 0.025, "reduction_decay": 0.98}
 SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "netadapt by hold-out loss": _BY_LOSS,
     "netadapt of small steps by hold-out loss": {**_BY_LOSS, **_SMALL, "short_term_steps": 10},
+    "netadapt of small steps with mid-term fine-tunes": {
+        **_BY_LOSS,
+        **_SMALL,
+        "short_term_steps": 10,
+        "mid_term_epochs": 3,
+        "mid_term_learning_rate": 0.04,
+    },
     "netadapt by best ratio": {"pick": "best_ratio"},
     "netadapt by Taylor": {"filters": "taylor"},
     "netadapt of 40 steps": {"short_term_steps": 40},

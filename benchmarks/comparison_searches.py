@@ -1,6 +1,7 @@
 """The searches of a comparison: one by latency and one by MACs for each seed; both serve all budgets."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.deployed import DeployedNetwork
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.settings import Settings
-from netadapt_tf.training.datasets import Datasets
+from netadapt_tf.training.datasets import Datasets, steps_per_epoch
 from tflite_bench.errors import UserError
 from tflite_bench.host import HostMeter
 from tflite_bench.target import Target
@@ -75,6 +76,7 @@ class Searches:
         self._settings = replace(settings, pretrain_epochs=0, long_term_epochs=0, distillation=0.0)
         self._target = target
         self._proposal_steps = settings.short_term_steps + ANSWERS_SHARE * evaluation_batches
+        self._mid_term_steps = settings.mid_term_epochs * steps_per_epoch(datasets.train)
         self._table = table
 
     def by_latency(self, percents: Sequence[int], percent: int, name: str = "latency") -> Found:
@@ -141,16 +143,19 @@ class Searches:
         return None
 
     def _found(self, search: str, iteration: int) -> Found:
-        proposals = [
-            record["iteration"] for record in Journal(self._run_dir(search) / "journal.jsonl").events("proposal")
-        ]
-        until = sum(number <= iteration for number in proposals)
+        steps, whole = self._steps(search, iteration), self._steps(search)
         return Found(
             load_network(self._iteration(search, iteration) / "network.keras"),
             self._widths(search, iteration),
-            round(until * self._proposal_steps),
-            minutes(self._clock(search)) * until / max(1, len(proposals)),
+            round(steps),
+            minutes(self._clock(search)) * steps / max(1.0, whole),
         )
+
+    def _steps(self, search: str, last: float = math.inf) -> float:
+        """Training steps until the end of an iteration, or of all; evaluations counted by their work."""
+        per_record = {"proposal": self._proposal_steps, "iteration": self._mid_term_steps}
+        records = Journal(self._run_dir(search) / "journal.jsonl").events()
+        return sum(per_record.get(r["event"], 0.0) for r in records if 0 < r.get("iteration", 0) <= last)
 
     def _widths(self, search: str, iteration: int) -> dict[str, int]:
         return json.loads((self._iteration(search, iteration) / "widths.json").read_text())

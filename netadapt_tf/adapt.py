@@ -143,6 +143,19 @@ _SHORT_TERM_LEARNING_RATE = flags.DEFINE_float(
     "Constant. ImageNet: a tenth of the long-term one.",
     lower_bound=0.0,
 )
+_MID_TERM_EPOCHS = flags.DEFINE_integer(
+    "mid_term_epochs",
+    _DEFAULTS.mid_term_epochs,
+    "Epochs of fine-tuning of every iteration's picked network, before the next iteration cuts it again. ImageNet: 0 "
+    "with 10000 short-term steps, 1 with few.",
+    lower_bound=0,
+)
+_MID_TERM_LEARNING_RATE = flags.DEFINE_float(
+    "mid_term_learning_rate",
+    _DEFAULTS.mid_term_learning_rate,
+    "Of every mid-term fine-tune, at its first step; falls along a cosine.",
+    lower_bound=0.0,
+)
 _LONG_TERM_EPOCHS = flags.DEFINE_integer(
     "long_term_epochs",
     _DEFAULTS.long_term_epochs,
@@ -305,8 +318,9 @@ _FLAG_GROUPS = {
     "The data": (_DATASET, _PREPROCESSING, _AUGMENTATION, _TRAIN_IMAGES, _HOLDOUT_IMAGES),
     "The search": (_INITIAL_REDUCTION, _REDUCTION_DECAY, _FILTERS, _FILTER_MULTIPLE, _PICK, _SCREEN),
     "Training": (
-        *(_PRETRAIN_EPOCHS, _SHORT_TERM_STEPS, _LONG_TERM_EPOCHS, _FINAL, _QUANTIZATION_AWARE_EPOCHS, _BATCH_SIZE),
-        *(_SHORT_TERM_LEARNING_RATE, _LONG_TERM_LEARNING_RATE, _DISTILLATION),
+        *(_PRETRAIN_EPOCHS, _SHORT_TERM_STEPS, _MID_TERM_EPOCHS, _LONG_TERM_EPOCHS, _FINAL),
+        *(_SHORT_TERM_LEARNING_RATE, _MID_TERM_LEARNING_RATE, _LONG_TERM_LEARNING_RATE, _DISTILLATION),
+        *(_QUANTIZATION_AWARE_EPOCHS, _BATCH_SIZE),
     ),
     "Precision": (_PRECISION, _CALIBRATION_IMAGES),
     "Measuring": (_TABLE, _TABLE_ONLY, _BENCHMARK_MODELS),
@@ -363,6 +377,8 @@ def _request() -> Request:
             reduction_decay=_REDUCTION_DECAY.value,
             short_term_steps=_SHORT_TERM_STEPS.value,
             short_term_learning_rate=_SHORT_TERM_LEARNING_RATE.value,
+            mid_term_epochs=_MID_TERM_EPOCHS.value,
+            mid_term_learning_rate=_MID_TERM_LEARNING_RATE.value,
             long_term_epochs=_LONG_TERM_EPOCHS.value,
             long_term_learning_rate=_LONG_TERM_LEARNING_RATE.value,
             distillation=_DISTILLATION.value,

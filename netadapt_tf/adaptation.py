@@ -1,6 +1,7 @@
 """One adaptation from start to end: a trained network in, a smaller one within budget out."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from netadapt_tf.devices import check_devices, keep_devices
 from netadapt_tf.estimates import check_estimates
 from netadapt_tf.figures import amount, number, score
 from netadapt_tf.identity import run_identity
+from netadapt_tf.mid_term import mid_term
 from netadapt_tf.networks.files import checked
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
@@ -32,6 +34,7 @@ from netadapt_tf.start import Costs, Start, check_reachable, costs_of, measured_
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.replicas import strategy_of
+from netadapt_tf.training.stages import MID_TERM
 from netadapt_tf.training.task import ACCURACY, Loss, Metric
 from netadapt_tf.work import Work
 
@@ -209,5 +212,8 @@ def _searched(work: Work, costs: Costs, goals: Sequence[Goal], beginning: Iterat
             problem.settings,
             work.clock,
             executor,
+            partial(mid_term, work) if problem.settings.mid_term_epochs else None,
         )
-        return search.run(beginning)
+        found = search.run(beginning)
+    work.run.checkpoint(MID_TERM).discard()
+    return found

@@ -38,6 +38,8 @@ _NUMBERS = {
     "reduction_decay": _SHARE,
     "short_term_steps": _COUNT,
     "short_term_learning_rate": _LEARNING_RATE,
+    "mid_term_epochs": _COUNT,
+    "mid_term_learning_rate": _LEARNING_RATE,
     "long_term_epochs": _COUNT,
     "long_term_learning_rate": _LEARNING_RATE,
     "distillation": _SHARE_OR_NONE,
@@ -61,6 +63,8 @@ class Settings:
         reduction_decay: each iteration saves this times what the one before did.
         short_term_steps: training steps of each proposal.
         short_term_learning_rate: constant.
+        mid_term_epochs: of training of every iteration's picked network, before the next iteration begins with it.
+        mid_term_learning_rate: at the first step of every mid-term fine-tune; falls along a cosine.
         long_term_epochs: epochs of fine-tuning after the search.
         long_term_learning_rate: of pre-training and the last stage, at their first step; falls along a cosine.
         distillation: share of the last stage's loss that is about the starting network's answers (Hinton et al., 2015);
@@ -90,6 +94,8 @@ class Settings:
     reduction_decay: float = 0.96
     short_term_steps: int = 20
     short_term_learning_rate: float = 0.005
+    mid_term_epochs: int = 0
+    mid_term_learning_rate: float = 0.02
     long_term_epochs: int = 8
     long_term_learning_rate: float = 0.05
     distillation: float = 0.5

@@ -33,12 +33,13 @@ def trade_off(run: RunRecord) -> Section:
     """What every iteration's network costs, and how accurate it is."""
     charts = [chart for resource in run.resources for chart in _trade_off_chart(run, resource)]
     how = "by the table" if run.is_from_table else "measured"
+    term = "mid-term" if run.config.get("mid_term_epochs") else "short-term"
     return Section(
         key="trade-off",
         title="Every network of the search",
         text=[
             "Each point is the network of one iteration, on its way from the start (right) to the budget (left): what "
-            f"it costs, {how}, and its {run.metric} on the hold-out set after its short-term fine-tune. Each is "
+            f"it costs, {how}, and its {run.metric} on the hold-out set after its {term} fine-tune. Each is "
             "kept, under iterations/ in the run directory. The square is the start, the diamond what the search ended "
             "with. Point at one, or step through them with the arrow keys, to see its widths.",
         ],

@@ -20,6 +20,7 @@ _WORK = {
     "pretrain": "pre-training",
     "measure": "measuring",
     "short_term": "short-term fine-tunes",
+    "mid_term": "mid-term fine-tunes",
     "evaluate": "evaluation",
     "search_overhead": "rest of the search",
     "long_term": "last stage",
@@ -119,13 +120,17 @@ def proposals(run: RunRecord) -> Section:
         title="Every proposal",
         text=[
             "In every iteration each channel group proposes the network with itself shrunk, just enough to meet what "
-            f"is allowed. Each proposal has had its short-term fine-tune; {_picking(run)}. Where no group can meet it, "
-            "each offers its largest cut, and the one that loses least for what it saves is picked."
+            f"is allowed. Each proposal has had its short-term fine-tune; {_picking(run)}{_recovery(run)}. Where no "
+            "group can meet it, each offers its largest cut, and the one that loses least for what it saves is picked."
             + (f" {failed} failed and stand in the table only." if failed else "")
         ],
         charts=[chart],
         tables=[table],
     )
+
+
+def _recovery(run: RunRecord) -> str:
+    return ", and had a mid-term fine-tune before the next iteration" if run.config.get("mid_term_epochs") else ""
 
 
 def _picking(run: RunRecord) -> str:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+import tf_keras
 from absl import logging
 
 from netadapt_tf.figures import amount, number, score
@@ -47,6 +48,7 @@ class Search:
         settings: Settings,
         clock: Stopwatch,
         executor: Executor,
+        recovered: Callable[[int, tf_keras.Model], float] | None = None,
     ) -> None:
         """Takes what the search needs to know.
 
@@ -59,6 +61,8 @@ class Search:
             settings: how to search.
             clock: adds up where the time goes; each iteration takes a lap.
             executor: where proposals are fine-tuned.
+            recovered: (iteration, its network) -> the metric on the hold-out set; trains the network in place before
+                the next iteration begins with it.
         """
         self._goals = goals
         self._counted = counted
@@ -68,6 +72,7 @@ class Search:
         self._settings = settings
         self._clock = clock
         self._executor = executor
+        self._recovered = recovered
         self._leader = run.checkpoint("short-term")
 
     def run(self, start: Iterate) -> Iterate:
@@ -158,6 +163,8 @@ class Search:
                     continue
                 network = stage.narrowed(picked.group, contest.weights(picked.group))
                 accuracy = self._task.metric.score(picked.score)
+                if self._recovered:
+                    accuracy = self._recovered(iteration, network)
                 following = Iterate(iteration, network, current.channels.at(widths), accuracy, costs)
                 self._run.save_iteration(iteration, network, widths)
                 self._record(following, proposal, {goal.name: constraint}, widths)

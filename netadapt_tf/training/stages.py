@@ -21,7 +21,9 @@ from tflite_bench import runtime
 from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
 
-PRE_TRAINING = "pre-training"
+PRE_TRAINING, MID_TERM = "pre-training", "mid-term fine-tune"
+BEFORE_THE_LAST_PICK = (PRE_TRAINING, MID_TERM)
+"""Stages that must not see the hold-out set, by which proposals are still to be ranked."""
 
 
 def train(

@@ -10,6 +10,7 @@ from netadapt_tf.networks.files import save_network
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.settings import Settings
 from tests.tiny_networks import tiny_cnn
+from tests.tiny_search import corner_datasets
 from tflite_bench.target import parse_target
 
 PROPOSALS = {1: 3, 2: 3, 3: 2}
@@ -38,9 +39,9 @@ def searched(folder: Path, legs: dict[int, int]) -> None:
         journal.append("finished", budget=f"latency@host/cpu:1={percent}%")
 
 
-def searches(folder: Path) -> Searches:
-    settings = Settings(short_term_steps=10, pretrain_epochs=3, long_term_epochs=5)
-    return Searches(folder, tiny_cnn(), None, settings, parse_target("host/cpu:1"), 6.0, None)  # type: ignore[arg-type]
+def searches(folder: Path, mid_term_epochs: int = 0) -> Searches:
+    settings = Settings(short_term_steps=10, mid_term_epochs=mid_term_epochs, pretrain_epochs=3, long_term_epochs=5)
+    return Searches(folder, tiny_cnn(), corner_datasets(), settings, parse_target("host/cpu:1"), 6.0, None)
 
 
 def test_a_network_on_the_way_costs_what_led_to_it(tmp_path):
@@ -50,6 +51,14 @@ def test_a_network_on_the_way_costs_what_led_to_it(tmp_path):
     assert (first.widths, last.widths) == ({"first": 7}, {"first": 5})
     assert (first.steps, last.steps) == (3 * 12, 8 * 12), "10 steps, and 6 batches of evaluation at a third"
     assert (first.minutes, last.minutes) == (3.0, 8.0)
+
+
+def test_mid_term_fine_tunes_are_counted_with_the_iterations_that_had_one(tmp_path):
+    searched(tmp_path, {70: 1, 50: 3})
+    (tmp_path / "latency.minutes").write_text("12.0")
+    first, last = (searches(tmp_path, mid_term_epochs=2).by_latency([70, 50], percent) for percent in (70, 50))
+    assert (first.steps, last.steps) == (3 * 12 + 1 * 8, 8 * 12 + 3 * 8), "an epoch has four batches"
+    assert first.minutes == pytest.approx(12.0 * first.steps / last.steps)
 
 
 def test_only_legs_that_are_missing_are_searched(tmp_path, monkeypatch):

@@ -31,12 +31,19 @@ from tflite_bench.timing import Job, Reading
 
 MOMENTS = {
     **{"timing": 60, "storing": 40, "appending": 6, "renaming": 8, "renamed": 6},
-    **{"pre-training": 10, "proposal": 8, "long-term": 18},
+    **{"pre-training": 10, "proposal": 8, "mid-term": 10, "long-term": 18},
 }
 """Kinds of moments, and at which one of a kind, counted from an attempt's start, it may be killed at the latest."""
 
 BUDGET = "latency@host/cpu:1=60%"
-SETTINGS = Settings(pretrain_epochs=2, initial_reduction=0.2, short_term_steps=2, long_term_epochs=4, filter_multiple=2)
+SETTINGS = Settings(
+    initial_reduction=0.2,
+    filter_multiple=2,
+    pretrain_epochs=2,
+    short_term_steps=2,
+    mid_term_epochs=1,
+    long_term_epochs=4,
+)
 
 
 class Moments:
@@ -69,8 +76,11 @@ class Moments:
         def watched_fit(
             trainer: Trainer, batches: Any, steps: int, rates: Any, begin: int = 0, update: Any = None
         ) -> float:
+            stage = "pre-training"
+            if start.exists():
+                stage = "mid-term" if rates(0) == SETTINGS.mid_term_learning_rate else "long-term"
+
             def passed() -> None:
-                stage = "long-term" if start.exists() else "pre-training"
                 self.reached(stage if update else "proposal")
                 if update:
                     update()

@@ -11,13 +11,26 @@ import tf_keras
 from tensorflow.core.util.event_pb2 import Event
 
 import netadapt_tf
-from netadapt_tf import AdaptedNetwork, Datasets, Metric, Place, Settings, UserError, adapt_network, beginning, delivery
+from netadapt_tf import (
+    AdaptedNetwork,
+    Datasets,
+    Metric,
+    Place,
+    Settings,
+    UserError,
+    adapt_network,
+    beginning,
+    delivery,
+    mid_term,
+)
 from netadapt_tf.networks.files import load_network
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.resources.budget import parse_budgets
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.stopwatch import Stopwatch
+from netadapt_tf.training.stages import evaluate
+from netadapt_tf.training.task import classification
 from netadapt_tf.training.teacher import Teacher
 from netadapt_tf.training.trainer import Trainer
 from tests.tiny_adaptation import QUICK, FakeMeters, corner_datasets, four_corners
@@ -194,7 +207,7 @@ def test_interrupted_the_network_is_untouched_and_the_same_call_goes_on(tmp_path
 @pytest.mark.slow
 def test_with_dropout_a_run_that_is_interrupted_again_and_again_ends_as_one_that_is_not(tmp_path, monkeypatch):
     monkeypatch.setattr("netadapt_tf.problem.Meters", FakeMeters)
-    settings = dataclasses.replace(QUICK, pretrain_epochs=1)
+    settings = dataclasses.replace(QUICK, pretrain_epochs=1, mid_term_epochs=2)
 
     def adapt(run: str) -> AdaptedNetwork:
         network = tiny_cnn(dropout=0.5)
@@ -204,7 +217,8 @@ def test_with_dropout_a_run_that_is_interrupted_again_and_again_ends_as_one_that
     fits = itertools.count(1)
 
     def interrupted(*arguments, **more):
-        if next(fits) in (3, 6, 8):  # the second proposals of both iterations, and the long-term fine-tune
+        # The second proposal and the second mid-term epoch of an iteration, the first of another, the last stage.
+        if next(fits) in (3, 6, 10, 13):
             raise KeyboardInterrupt
         return fit(*arguments, **more)
 
@@ -215,10 +229,38 @@ def test_with_dropout_a_run_that_is_interrupted_again_and_again_ends_as_one_that
             result = adapt("parts")
         except KeyboardInterrupt:
             interruptions += 1
-    assert interruptions == 3
+    assert interruptions == 4
     assert journal_of(tmp_path / "parts") == journal_of(tmp_path / "whole")
     for one, other in zip(result.network.get_weights(), whole.network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_what_an_iteration_picks_recovers_before_the_next_one_begins(tmp_path, monkeypatch):
+    stages = []
+    real = mid_term.train
+
+    def watched(network: tf_keras.Model, task: Any, dataset: Any, *others: Any) -> None:
+        before = network.get_weights()
+        real(network, task, dataset, *others)
+        stages.append((before, network.get_weights(), dataset, others))
+
+    monkeypatch.setattr(mid_term, "train", watched)
+    data, settings = corner_datasets(), dataclasses.replace(QUICK, mid_term_epochs=1)
+    adapt_network(tiny_cnn(), data, ["macs=60%"], tmp_path / "run", settings=settings)
+    records = list(Journal(tmp_path / "run" / "journal.jsonl").events("iteration"))[1:]
+    assert len(records) == len(stages) > 1
+    for record, (before, after, dataset, others) in zip(records, stages, strict=True):
+        assert dataset is data.train
+        assert others[1:3] == (settings.mid_term_epochs, settings.mid_term_learning_rate)
+        assert any((old != new).any() for old, new in zip(before, after, strict=True))
+        kept = load_network(tmp_path / "run" / f"iterations/{record['iteration']:03d}/network.keras")
+        for own, new in zip(kept.get_weights(), after, strict=True):
+            np.testing.assert_array_equal(own, new)
+        assert record["accuracy"] == evaluate(kept, classification(kept), data.holdout)
+        assert "mid_term" in record["wall_s"]
+    assert len({others[0] for *_, others in stages}) == len(stages), "each has a seed of its own"
+    assert not list((tmp_path / "run").glob("*.checkpoint.npz"))
 
 
 def journal_of(run_dir) -> list[dict]:
