@@ -56,6 +56,12 @@ def test_effort_is_in_proportion(forecast):
     assert taught.final_s > taught.pretrain_s
 
 
+def test_mid_term_fine_tunes_are_a_part_of_the_search(forecast):
+    settings = dataclasses.replace(SETTINGS, mid_term_epochs=1000)
+    recovering = dry_run(tiny_cnn(), datasets(), ["macs=60%"], settings=settings).effort
+    assert recovering.search_s > 10 * forecast.effort.search_s
+
+
 def test_the_budget_that_needs_most_iterations_decides(forecast):
     budgets = ["parameters=90%", "macs=60%", "tflite_bytes=100%"]
     several = dry_run(tiny_cnn(), datasets(), budgets, settings=SETTINGS)

@@ -190,6 +190,15 @@ def test_every_proposal_is_there_with_what_became_of_it(run_dir):
     assert "1 failed" in section.text[0]
 
 
+def test_of_mid_term_fine_tunes_readers_are_told(run_dir):
+    before = [sections(run_dir)[name].text[0] for name in ("trade-off", "proposals")]
+    assert not any("mid-term" in text for text in before)
+    edit(run_dir / "config.json", mid_term_epochs=2)
+    networks, proposals = (sections(run_dir)[name].text[0] for name in ("trade-off", "proposals"))
+    assert "on the hold-out set after its mid-term fine-tune" in networks
+    assert "was picked, and had a mid-term fine-tune before the next iteration" in proposals
+
+
 def test_it_says_how_to_reproduce_the_run(run_dir):
     section = sections(run_dir)["again"]
     assert section.listing == COMMAND
