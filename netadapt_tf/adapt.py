@@ -147,7 +147,7 @@ _MID_TERM_EPOCHS = flags.DEFINE_integer(
     "mid_term_epochs",
     _DEFAULTS.mid_term_epochs,
     "Epochs of fine-tuning of every iteration's picked network, before the next iteration cuts it again. ImageNet: 0 "
-    "with 10000 short-term steps, 1 with few.",
+    "with thousands of short-term steps, as in the paper.",
     lower_bound=0,
 )
 _MID_TERM_LEARNING_RATE = flags.DEFINE_float(

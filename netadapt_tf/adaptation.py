@@ -14,7 +14,7 @@ from netadapt_tf.devices import check_devices, keep_devices
 from netadapt_tf.estimates import check_estimates
 from netadapt_tf.figures import amount, number, score
 from netadapt_tf.identity import run_identity
-from netadapt_tf.mid_term import mid_term
+from netadapt_tf.mid_term import checkpoint_of, mid_term
 from netadapt_tf.networks.files import checked
 from netadapt_tf.outcome import AdaptedNetwork, adapted_network
 from netadapt_tf.problem import Problem, opened_meters, problem_of, readable
@@ -34,7 +34,6 @@ from netadapt_tf.start import Costs, Start, check_reachable, costs_of, measured_
 from netadapt_tf.stopwatch import Stopwatch
 from netadapt_tf.training.datasets import Datasets
 from netadapt_tf.training.replicas import strategy_of
-from netadapt_tf.training.stages import MID_TERM
 from netadapt_tf.training.task import ACCURACY, Loss, Metric
 from netadapt_tf.work import Work
 
@@ -215,5 +214,5 @@ def _searched(work: Work, costs: Costs, goals: Sequence[Goal], beginning: Iterat
             partial(mid_term, work) if problem.settings.mid_term_epochs else None,
         )
         found = search.run(beginning)
-    work.run.checkpoint(MID_TERM).discard()
+    checkpoint_of(work.run).discard()
     return found

@@ -7,8 +7,15 @@ trained for long, which costs little, and the next ones are compared where accur
 import tf_keras
 
 from netadapt_tf.search.proposals import proposal_seed
+from netadapt_tf.search.run_directory import RunDirectory
+from netadapt_tf.training.checkpoint import Checkpoint
 from netadapt_tf.training.stages import MID_TERM, evaluate, train
 from netadapt_tf.work import Work
+
+
+def checkpoint_of(run: RunDirectory) -> Checkpoint:
+    """Where the mid-term fine-tune that is under way keeps its finished epochs; discarding it is the caller's."""
+    return run.checkpoint("mid-term")
 
 
 def mid_term(work: Work, iteration: int, network: tf_keras.Model) -> float:
@@ -35,7 +42,7 @@ def mid_term(work: Work, iteration: int, network: tf_keras.Model) -> float:
             settings.mid_term_epochs,
             settings.mid_term_learning_rate,
             MID_TERM,
-            work.run.checkpoint(MID_TERM),
+            checkpoint_of(work.run),
             work.strategy,
         )
     with work.clock("evaluate"):

@@ -4,6 +4,7 @@
         tighten the constraint of the budget furthest away by the next step of the schedule
         for every channel group: choose how many filters, choose which, short-term fine-tune
         keep the best proposal; measure it; let the measurement correct the next predictions
+        (where that is asked for: let it recover in a mid-term fine-tune)
 
 With one budget this is the paper's; with several each iteration works for one of them and watches the others.
 (Long-term fine-tuning comes after; see `netadapt_tf.adaptation`.)
