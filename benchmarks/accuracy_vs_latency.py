@@ -29,6 +29,8 @@ Only where --rows names it:
   netadapt by hold-out loss        proposals are ranked by it in place of the hold-out accuracy, at the lowest budget
   netadapt of small steps by hold-out loss
                                    the same with twice as many iterations, and 10 steps for each proposal
+  netadapt of small steps with mid-term fine-tunes
+                                   that again, and every iteration's picked network is trained for three epochs
   netadapt by best ratio, netadapt by Taylor, netadapt of 40 steps, netadapt of small steps
                                    netadapt with other settings of its search, at the lowest budget
   netadapt cut at once, MorphNet-style cut at once

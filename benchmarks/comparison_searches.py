@@ -34,7 +34,7 @@ class Found:
     """A network that a search came by.
 
     Attributes:
-        network: with the weights of its short-term fine-tune.
+        network: with the weights that the search left it.
         widths: of the network.
         steps: training steps of the search up to there, evaluations counted by their work.
         minutes: of the processor, likewise.
@@ -75,8 +75,11 @@ class Searches:
         self._datasets = datasets
         self._settings = replace(settings, pretrain_epochs=0, long_term_epochs=0, distillation=0.0)
         self._target = target
-        self._proposal_steps = settings.short_term_steps + ANSWERS_SHARE * evaluation_batches
-        self._mid_term_steps = settings.mid_term_epochs * steps_per_epoch(datasets.train)
+        evaluation_steps = ANSWERS_SHARE * evaluation_batches
+        self._proposal_steps = settings.short_term_steps + evaluation_steps
+        self._mid_term_steps = 0.0
+        if settings.mid_term_epochs:
+            self._mid_term_steps = settings.mid_term_epochs * steps_per_epoch(datasets.train) + evaluation_steps
         self._table = table
 
     def by_latency(self, percents: Sequence[int], percent: int, name: str = "latency") -> Found:

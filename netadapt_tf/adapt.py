@@ -146,8 +146,8 @@ _SHORT_TERM_LEARNING_RATE = flags.DEFINE_float(
 _MID_TERM_EPOCHS = flags.DEFINE_integer(
     "mid_term_epochs",
     _DEFAULTS.mid_term_epochs,
-    "Epochs of fine-tuning of every iteration's picked network, before the next iteration cuts it again. ImageNet: 0 "
-    "with thousands of short-term steps, as in the paper.",
+    "Epochs of fine-tuning of every iteration's picked network, before the next iteration cuts it again; 0, as in the "
+    "paper, for none. ImageNet: 0 with thousands of short-term steps.",
     lower_bound=0,
 )
 _MID_TERM_LEARNING_RATE = flags.DEFINE_float(

@@ -197,8 +197,9 @@ def _effort(problem: Problem, iterations: int | None, proposals: int, measure_s:
     answer_s = evaluate_s / steps_per_epoch(datasets.holdout, "holdout") if is_taught else 0.0
     final_steps = settings.final_epochs * steps_per_epoch(datasets.long_term) if iterations else 0
     proposal_s = settings.short_term_steps * step_s + evaluate_s
-    mid_term_s = settings.mid_term_epochs * steps_per_epoch(datasets.train) * step_s
-    iteration_s = build_s + measure_s + proposals * proposal_s + mid_term_s
+    iteration_s = build_s + measure_s + proposals * proposal_s
+    if settings.mid_term_epochs:
+        iteration_s += build_s + settings.mid_term_epochs * steps_per_epoch(datasets.train) * step_s + evaluate_s
     return Effort(
         iterations=iterations,
         proposals_each=proposals,

@@ -5,12 +5,15 @@ trained for long, which costs little, and the next ones are compared where accur
 """
 
 import tf_keras
+from absl import logging
 
 from netadapt_tf.search.proposals import proposal_seed
 from netadapt_tf.search.run_directory import RunDirectory
 from netadapt_tf.training.checkpoint import Checkpoint
-from netadapt_tf.training.stages import MID_TERM, evaluate, train
+from netadapt_tf.training.stages import DivergenceError, evaluate, train
 from netadapt_tf.work import Work
+
+_MID_TERM = "mid-term fine-tune"
 
 
 def checkpoint_of(run: RunDirectory) -> Checkpoint:
@@ -18,8 +21,8 @@ def checkpoint_of(run: RunDirectory) -> Checkpoint:
     return run.checkpoint("mid-term")
 
 
-def mid_term(work: Work, iteration: int, network: tf_keras.Model) -> float:
-    """Trains in place, and goes on with what an interrupted call finished.
+def mid_term(work: Work, iteration: int, network: tf_keras.Model) -> float | None:
+    """Trains in place, on one device, and goes on with what an interrupted call finished.
 
     Args:
         work: what all stages share.
@@ -27,23 +30,25 @@ def mid_term(work: Work, iteration: int, network: tf_keras.Model) -> float:
         network: the picked proposal's, narrowed.
 
     Returns:
-        The metric on the hold-out set.
-
-    Raises:
-        UserError: the training diverges.
+        The metric on the hold-out set; None where the training diverged, and the network is left as it was.
     """
     problem, settings = work.problem, work.problem.settings
-    with work.clock("mid_term"):
-        train(
-            network,
-            problem.task,
-            problem.datasets.train,
-            proposal_seed(settings.seed, iteration, MID_TERM),
-            settings.mid_term_epochs,
-            settings.mid_term_learning_rate,
-            MID_TERM,
-            checkpoint_of(work.run),
-            work.strategy,
-        )
+    before = network.get_weights()
+    try:
+        with work.clock("mid_term"):
+            train(
+                network,
+                problem.task,
+                problem.datasets.train,
+                proposal_seed(settings.seed, iteration, _MID_TERM),
+                settings.mid_term_epochs,
+                settings.mid_term_learning_rate,
+                _MID_TERM,
+                checkpoint_of(work.run),
+            )
+    except DivergenceError as error:
+        network.set_weights(before)
+        logging.warning("Iteration %d goes on without its mid-term fine-tune: %s.", iteration, error)
+        return None
     with work.clock("evaluate"):
         return evaluate(network, problem.task, problem.datasets.holdout)

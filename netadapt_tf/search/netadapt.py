@@ -49,7 +49,7 @@ class Search:
         settings: Settings,
         clock: Stopwatch,
         executor: Executor,
-        recovered: Callable[[int, tf_keras.Model], float] | None = None,
+        recovered: Callable[[int, tf_keras.Model], float | None] | None = None,
     ) -> None:
         """Takes what the search needs to know.
 
@@ -63,7 +63,7 @@ class Search:
             clock: adds up where the time goes; each iteration takes a lap.
             executor: where proposals are fine-tuned.
             recovered: (iteration, its network) -> the metric on the hold-out set; trains the network in place before
-                the next iteration begins with it.
+                the next iteration begins with it. None where it did not, and the metric is the picked proposal's.
         """
         self._goals = goals
         self._counted = counted
@@ -164,8 +164,8 @@ class Search:
                     continue
                 network = stage.narrowed(picked.group, contest.weights(picked.group))
                 accuracy = self._task.metric.score(picked.score)
-                if self._recovered:
-                    accuracy = self._recovered(iteration, network)
+                if self._recovered and (recovered_accuracy := self._recovered(iteration, network)) is not None:
+                    accuracy = recovered_accuracy
                 following = Iterate(iteration, network, current.channels.at(widths), accuracy, costs)
                 self._run.save_iteration(iteration, network, widths)
                 self._record(following, proposal, {goal.name: constraint}, widths)

@@ -1,1 +1,1 @@
-"""Data sets and training: the traced step that pre-training and both fine-tunes share."""
+"""Data sets and training: the traced step that pre-training and all fine-tunes share."""

@@ -25,7 +25,7 @@ class Datasets:
     on reads, and skips, the batches of its finished epochs.
 
     Attributes:
-        train: one epoch; what proposals are fine-tuned on, and what a starting network is trained on.
+        train: one epoch; what the search fine-tunes on, and what a starting network is trained on.
         holdout: ranks the proposals, and nothing else; no part of `train`.
         test: only for the summary.
         full_train: for the long-term fine-tune, usually `train` and `holdout` together; `train` where it is None.

@@ -13,7 +13,7 @@ import tf_keras
 
 from netadapt_tf.training.assignments import LostMachineError, dismiss, next_assignment, noticed_losses
 from netadapt_tf.training.datasets import Datasets, steps_per_epoch
-from netadapt_tf.training.stages import BEFORE_THE_LAST_PICK, first_batch, train_epochs
+from netadapt_tf.training.stages import PRE_TRAINING, first_batch, train_epochs
 from netadapt_tf.training.task import Task
 from tflite_bench.errors import UserError
 
@@ -42,7 +42,7 @@ def follow(
         while assignment := next_assignment(strategy):
             stage, network = assignment.stage, assignment.built()
             datasets = datasets or datasets_of(network)
-            dataset = datasets.train if stage["stage"] in BEFORE_THE_LAST_PICK else datasets.long_term
+            dataset = datasets.train if stage["stage"] == PRE_TRAINING else datasets.long_term
             per_epoch = steps_per_epoch(dataset)
             if (per_epoch, first_batch(dataset, stage["seed"])) != (stage["steps_per_epoch"], assignment.first_batch):
                 raise UserError(

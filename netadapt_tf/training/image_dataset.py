@@ -26,7 +26,7 @@ class ImageDataset:
     """The parts of a data set of labelled images.
 
     Attributes:
-        train: the training set less the hold-out set; pre-training and short-term fine-tunes see only this.
+        train: the training set less the hold-out set; pre-training and the search see only this.
         holdout: ranks proposals, and nothing else.
         full_train: for the long-term fine-tune: `train`, and the hold-out images that were cut from it.
         test: never looked at while searching.

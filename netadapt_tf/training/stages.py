@@ -1,4 +1,4 @@
-"""The long stages of training, pre-training and long-term fine-tune, and the metric as it is reported."""
+"""The long stages of training, pre-training, mid-term and long-term fine-tune, and the metric as it is reported."""
 
 import math
 from collections.abc import Callable
@@ -21,9 +21,11 @@ from tflite_bench import runtime
 from tflite_bench.errors import UserError
 from tflite_bench.progress import progress
 
-PRE_TRAINING, MID_TERM = "pre-training", "mid-term fine-tune"
-BEFORE_THE_LAST_PICK = (PRE_TRAINING, MID_TERM)
-"""Stages that must not see the hold-out set, by which proposals are still to be ranked."""
+PRE_TRAINING = "pre-training"
+
+
+class DivergenceError(UserError):
+    """A loss or a weight is no finite number."""
 
 
 def train(
@@ -58,7 +60,7 @@ def train(
         teacher: whose answers are learned besides the targets; the task has an imitation then.
 
     Raises:
-        UserError: the training diverges; the epochs before stay in the checkpoint.
+        DivergenceError: the epochs before stay in the checkpoint.
     """
     stage: dict[str, Any] = {
         "stage": what,
@@ -110,7 +112,7 @@ def train_epochs(
         teacher: see `train`.
 
     Raises:
-        UserError: the training diverges.
+        DivergenceError: the epochs before were kept.
     """
     per_epoch, epochs = stage["steps_per_epoch"], stage["epochs"]
     with strategy.scope() if strategy else nullcontext():
@@ -135,7 +137,7 @@ def train_epochs(
         loss = trainer.fit(next(batches), per_epoch, rates, begin=number * per_epoch, update=partial(update, 1))
         state = trainer.state()
         if not (math.isfinite(loss) and state.is_finite()):
-            raise UserError(
+            raise DivergenceError(
                 f"{stage['stage']} diverges: in epoch {number + 1} of {epochs} the loss, {loss:g}, or a weight is no "
                 f"finite number; its learning rate begins at {stage['learning_rate']:g}, with a lower one it may not"
             )

@@ -1,6 +1,6 @@
 """One traced training step and one traced evaluation of a network, shared by everything trained on it.
 
-Pre-training, short-term and long-term fine-tunes are the same step (SGD with Nesterov momentum) with other
+Pre-training and all fine-tunes are the same step (SGD with Nesterov momentum) with other
 learning rates. A channel is removed by a mask: its rows in the kernels of the layers that read it are
 held at zero, set again inside the step after every update. Nobody reads it then, so the network
 computes what the narrower one would, without building and tracing that (2 to 3 s each).

@@ -57,7 +57,7 @@ def test_mid_term_fine_tunes_are_counted_with_the_iterations_that_had_one(tmp_pa
     searched(tmp_path, {70: 1, 50: 3})
     (tmp_path / "latency.minutes").write_text("12.0")
     first, last = (searches(tmp_path, mid_term_epochs=2).by_latency([70, 50], percent) for percent in (70, 50))
-    assert (first.steps, last.steps) == (3 * 12 + 1 * 8, 8 * 12 + 3 * 8), "an epoch has four batches"
+    assert (first.steps, last.steps) == (3 * 12 + 10, 8 * 12 + 3 * 10), "two epochs of four batches, and an evaluation"
     assert first.minutes == pytest.approx(12.0 * first.steps / last.steps)
 
 

@@ -31,7 +31,7 @@ from tflite_bench.timing import Job, Reading
 
 MOMENTS = {
     **{"timing": 60, "storing": 40, "appending": 6, "renaming": 8, "renamed": 6},
-    **{"pre-training": 10, "proposal": 8, "mid-term": 10, "long-term": 18},
+    **{"pre-training": 10, "proposal": 8, "mid-term": 20, "long-term": 18},
 }
 """Kinds of moments, and at which one of a kind, counted from an attempt's start, it may be killed at the latest."""
 
@@ -41,7 +41,7 @@ SETTINGS = Settings(
     filter_multiple=2,
     pretrain_epochs=2,
     short_term_steps=2,
-    mid_term_epochs=1,
+    mid_term_epochs=2,
     long_term_epochs=4,
 )
 

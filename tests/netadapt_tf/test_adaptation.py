@@ -213,23 +213,26 @@ def test_with_dropout_a_run_that_is_interrupted_again_and_again_ends_as_one_that
         network = tiny_cnn(dropout=0.5)
         return adapt_network(network, corner_datasets(), ["macs=60%"], tmp_path / run, settings=settings)
 
-    whole, fit, result = adapt("whole"), Trainer.fit, None
-    fits = itertools.count(1)
+    fit, result, interruptions = Trainer.fit, None, 0
+    done, interrupted_at = itertools.count(1), set[int]()
 
     def interrupted(*arguments, **more):
-        # The second proposal and the second mid-term epoch of an iteration, the first of another, the last stage.
-        if next(fits) in (3, 6, 10, 13):
+        if next(done) in interrupted_at:
             raise KeyboardInterrupt
         return fit(*arguments, **more)
 
     monkeypatch.setattr(Trainer, "fit", interrupted)
-    interruptions = 0
+    whole = adapt("whole")
+    fits, done = next(done) - 1, itertools.count(1)
+    # The second proposal and the second mid-term epoch of an iteration, the first of another, the last stage.
+    interrupted_at = {3, 6, 10, 13}
     while result is None:
         try:
             result = adapt("parts")
         except KeyboardInterrupt:
             interruptions += 1
     assert interruptions == 4
+    assert next(done) - 1 == fits + interruptions, "something that was finished was trained again"
     assert journal_of(tmp_path / "parts") == journal_of(tmp_path / "whole")
     for one, other in zip(result.network.get_weights(), whole.network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -246,7 +249,9 @@ def test_what_an_iteration_picks_recovers_before_the_next_one_begins(tmp_path, m
         stages.append((before, network.get_weights(), dataset, others))
 
     monkeypatch.setattr(mid_term, "train", watched)
-    data, settings = corner_datasets(), dataclasses.replace(QUICK, mid_term_epochs=1)
+    everything = corner_datasets()
+    data = dataclasses.replace(everything, full_train=lambda seed: everything.holdout)
+    settings = dataclasses.replace(QUICK, mid_term_epochs=1)
     adapt_network(tiny_cnn(), data, ["macs=60%"], tmp_path / "run", settings=settings)
     records = list(Journal(tmp_path / "run" / "journal.jsonl").events("iteration"))[1:]
     assert len(records) == len(stages) > 1
@@ -259,8 +264,24 @@ def test_what_an_iteration_picks_recovers_before_the_next_one_begins(tmp_path, m
             np.testing.assert_array_equal(own, new)
         assert record["accuracy"] == evaluate(kept, classification(kept), data.holdout)
         assert "mid_term" in record["wall_s"]
+    picked = {(r["iteration"], r["group"]): r["accuracy"] for r in journal_of(tmp_path / "run") if "group" in r}
+    assert any(r["accuracy"] != picked[r["iteration"], r["picked"]] for r in records), "training changed nothing"
     assert len({others[0] for *_, others in stages}) == len(stages), "each has a seed of its own"
     assert not list((tmp_path / "run").glob("*.checkpoint.npz"))
+
+
+@pytest.mark.slow
+def test_where_the_mid_term_fine_tune_diverges_the_search_goes_on_with_what_was_picked(tmp_path, caplog):
+    settings = dataclasses.replace(QUICK, mid_term_epochs=1, mid_term_learning_rate=1e39)
+    result = adapt_network(tiny_cnn(), corner_datasets(), ["macs=60%"], tmp_path / "run", settings=settings)
+    assert result.budgets[0].met
+    assert "Iteration 1 goes on without its mid-term fine-tune: mid-term fine-tune diverges: in epoch 1" in caplog.text
+    picked = {(r["iteration"], r["group"]): r["accuracy"] for r in journal_of(tmp_path / "run") if "group" in r}
+    for record in Journal(tmp_path / "run" / "journal.jsonl").events("iteration"):
+        if record["iteration"]:
+            assert record["accuracy"] == picked[record["iteration"], record["picked"]]
+            kept = load_network(tmp_path / "run" / f"iterations/{record['iteration']:03d}/network.keras")
+            assert all(np.isfinite(weights).all() for weights in kept.get_weights())
 
 
 def journal_of(run_dir) -> list[dict]:
