@@ -44,6 +44,11 @@ SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
         "mid_term_epochs": 3,
         "mid_term_learning_rate": 0.04,
     },
+    "netadapt with mid-term fine-tunes by hold-out loss": {
+        **_BY_LOSS,
+        "mid_term_epochs": 5,
+        "mid_term_learning_rate": 0.04,
+    },
     "netadapt by best ratio": {"pick": "best_ratio"},
     "netadapt by Taylor": {"filters": "taylor"},
     "netadapt of 40 steps": {"short_term_steps": 40},
