@@ -17,6 +17,8 @@ from benchmarks.comparison_plan import (
     MULTIPLIER_TAUGHT,
     MULTIPLIER_WHOLE,
     NETADAPT,
+    REGULARISED,
+    SEARCHED_OTHERWISE,
     START,
     TRIED,
     WHOLE,
@@ -24,6 +26,13 @@ from benchmarks.comparison_plan import (
 from benchmarks.equal_accuracy import SpeedUp, speed_up
 from benchmarks.paired import Difference, paired_difference
 from tflite_bench.whole_file import replacing
+
+_PAIRS = (
+    *((finder, at_once) for at_once, finder in CUT_AT_ONCE.items()),
+    *((REGULARISED, kind) for kind in (*SEARCHED_OTHERWISE, NETADAPT + DOUBLED)),
+)
+"""Kinds whose difference is said besides: what the training on the way was worth, what other searches leave of a lead.
+"""
 
 LATENCIES = "latencies.csv"
 _LATENCY_COLUMNS = ("widths", "ratio", "range")
@@ -205,10 +214,10 @@ def verdict(points: Mapping[tuple[str, int], Point]) -> str:
         start = points.get((START, WHOLE))
         if start and (difference := netadapt.less(start)):
             lines.append(f"At {percent} %: netadapt less start, points: {difference}.")
-    for at_once, finder in CUT_AT_ONCE.items():
-        for (kind, percent), point in points.items():
-            if kind == at_once and (found := points.get((finder, percent))):
-                lines.append(f"At {percent} %: {finder} less {at_once}, points: {found.less(point)}.")
+    for kind, other in _PAIRS:
+        for (found, percent), point in points.items():
+            if found == kind and (less := points.get((other, percent))) and (difference := point.less(less)):
+                lines.append(f"At {percent} %: {kind} less {other}, points: {difference}.")
     for kind in (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER):
         for percent, times in speed_ups(points, kind).items():
             lines.append(f"At {percent} %: faster than an equally accurate {kind}: {times}.")

@@ -108,6 +108,14 @@ def test_what_the_training_on_the_way_was_worth_is_said():
     assert "At 50 %: netadapt less netadapt cut at once, points: +10.00" in verdict(points_of(rows, LATENCIES))
 
 
+def test_what_other_searches_leave_of_the_regularisers_lead_is_said():
+    otherwise = "netadapt by hold-out loss"
+    accuracies = (("MorphNet-style", 0.9), (otherwise, 0.8), ("netadapt doubled", 0.7))
+    said = verdict(points_of([row(kind, 50, 0, accuracy) for kind, accuracy in accuracies], LATENCIES))
+    assert f"At 50 %: MorphNet-style less {otherwise}, points: +10.00" in said
+    assert "At 50 %: MorphNet-style less netadapt doubled, points: +20.00" in said
+
+
 def test_latencies_and_points_are_kept(points, tmp_path):
     assert read_latencies(tmp_path / "latencies.csv") == {}
     write_latencies(tmp_path / "latencies.csv", LATENCIES)
