@@ -201,6 +201,7 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
 def _searched(work: Work, costs: Costs, goals: Sequence[Goal], beginning: Iterate) -> Iterate:
     """What the search ends with; its workers end with it."""
     problem = work.problem
+    recovered = partial(mid_term, work) if problem.settings.mid_term_epochs else None
     with opened(problem.place, problem.datasets, problem.source, problem.task, problem.settings) as executor:
         search = Search(
             goals,
@@ -211,8 +212,9 @@ def _searched(work: Work, costs: Costs, goals: Sequence[Goal], beginning: Iterat
             problem.settings,
             work.clock,
             executor,
-            partial(mid_term, work) if problem.settings.mid_term_epochs else None,
+            recovered,
         )
         found = search.run(beginning)
-    checkpoint_of(work.run).discard()
+    if recovered:
+        checkpoint_of(work.run).discard()
     return found

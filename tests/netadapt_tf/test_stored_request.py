@@ -24,6 +24,8 @@ def request_(tmp_path) -> Request:
         reduction_decay=0.9,
         short_term_steps=7,
         short_term_learning_rate=0.01,
+        mid_term_epochs=4,
+        mid_term_learning_rate=0.03,
         long_term_epochs=5,
         long_term_learning_rate=0.02,
         distillation=0.25,
