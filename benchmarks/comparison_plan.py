@@ -33,14 +33,13 @@ KINDS = tuple(kind for kinds in _ROUNDS for kind in kinds)
 
 _BY_LOSS = {"pick": "lowest_loss"}
 _SMALL = {"initial_reduction": 0.025, "reduction_decay": 0.98}
+_SMALL_BY_LOSS = {**_BY_LOSS, **_SMALL, "short_term_steps": 10}
 
 SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "netadapt by hold-out loss": _BY_LOSS,
-    "netadapt of small steps by hold-out loss": {**_BY_LOSS, **_SMALL, "short_term_steps": 10},
+    "netadapt of small steps by hold-out loss": _SMALL_BY_LOSS,
     "netadapt of small steps with mid-term fine-tunes": {
-        **_BY_LOSS,
-        **_SMALL,
-        "short_term_steps": 10,
+        **_SMALL_BY_LOSS,
         "mid_term_epochs": 3,
         "mid_term_learning_rate": 0.04,
     },

@@ -215,8 +215,9 @@ def verdict(points: Mapping[tuple[str, int], Point]) -> str:
         if start and (difference := netadapt.less(start)):
             lines.append(f"At {percent} %: netadapt less start, points: {difference}.")
     for kind, other in _PAIRS:
-        for (found, percent), point in points.items():
-            if found == kind and (less := points.get((other, percent))) and (difference := point.less(less)):
+        for percent in sorted({percent for _, percent in points}, reverse=True):
+            one, less = points.get((kind, percent)), points.get((other, percent))
+            if one and less and (difference := one.less(less)):
                 lines.append(f"At {percent} %: {kind} less {other}, points: {difference}.")
     for kind in (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER):
         for percent, times in speed_ups(points, kind).items():

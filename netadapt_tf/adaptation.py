@@ -201,7 +201,7 @@ def _adapt_within_budgets(work: Work, start: Start, costs: Costs) -> Delivery:
 def _searched(work: Work, costs: Costs, goals: Sequence[Goal], beginning: Iterate) -> Iterate:
     """What the search ends with; its workers end with it."""
     problem = work.problem
-    recovered = partial(mid_term, work) if problem.settings.mid_term_epochs else None
+    fine_tune = partial(mid_term, work) if problem.settings.mid_term_epochs else None
     with opened(problem.place, problem.datasets, problem.source, problem.task, problem.settings) as executor:
         search = Search(
             goals,
@@ -212,9 +212,9 @@ def _searched(work: Work, costs: Costs, goals: Sequence[Goal], beginning: Iterat
             problem.settings,
             work.clock,
             executor,
-            recovered,
+            fine_tune,
         )
         found = search.run(beginning)
-    if recovered:
+    if fine_tune:
         checkpoint_of(work.run).discard()
     return found

@@ -49,7 +49,7 @@ class Search:
         settings: Settings,
         clock: Stopwatch,
         executor: Executor,
-        recovered: Callable[[int, tf_keras.Model], float | None] | None = None,
+        mid_term: Callable[[int, tf_keras.Model], float | None] | None = None,
     ) -> None:
         """Takes what the search needs to know.
 
@@ -62,7 +62,7 @@ class Search:
             settings: how to search.
             clock: adds up where the time goes; each iteration takes a lap.
             executor: where proposals are fine-tuned.
-            recovered: (iteration, its network) -> the metric on the hold-out set; trains the network in place before
+            mid_term: (iteration, its network) -> the metric on the hold-out set; trains the network in place before
                 the next iteration begins with it. None where it did not, and the metric is the picked proposal's.
         """
         self._goals = goals
@@ -73,7 +73,7 @@ class Search:
         self._settings = settings
         self._clock = clock
         self._executor = executor
-        self._recovered = recovered
+        self._mid_term = mid_term
         self._leader = run.checkpoint("short-term")
 
     def run(self, start: Iterate) -> Iterate:
@@ -164,8 +164,8 @@ class Search:
                     continue
                 network = stage.narrowed(picked.group, contest.weights(picked.group))
                 accuracy = self._task.metric.score(picked.score)
-                if self._recovered and (recovered_accuracy := self._recovered(iteration, network)) is not None:
-                    accuracy = recovered_accuracy
+                if self._mid_term and (recovered := self._mid_term(iteration, network)) is not None:
+                    accuracy = recovered
                 following = Iterate(iteration, network, current.channels.at(widths), accuracy, costs)
                 self._run.save_iteration(iteration, network, widths)
                 self._record(following, proposal, {goal.name: constraint}, widths)
