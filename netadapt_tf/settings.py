@@ -95,7 +95,7 @@ class Settings:
     short_term_steps: int = 20
     short_term_learning_rate: float = 0.005
     mid_term_epochs: int = 0
-    mid_term_learning_rate: float = 0.02
+    mid_term_learning_rate: float = 0.04
     long_term_epochs: int = 8
     long_term_learning_rate: float = 0.05
     distillation: float = 0.5
