@@ -21,12 +21,12 @@ def randomised(network: tf_keras.Model, seed: int = 0) -> tf_keras.Model:
     return network
 
 
-def two_convolutions(resolution: int = 32) -> tf_keras.Model:
+def two_convolutions(resolution: int = 32, filters: int = 64) -> tf_keras.Model:
     """Two wide convolutions and a classifier of ten classes: few layers, and work enough to see them shrink."""
     layers = tf_keras.layers
     images = layers.Input((resolution, resolution, 3))
-    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="first")(images)
-    x = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu", name="second")(x)
+    x = layers.Conv2D(filters, 3, padding="same", activation="relu", name="first")(images)
+    x = layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu", name="second")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dense(10, activation="softmax", name="classes")(x)
     return randomised(tf_keras.Model(images, x, name="two_convolutions"))

@@ -79,28 +79,35 @@ def number_type(tflite: Path) -> str:
     return graph.type_name(graph.inputs[0])
 
 
-INT8 = ["--precision=int8", "--calibration_images=32", "--quantization_aware_epochs=1"]
+INT8 = ["--precision=int8", "--calibration_images=32", "--quantization_aware_epochs=1", "--filter_multiple=64"]
+
+
+@pytest.fixture
+def wide(folder: Path) -> Path:
+    """A processor whose matrix instructions work on int8 takes as long for 16 filters as for 64, but not as for 256."""
+    two_convolutions(resolution=16, filters=256).save(folder / "net.keras")
+    return folder
 
 
 @pytest.mark.slow
-def test_an_int8_network_is_adapted_by_its_latency_on_a_phone(server, folder):
+def test_an_int8_network_is_adapted_by_its_latency_on_a_phone(server, wide):
     flags = [*SEARCH, *INT8, f"--budget=latency@{CPU}=60%", "--run_dir=run"]
     with phones(server, {}):
-        table = succeeded(call("netadapt_tf.adapt", *flags, folder=folder, server=server))
-    summary = json.loads((folder / "run" / "summary.json").read_text())
+        table = succeeded(call("netadapt_tf.adapt", *flags, folder=wide, server=server))
+    summary = json.loads((wide / "run" / "summary.json").read_text())
     assert summary["budgets"][0]["met"], table
     assert summary["latency_is_from"] == "measurement"
-    assert number_type(folder / "run" / "adapted.tflite") == "int8"
+    assert number_type(wide / "run" / "adapted.tflite") == "int8"
     shown = succeeded(
-        call("tflite_bench.show_table", f"--target={CPU}", "--table=table.sqlite", folder=folder, server=server)
+        call("tflite_bench.show_table", f"--target={CPU}", "--table=table.sqlite", folder=wide, server=server)
     )
     assert "int8*[" in shown
 
 
 @pytest.mark.slow
 @pytest.mark.sweep
-def test_an_int8_network_is_adapted_by_the_tool_on_this_machine(server, folder):
-    write_tool_for_this_machine(folder / "benchmark_model")
+def test_an_int8_network_is_adapted_by_the_tool_on_this_machine(server, wide):
+    write_tool_for_this_machine(wide / "benchmark_model")
     budget = f"--budget=latency@benchmark_model/cpu:1,{QUICK}=80%"
     table = succeeded(
         call(
@@ -108,15 +115,14 @@ def test_an_int8_network_is_adapted_by_the_tool_on_this_machine(server, folder):
             *SEARCH,
             *INT8,
             budget,
-            "--filter_multiple=32",
             "--run_dir=run",
-            folder=folder,
+            folder=wide,
             server=server,
         )
     )
-    summary = json.loads((folder / "run" / "summary.json").read_text())
+    summary = json.loads((wide / "run" / "summary.json").read_text())
     assert summary["budgets"][0]["met"], table
-    assert number_type(folder / "run" / "adapted.tflite") == "int8"
+    assert number_type(wide / "run" / "adapted.tflite") == "int8"
 
 
 @pytest.mark.slow
