@@ -120,7 +120,7 @@ def main(_: Sequence[str]) -> None:
         print(f"No row of {folder} is timed yet: without --measurings=0 the same command does that.")
         return
     write_points(folder / "points.csv", points)
-    draw_comparison(points.values(), Path(_PICTURE.value) if _PICTURE.value else folder / "comparison.png")
+    draw_comparison([*points.values()], Path(_PICTURE.value) if _PICTURE.value else folder / "comparison.png")
     print("\n\n".join([table(points), convergence(points), verdict(points)]))
 
 

@@ -1,13 +1,13 @@
 """The pictures of the benchmarks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.accuracy import KINDS, Trial, by_configuration
-from benchmarks.comparison_plan import DOUBLED, MULTIPLIER_WHOLE, NETADAPT
+from benchmarks.comparison_plan import DOUBLED, MULTIPLIER_WHOLE, NETADAPT, TRIED
 from benchmarks.comparison_points import Point
 from benchmarks.story import Story
 
@@ -73,7 +73,20 @@ def draw_run(story: Story, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def draw_comparison(all_points: Iterable[Point], path: Path) -> None:
+def curves_of(points: Sequence[Point]) -> dict[str, list[Point]]:
+    """What a comparison's picture shows of each kind of network, the fastest first.
+
+    Doubled rows and what was tried stay in the table, unless there is nothing else: the picture is about what a user
+    would do instead.
+    """
+    would_do = [point for point in points if point.kind not in TRIED and not point.kind.endswith(DOUBLED)]
+    curves: dict[str, list[Point]] = {}
+    for point in would_do or points:
+        curves.setdefault(point.kind, []).append(point)
+    return {kind: sorted(curve, key=lambda point: point.latency) for kind, curve in curves.items()}
+
+
+def draw_comparison(points: Sequence[Point], path: Path) -> None:
     """Accuracy over latency, a curve for each kind of network, with 95 % intervals, as a PNG.
 
     A row of which a network did not train at all lies below the picture, and does not press the others together.
@@ -81,12 +94,8 @@ def draw_comparison(all_points: Iterable[Point], path: Path) -> None:
     figure = Figure(figsize=(11, 6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    curves: dict[str, list[Point]] = {}
-    points = [point for point in all_points if not point.kind.endswith(DOUBLED)]
-    for point in points:
-        curves.setdefault(point.kind, []).append(point)
+    curves = curves_of(points)
     for number, (kind, curve) in enumerate(curves.items()):
-        curve.sort(key=lambda point: point.latency)
         accuracies = [point.accuracy for point in curve]
         axes.errorbar(
             [100 * point.latency + 0.25 * number for point in curve],
@@ -106,9 +115,10 @@ def draw_comparison(all_points: Iterable[Point], path: Path) -> None:
         )
     axes.set(xlabel="latency, % of the starting network's", ylabel="accuracy on the test set, %")
     axes.set_title("Bars: 95 % of what seeds and test images leave open; curves are set apart a little", fontsize=9)
-    best = max(point.accuracy.points for point in points)
-    near = [point.accuracy.low for point in points if point.accuracy.points > best - _SHOWN_POINTS]
-    axes.set_ylim(min(near) - 0.5, max(point.accuracy.high for point in points) + 0.5)
+    shown = [point.accuracy for curve in curves.values() for point in curve]
+    best = max(accuracy.points for accuracy in shown)
+    near = [accuracy.low for accuracy in shown if accuracy.points > best - _SHOWN_POINTS]
+    axes.set_ylim(min(near) - 0.5, max(accuracy.high for accuracy in shown) + 0.5)
     axes.grid(alpha=0.3)
     figure.legend(fontsize=8, loc="outside right upper")
     path.parent.mkdir(parents=True, exist_ok=True)

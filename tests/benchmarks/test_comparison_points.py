@@ -17,7 +17,7 @@ from benchmarks.comparison_points import (
     write_latencies,
     write_points,
 )
-from benchmarks.drawing import draw_comparison
+from benchmarks.drawing import curves_of, draw_comparison
 
 IMAGES = 2000
 WIDTHS = {100: 8, 70: 6, 50: 4, 35: 2}
@@ -128,5 +128,13 @@ def test_latencies_and_points_are_kept(points, tmp_path):
 
 
 def test_the_picture_is_drawn(points, tmp_path):
-    draw_comparison(points.values(), tmp_path / "new" / "picture.png")
+    draw_comparison([*points.values()], tmp_path / "new" / "picture.png")
     assert (tmp_path / "new" / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_shows_what_a_user_would_do_instead(points):
+    tried = points_of([row("netadapt by Taylor", 50, 0, 0.8)], LATENCIES)
+    curves = curves_of([*points.values(), *tried.values()])
+    assert list(curves) == [START, NETADAPT, MULTIPLIER_WHOLE, UNIFORM]
+    assert [point.latency for point in curves[MULTIPLIER_WHOLE]] == [0.35, 0.5, 0.7, 1.0]
+    assert list(curves_of([*tried.values()])) == ["netadapt by Taylor"], "an empty picture says nothing"
