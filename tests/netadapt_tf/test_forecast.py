@@ -48,16 +48,16 @@ def test_effort_is_in_proportion(forecast):
     assert 1 <= effort.proposals_each <= 2
     assert effort.pretrain_s == 0
     assert effort.search_s > 0
-    more = dataclasses.replace(SETTINGS, long_term_epochs=80, pretrain_epochs=80, distillation=0.0)
+    more = dataclasses.replace(SETTINGS, long_term_epochs=4000, pretrain_epochs=4000, distillation=0.0)
     longer = dry_run(tiny_cnn(), datasets(), ["macs=60%"], settings=more).effort
     assert longer.final_s == pytest.approx(longer.pretrain_s)
-    assert longer.final_s > effort.final_s
+    assert longer.final_s > 10 * effort.final_s
     taught = dry_run(tiny_cnn(), datasets(), ["macs=60%"], settings=dataclasses.replace(more, distillation=0.5)).effort
     assert taught.final_s > taught.pretrain_s
 
 
 def test_mid_term_fine_tunes_are_a_part_of_the_search(forecast):
-    settings = dataclasses.replace(SETTINGS, mid_term_epochs=1000)
+    settings = dataclasses.replace(SETTINGS, mid_term_epochs=10000)
     recovering = dry_run(tiny_cnn(), datasets(), ["macs=60%"], settings=settings).effort
     assert recovering.search_s > 10 * forecast.effort.search_s
 
