@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -57,10 +57,19 @@ def remote_files(phone: EmulatedDevice) -> list[str]:
     return [entry.name for entry in phone.files.local("/data/local/tmp").iterdir()]
 
 
+def a_run_goes_on(phone: EmulatedDevice) -> bool:
+    """Whether a run of the tool is under way within a few seconds: the next one of a batch takes a moment to begin."""
+    return _soon(lambda: any(run.end is None for run in phone.runs))
+
+
 def all_runs_end(phone: EmulatedDevice) -> bool:
     """Whether no run of the tool goes on for more than a few seconds: what is killed takes a moment to die."""
+    return _soon(lambda: all(run.end is not None for run in phone.runs))
+
+
+def _soon(holds: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + 10
-    while any(run.end is None for run in phone.runs):
+    while not holds():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)

@@ -11,6 +11,7 @@ from tests.tflite_bench.phones import (
     GPU,
     PATIENCE,
     QUICK,
+    a_run_goes_on,
     all_runs_end,
     meters,
     phones,
@@ -81,6 +82,7 @@ class TestABatch:
             phone.fail(ToolFault.HANG, models[1])
             answers = meter.time_all([Job(model, loads=1) for model in models])
             next(answers)
+            assert a_run_goes_on(phone), "nothing is left half way"
             assert isinstance(answers, Generator)
             answers.close()
             assert all_runs_end(phone)
