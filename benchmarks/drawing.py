@@ -76,8 +76,8 @@ def draw_run(story: Story, path: Path) -> None:
 def curves_of(points: Sequence[Point]) -> dict[str, list[Point]]:
     """What a comparison's picture shows of each kind of network, the fastest first.
 
-    Doubled rows and what was tried stay in the table, unless there is nothing else: the picture is about what a user
-    would do instead.
+    Doubled rows and what was tried are left out, unless there is nothing else: the picture is about what a user would
+    do instead.
     """
     would_do = [point for point in points if point.kind not in TRIED and not point.kind.endswith(DOUBLED)]
     curves: dict[str, list[Point]] = {}
