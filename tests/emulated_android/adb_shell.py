@@ -66,16 +66,18 @@ class ShellService:
                 bufsize=0,
                 start_new_session=True,
             )
+            ended = os.pidfd_open(process.pid)  # before anyone can hang it up, after which it may be gone
             self._shells.add(process)
         stream.on_close(lambda: self._hang_up(process))
         feed = _feed_packets if packets else _feed_bytes
         threading.Thread(target=feed, args=(stream, process), name="adbd stdin", daemon=True).start()
         try:
-            self._pass_output(process, stream, packets=packets, terminal=terminal)
+            self._pass_output(process, ended, stream, packets=packets, terminal=terminal)
             status = process.wait()
             if packets:
                 stream.write(_PACKET.pack(_EXIT, 1) + bytes([status if status >= 0 else 128 - status]))
         finally:
+            os.close(ended)
             self._hang_up(process)
             for pipe in (process.stdout, process.stderr):
                 if pipe is not None:
@@ -120,11 +122,11 @@ class ShellService:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)
 
-    def _pass_output(self, process: subprocess.Popen, stream: Stream, *, packets: bool, terminal: bool) -> None:
-        """Passes on output until all of it came, or the command has ended and nothing more waits."""
-        ended = os.pidfd_open(process.pid)
-        with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
-            stack.callback(os.close, ended)
+    def _pass_output(
+        self, process: subprocess.Popen, ended: int, stream: Stream, *, packets: bool, terminal: bool
+    ) -> None:
+        """Passes on output until all of it came, or the command has ended, as `ended` tells, and nothing more waits."""
+        with selectors.DefaultSelector() as selector:
             selector.register(ended, selectors.EVENT_READ, None)
             for number, pipe in ((_STDOUT, process.stdout), (_STDERR, process.stderr)):
                 if pipe is not None:
