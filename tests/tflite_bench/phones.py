@@ -1,12 +1,12 @@
 """Emulated phones as the tests of measuring use them: connected to an adb server of their own, quick to give up."""
 
 import hashlib
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from tests.emulated_android import AdbServer, EmulatedDevice
+from tests.patience import soon
 from tflite_bench.android import Patience
 from tflite_bench.errors import MeasurementError
 from tflite_bench.meters import Meters
@@ -59,21 +59,12 @@ def remote_files(phone: EmulatedDevice) -> list[str]:
 
 def a_run_goes_on(phone: EmulatedDevice) -> bool:
     """Whether a run of the tool is under way within a few seconds: the next one of a batch takes a moment to begin."""
-    return _soon(lambda: any(run.end is None for run in phone.runs))
+    return soon(lambda: any(run.end is None for run in phone.runs))
 
 
 def all_runs_end(phone: EmulatedDevice) -> bool:
     """Whether no run of the tool goes on for more than a few seconds: what is killed takes a moment to die."""
-    return _soon(lambda: all(run.end is not None for run in phone.runs))
-
-
-def _soon(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 10
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
+    return soon(lambda: all(run.end is not None for run in phone.runs))
 
 
 def layer_runs(phone: EmulatedDevice) -> list[str]:
