@@ -13,6 +13,7 @@ import pytest
 from tensorflow.lite.profiling.proto import profiling_info_pb2  # litert's own collides with it
 
 from tests.emulated_android import AdbServer, EmulatedDevice, ToolFault, fake_elf
+from tests.patience import soon
 from tflite_bench.reference import reference_network
 
 _TOOL = "/data/local/tmp/bench/benchmark_model"
@@ -72,17 +73,11 @@ def _run(adb: AdbServer, device: EmulatedDevice, flags: str = "") -> tuple[int, 
 
 
 def _wait_for(adb: AdbServer, device: EmulatedDevice, state: str) -> None:
-    end = time.monotonic() + 5
-    while adb.state(device.serial) != state:
-        assert time.monotonic() < end, adb.state(device.serial)
-        time.sleep(0.02)
+    assert soon(lambda: adb.state(device.serial) == state), adb.state(device.serial)
 
 
 def _wait_for_end(device: EmulatedDevice) -> None:
-    end = time.monotonic() + 5
-    while device.runs[0].end is None:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    assert soon(lambda: device.runs[0].end is not None)
 
 
 def test_shell_keeps_exit_status_and_the_two_outputs_apart(adb, device):
@@ -233,10 +228,7 @@ def test_reboot_ends_everything_and_begins_another_boot(adb, device, tmp_path):
     device.vanish_in_run(1, reboot=True)
     _shell(adb, device, _HANGING)
     _wait_for_end(device)
-    end = time.monotonic() + 5
-    while device.boot_id == before:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    assert soon(lambda: device.boot_id != before)
 
 
 def test_switching_off_ends_what_has_left_its_session(adb, tmp_path):
@@ -244,10 +236,7 @@ def test_switching_off_ends_what_has_left_its_session(adb, tmp_path):
         _install(adb, phone, tmp_path)
         phone.fail(ToolFault.HANG)
         _shell(adb, phone, f"setsid nohup {_TOOL} --graph=/data/local/tmp/bench/m.tflite >/dev/null 2>&1 &")
-        end = time.monotonic() + 5
-        while not phone.runs:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        assert soon(lambda: bool(phone.runs))
         assert phone.runs[0].end is None
     assert phone.runs[0].exit_status == 137
 
