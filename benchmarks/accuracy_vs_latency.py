@@ -33,9 +33,8 @@ Only where --rows names it:
                                    that again, and every iteration's picked network is trained for three epochs
   netadapt with mid-term fine-tunes by hold-out loss
                                    iterations and proposals as in netadapt, and five such epochs
-  netadapt by best ratio, netadapt by Taylor, netadapt of 40 steps, netadapt at four times the rate, netadapt of small
-  steps                            netadapt with other settings of its search, at the lowest budget; the rate is that of
-                                   the proposals
+  netadapt by best ratio, netadapt by Taylor, netadapt of 40 steps, netadapt of small steps
+                                   netadapt with other settings of its search, at the lowest budget
   netadapt cut at once, MorphNet-style cut at once
                                    their shapes, but cut from the starting network by L2 norm, as uniform shrinking is,
                                    at the lowest budget
