@@ -26,7 +26,7 @@ Rows, for each seed; all but start at every budget, multipliers also at the star
 
 Only where --rows names it:
   netadapt untaught                netadapt with --distillation=0
-  netadapt by hold-out loss        proposals are ranked by it in place of the hold-out accuracy, at the lowest budget
+  netadapt by hold-out loss        proposals are ranked by it in place of the hold-out accuracy
   netadapt of small steps by hold-out loss
                                    the same with twice as many iterations, and 10 steps for each proposal
   netadapt of small steps with mid-term fine-tunes
@@ -34,7 +34,7 @@ Only where --rows names it:
   netadapt with mid-term fine-tunes by hold-out loss
                                    iterations and proposals as in netadapt, and five such epochs
   netadapt by best ratio, netadapt by Taylor, netadapt of 40 steps, netadapt of small steps
-                                   netadapt with other settings of its search, at the lowest budget
+                                   netadapt with other settings of its search
   netadapt cut at once, MorphNet-style cut at once
                                    their shapes, but cut from the starting network by L2 norm, as uniform shrinking is,
                                    at the lowest budget

@@ -53,9 +53,7 @@ SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "netadapt of 40 steps": {"short_term_steps": 40},
     "netadapt of small steps": _SMALL,
 }
-"""NetAdapt with other settings of its search, at the lowest budget, where the search does most; trained only where it
-is asked for.
-"""
+"""NetAdapt with other settings of its search; trained only where it is asked for."""
 
 CUT_AT_ONCE: Mapping[str, str] = {f"{kind} cut at once": kind for kind in (NETADAPT, REGULARISED)}
 """The shape that another row found, cut from the starting network by L2 norm, as uniform shrinking is, at the lowest
@@ -79,8 +77,7 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
     """
     cells, middle = [], percents[len(percents) // 2]
     for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE, CUT_AT_ONCE):
-        is_at_lowest = of_round in (SEARCHED_OTHERWISE, CUT_AT_ONCE)
-        at = [WHOLE] if START in of_round else percents[-1:] if is_at_lowest else percents
+        at = [WHOLE] if START in of_round else percents[-1:] if of_round is CUT_AT_ONCE else percents
         cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
     cells += [Cell(seed, WHOLE, kind) for kind in _AT_FULL_WIDTH for seed in seeds if kind in kinds]
     if doubled:
