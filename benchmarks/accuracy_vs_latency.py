@@ -31,6 +31,8 @@ Only where --rows names it:
                                    the same with twice as many iterations, and 10 steps for each proposal
   netadapt of small steps with mid-term fine-tunes
                                    that again, and every iteration's picked network is trained for three epochs
+  netadapt of quarter steps with mid-term fine-tunes
+                                   four times as many iterations, 3 steps for each proposal, one such epoch
   netadapt with mid-term fine-tunes by hold-out loss
                                    iterations and proposals as in netadapt, and five such epochs
   netadapt by best ratio, netadapt by Taylor, netadapt of 40 steps, netadapt of small steps

@@ -43,6 +43,14 @@ SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
         "mid_term_epochs": 3,
         "mid_term_learning_rate": 0.04,
     },
+    "netadapt of quarter steps with mid-term fine-tunes": {
+        **_BY_LOSS,
+        "initial_reduction": 0.0125,
+        "reduction_decay": 0.99,
+        "short_term_steps": 3,
+        "mid_term_epochs": 1,
+        "mid_term_learning_rate": 0.04,
+    },
     "netadapt with mid-term fine-tunes by hold-out loss": {
         **_BY_LOSS,
         "mid_term_epochs": 5,
