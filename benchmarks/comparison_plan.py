@@ -65,8 +65,8 @@ SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
 """NetAdapt with other settings of its search; trained only where it is asked for."""
 
 CUT_AT_ONCE: Mapping[str, str] = {f"{kind} cut at once": kind for kind in (NETADAPT, REGULARISED)}
-"""The shape that another row found, cut from the starting network by L2 norm, as uniform shrinking is, at the lowest
-budget: what the shape is worth, and what the training on the way to it; only where it is asked for.
+"""The shape that another row found, cut from the starting network by L2 norm, as uniform shrinking is: what the shape is
+worth, and what the training on the way to it; only where it is asked for.
 """
 
 TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE, *CUT_AT_ONCE)
@@ -86,7 +86,7 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
     """
     cells, middle = [], percents[len(percents) // 2]
     for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE, CUT_AT_ONCE):
-        at = [WHOLE] if START in of_round else percents[-1:] if of_round is CUT_AT_ONCE else percents
+        at = [WHOLE] if START in of_round else percents
         cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
     cells += [Cell(seed, WHOLE, kind) for kind in _AT_FULL_WIDTH for seed in seeds if kind in kinds]
     if doubled:
