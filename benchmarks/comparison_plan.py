@@ -65,8 +65,8 @@ SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
 """NetAdapt with other settings of its search; trained only where it is asked for."""
 
 CUT_AT_ONCE: Mapping[str, str] = {f"{kind} cut at once": kind for kind in (NETADAPT, REGULARISED)}
-"""The shape that another row found, cut from the starting network by L2 norm, as uniform shrinking is: what the shape is
-worth, and what the training on the way to it; only where it is asked for.
+"""The shape that another row found, cut from the starting network by L2 norm, as uniform shrinking is: what the shape
+is worth, and what the training on the way to it; only where it is asked for.
 """
 
 TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE, *CUT_AT_ONCE)
