@@ -35,8 +35,7 @@ Only where --rows names it:
                                    four times as many iterations, 3 steps for each proposal, one such epoch
   netadapt with mid-term fine-tunes by hold-out loss
                                    iterations and proposals as in netadapt, and five such epochs
-  netadapt by best ratio, netadapt by Taylor, netadapt of 40 steps, netadapt at four times the rate,
-  netadapt of small steps
+  netadapt by best ratio, netadapt by Taylor, netadapt of 40 steps, netadapt of small steps
                                    netadapt with other settings of its search
   netadapt cut at once, MorphNet-style cut at once
                                    their shapes, but cut from the starting network by L2 norm, as uniform shrinking is

@@ -59,7 +59,6 @@ SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "netadapt by best ratio": {"pick": "best_ratio"},
     "netadapt by Taylor": {"filters": "taylor"},
     "netadapt of 40 steps": {"short_term_steps": 40},
-    "netadapt at four times the rate": {"short_term_learning_rate": 0.02},
     "netadapt of small steps": _SMALL,
 }
 """NetAdapt with other settings of its search; trained only where it is asked for."""
