@@ -39,6 +39,7 @@ Only where --rows names it:
                                    netadapt with other settings of its search
   netadapt cut at once, MorphNet-style cut at once
                                    their shapes, but cut from the starting network by L2 norm, as uniform shrinking is
+  ... at a rate of 0.15            any row but start, with that learning rate at the first step of its last training
 
 At the end all networks are built anew from their widths and timed, each in turn with the starting network; the latency
 column comes only from there. Accuracy is that of the `.tflite` on the whole test set; intervals are a bootstrap over
