@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netadapt_tf.settings import settings_before
+from netadapt_tf.settings import with_settings_before
 from tflite_bench.errors import UserError
 from tflite_bench.whole_file import write_whole
 
@@ -28,7 +28,7 @@ def claim(folder: Path, problem: Mapping[str, Any]) -> None:
         if not path.exists():
             write_whole(path, text.encode())
         earlier = json.loads(path.read_text())
-        earlier["settings"] = settings_before() | earlier["settings"]
+        earlier["settings"] = with_settings_before(earlier["settings"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{folder} cannot be written or read ({error}); name another folder with --output") from error
     differing = [name for name, value in json.loads(text).items() if earlier.get(name) != value]

@@ -65,7 +65,7 @@ def regularised(
                     start,
                     datasets.long_term,
                     settings.seed + 1,
-                    _LEARNING_RATE_SHARE * settings.long_term_learning_rate,
+                    _LEARNING_RATE_SHARE * settings.pretrain_learning_rate,
                     costs,
                     settings.filter_multiple,
                     ratio,

@@ -135,7 +135,7 @@ class Int8Rows:
             return load_network(path)
         tf_keras.utils.set_random_seed(seed)
         network = _NAMED.build(_NAMED.widths(self._problem.alpha), self._problem.resolution, self._classes)
-        task, rate = classification(network), settings.long_term_learning_rate
+        task, rate = classification(network), settings.pretrain_learning_rate
         train(network, task, datasets.train, seed, settings.pretrain_epochs, rate, "pre-training")
         path.parent.mkdir(parents=True, exist_ok=True)
         save_network(network, path)

@@ -11,7 +11,7 @@ import tf_keras
 
 from benchmarks import comparison_plan as kinds
 from benchmarks.compared_rows import Cell, ComparedRow, ComparedRows
-from benchmarks.comparison_plan import AT_LARGER_RATE, DOUBLED, LARGER_RATE, WHOLE
+from benchmarks.comparison_plan import DOUBLED, WHOLE
 from benchmarks.comparison_problem import Problem
 from benchmarks.comparison_regularised import regularised
 from benchmarks.comparison_searches import ANSWERS_SHARE, Found, Searches
@@ -91,7 +91,7 @@ class SeedWork:
                 for kind, finder in kinds.CUT_AT_ONCE.items()
             },
         }
-        return trainings[cell.kind.removesuffix(DOUBLED).removesuffix(AT_LARGER_RATE)](cell, times)
+        return trainings[cell.kind.removesuffix(DOUBLED)](cell, times)
 
     def _started(self, cell: Cell, times: int) -> ComparedRow:
         if times == 1:
@@ -223,8 +223,8 @@ class SeedWork:
         path = self._scratch / f"{name}.checkpoint.npz"
         checkpoint = Checkpoint(path, partial(write_whole, path))
         epochs = round(steps / steps_per_epoch(dataset))
-        task = classification(network)
-        rate = LARGER_RATE if cell.kind.endswith(AT_LARGER_RATE) else self._settings.long_term_learning_rate
+        task, is_start = classification(network), cell.kind.removesuffix(DOUBLED) == kinds.START
+        rate = self._settings.pretrain_learning_rate if is_start else self._settings.long_term_learning_rate
         with counted(self._clock(cell)):
             train(network, task, dataset, self.seed + 1, epochs, rate, name, checkpoint, teacher=teacher)
         checkpoint.discard()

@@ -114,6 +114,12 @@ _PRETRAIN_EPOCHS = flags.DEFINE_integer(
     "0.",
     lower_bound=0,
 )
+_PRETRAIN_LEARNING_RATE = flags.DEFINE_float(
+    "pretrain_learning_rate",
+    _DEFAULTS.pretrain_learning_rate,
+    "Of that training, at its first step; falls along a cosine.",
+    lower_bound=0.0,
+)
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 128, "Images a training step. ImageNet: 96 to 256.", lower_bound=1, upper_bound=_LARGEST
 )
@@ -165,7 +171,7 @@ _LONG_TERM_EPOCHS = flags.DEFINE_integer(
 _LONG_TERM_LEARNING_RATE = flags.DEFINE_float(
     "long_term_learning_rate",
     _DEFAULTS.long_term_learning_rate,
-    "Of pre-training and the last stage, at their first step; falls along a cosine. ImageNet: 0.01 to 0.05.",
+    "Of the last stage, at its first step; falls along a cosine. ImageNet: 0.01 to 0.05.",
     lower_bound=0.0,
 )
 _DISTILLATION = flags.DEFINE_float(
@@ -373,6 +379,7 @@ def _request() -> Request:
         trust_saved_model=_TRUST_SAVED_MODEL.value,
         settings=Settings(
             pretrain_epochs=epochs,
+            pretrain_learning_rate=_PRETRAIN_LEARNING_RATE.value,
             initial_reduction=_INITIAL_REDUCTION.value,
             reduction_decay=_REDUCTION_DECAY.value,
             short_term_steps=_SHORT_TERM_STEPS.value,

@@ -37,7 +37,7 @@ def trained(work: Work, start: Start) -> Start:
                 work.problem.datasets.train,
                 settings.seed,
                 settings.pretrain_epochs,
-                settings.long_term_learning_rate,
+                settings.pretrain_learning_rate,
                 PRE_TRAINING,
                 run.checkpoint(PRE_TRAINING),
                 work.strategy,

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import nextafter
 from numbers import Integral, Real
@@ -34,6 +35,7 @@ _SHARE_OR_NONE = _Range(float, 0.0, 1.0, "a number from 0 to 1")
 
 _NUMBERS = {
     "pretrain_epochs": _COUNT,
+    "pretrain_learning_rate": _LEARNING_RATE,
     "initial_reduction": _SHARE,
     "reduction_decay": _SHARE,
     "short_term_steps": _COUNT,
@@ -59,6 +61,7 @@ class Settings:
 
     Attributes:
         pretrain_epochs: epochs of training before the search; 0 for a network that is trained.
+        pretrain_learning_rate: of that training, at its first step; falls along a cosine.
         initial_reduction: what the first iteration saves, as a share of the starting network's cost.
         reduction_decay: each iteration saves this times what the one before did.
         short_term_steps: training steps of each proposal.
@@ -66,7 +69,7 @@ class Settings:
         mid_term_epochs: of training of every iteration's picked network, before the next iteration begins with it.
         mid_term_learning_rate: at the first step of every mid-term fine-tune; falls along a cosine.
         long_term_epochs: epochs of fine-tuning after the search.
-        long_term_learning_rate: of pre-training and the last stage, at their first step; falls along a cosine.
+        long_term_learning_rate: of the last stage, at its first step; falls along a cosine.
         distillation: share of the last stage's loss that is about the starting network's answers (Hinton et al., 2015);
             the rest is about the targets. A loss of your own has no such share.
         final: the last stage: `fine_tune` what the search found, or `retrain` its shape from fresh weights, for
@@ -90,6 +93,7 @@ class Settings:
     """
 
     pretrain_epochs: int = 0
+    pretrain_learning_rate: float = 0.05
     initial_reduction: float = 0.05
     reduction_decay: float = 0.96
     short_term_steps: int = 20
@@ -145,6 +149,11 @@ class Settings:
         return self.long_term_epochs + (self.pretrain_epochs if self.final == "retrain" else 0)
 
 
-def settings_before() -> dict[str, Any]:
-    """Of a run that began before a setting came, what it did: the default, but for what changed with the setting."""
-    return asdict(Settings()) | {"distillation": 0.0}
+def with_settings_before(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What an earlier run is known to have done, and of settings that came after it what it did.
+
+    That is the default but for what came with the setting: a teacher, and a learning rate for pre-training alone.
+    """
+    known = dict(known)
+    rate = known.get("long_term_learning_rate", Settings.long_term_learning_rate)
+    return asdict(Settings()) | {"distillation": 0.0, "pretrain_learning_rate": rate} | known

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from netadapt_tf.request import Request
 from netadapt_tf.resources.budget import parse_budgets
-from netadapt_tf.settings import Settings, settings_before
+from netadapt_tf.settings import Settings, with_settings_before
 from netadapt_tf.training.data_names import HOLDOUT_IMAGES
 from tflite_bench.errors import UserError
 
@@ -48,7 +49,8 @@ def read_config(run_dir: Path) -> dict[str, Any]:
 
 def settings_of(config: Mapping[str, Any]) -> Settings:
     """The settings of a run."""
-    return Settings(**{name: config.get(name, before) for name, before in settings_before().items()})
+    whole = with_settings_before(config)
+    return Settings(**{field.name: whole[field.name] for field in fields(Settings)})
 
 
 def request_of(

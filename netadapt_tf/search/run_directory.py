@@ -20,7 +20,7 @@ from netadapt_tf.search.delivery_folder import DeliveryFolder
 from netadapt_tf.search.file_names import FAMILY
 from netadapt_tf.search.journal import Journal
 from netadapt_tf.search.mending import is_sound_iteration, mend, read_summary
-from netadapt_tf.settings import settings_before
+from netadapt_tf.settings import with_settings_before
 from tflite_bench.damage import set_aside
 from tflite_bench.errors import UserError
 
@@ -94,7 +94,7 @@ class RunDirectory(DeliveryFolder):
             return {}
         if not isinstance(earlier, dict) or "hash" not in earlier:
             raise UserError(f"{self.path} holds a config.json that is not ours; name another folder")
-        there = {**settings_before(), **earlier}
+        there = with_settings_before(earlier)
         differing = [
             f"{name} (there {_shown(there.get(name))}, now {_shown(value)})"
             for name, value in self._request.items()

@@ -171,7 +171,7 @@ def test_a_run_starts_from_the_weights_and_goes_on_without_their_file(request_, 
 def test_with_other_classes_the_rest_is_pretrained_from_the_weights(request_, tmp_path):
     theirs = weights_file(tmp_path / "trained.h5", classes=7)
     # nothing is learned at a rate of nothing: what pre-training begins with is what it ends with
-    settings = Settings(pretrain_epochs=1, long_term_learning_rate=0.0)
+    settings = Settings(pretrain_epochs=1, pretrain_learning_rate=0.0)
     job.adapt(dataclasses.replace(request_, weights=str(tmp_path / "trained.h5"), settings=settings), "test")
     kept = load_network(request_.run_dir / "iterations" / "000" / "network.keras")
     assert kept.output_shape == (None, 10)

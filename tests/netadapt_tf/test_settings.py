@@ -53,7 +53,18 @@ def test_the_sentence_says_what_would_be_right(choice, said):
 
 
 def test_the_ends_of_the_ranges_are_taken():
-    lowest = Settings(0, 1e-9, 1e-9, 0, 0.0, 0, 0.0, filter_multiple=1, seed=0)
+    lowest = Settings(
+        pretrain_epochs=0,
+        pretrain_learning_rate=0.0,
+        initial_reduction=1e-9,
+        reduction_decay=1e-9,
+        short_term_steps=0,
+        short_term_learning_rate=0.0,
+        mid_term_epochs=0,
+        mid_term_learning_rate=0.0,
+        filter_multiple=1,
+        seed=0,
+    )
     highest = Settings(initial_reduction=1, reduction_decay=1, seed=2**31 - 1)
     assert (lowest.short_term_steps, highest.initial_reduction) == (0, 1)
 

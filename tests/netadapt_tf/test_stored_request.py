@@ -20,6 +20,7 @@ def request_(tmp_path) -> Request:
     """One in which nothing is as by default, but for what is never read back."""
     settings = Settings(
         pretrain_epochs=3,
+        pretrain_learning_rate=0.04,
         initial_reduction=0.1,
         reduction_decay=0.9,
         short_term_steps=7,
@@ -90,6 +91,7 @@ def test_a_hold_out_set_of_the_default_size_stays_one(request_):
 
 def test_settings_that_a_run_does_not_know_are_as_they_were_before_they_came():
     assert settings_of({"seed": 4, "network": "tiny"}) == Settings(seed=4, distillation=0.0)
+    assert settings_of({"long_term_learning_rate": 0.2}).pretrain_learning_rate == 0.2, "one rate was for both"
 
 
 @pytest.mark.parametrize("change", [{"loss": "mse"}, {"metric": "mean IoU"}, {"dataset": None}])
