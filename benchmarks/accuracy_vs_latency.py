@@ -39,6 +39,8 @@ Only where --rows names it:
                                    netadapt with other settings of its search
   netadapt cut at once, MorphNet-style cut at once
                                    their shapes, but cut from the starting network by L2 norm, as uniform shrinking is
+  ... at a rate of 0.15            any row but start, its last training from that learning rate on; as many steps as
+                                   netadapt's are those of netadapt at a rate of 0.15 then
 
 At the end all networks are built anew from their widths and timed, each in turn with the starting network; the latency
 column comes only from there. Accuracy is that of the `.tflite` on the whole test set; intervals are a bootstrap over
@@ -50,7 +52,7 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks.comparison_plan import KINDS, TRIED
+from benchmarks.comparison_plan import AT_LARGER_RATE, KINDS, NETADAPT, TRIED
 from benchmarks.configuration import UNNAMED
 from netadapt_tf.networks.by_name import NETWORKS
 from netadapt_tf.settings import Settings
@@ -69,15 +71,12 @@ _TARGET = flags.DEFINE_string("target", "host/cpu:1", "Where latency is measured
 _PERCENTS = flags.DEFINE_list("percents", ["70", "50", "35"], "Latency budgets, of the starting network's latency.")
 _PRETRAIN_EPOCHS = flags.DEFINE_integer("pretrain_epochs", 60, "Epochs of the starting network.", 1)
 _LONG_TERM_EPOCHS = flags.DEFINE_integer("long_term_epochs", 40, "Epochs of the long-term fine-tune.", 1)
-_LONG_TERM_LEARNING_RATE = flags.DEFINE_float(
-    "long_term_learning_rate",
-    Settings.long_term_learning_rate,
-    "Of every row's last training, at its first step, but for start's.",
-    lower_bound=0.0,
-)
 _SHORT_TERM_STEPS = flags.DEFINE_integer("short_term_steps", 20, "Steps of each proposal.")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Of everything.")
 _ROWS = flags.DEFINE_list("rows", list(KINDS), "Kinds of rows to train now.")
+_AGAINST = flags.DEFINE_enum(
+    "against", NETADAPT, [NETADAPT, NETADAPT + AT_LARGER_RATE], "Which of NetAdapt's rows the others are compared with."
+)
 _DOUBLED = flags.DEFINE_bool("doubled", True, "Train the doubled rows, too.")
 _TABLE = flags.DEFINE_string("table", None, "File of the latency table; by default one in the user's cache folder.")
 _THREADS = flags.DEFINE_integer("threads", 1, "Training threads of one operation.", 1, 1024)
@@ -109,7 +108,6 @@ def main(_: Sequence[str]) -> None:
         settings=Settings(
             pretrain_epochs=_PRETRAIN_EPOCHS.value,
             long_term_epochs=_LONG_TERM_EPOCHS.value,
-            long_term_learning_rate=_LONG_TERM_LEARNING_RATE.value,
             short_term_steps=_SHORT_TERM_STEPS.value,
         ),
     )
@@ -129,7 +127,8 @@ def main(_: Sequence[str]) -> None:
         return
     write_points(folder / "points.csv", points)
     draw_comparison([*points.values()], Path(_PICTURE.value) if _PICTURE.value else folder / "comparison.png")
-    print("\n\n".join([table(points), convergence(points), verdict(points)]))
+    against = _AGAINST.value
+    print("\n\n".join([table(points, against), convergence(points), verdict(points, against)]))
 
 
 def _integers(flag: str, texts: Sequence[str]) -> list[int]:

@@ -68,10 +68,17 @@ CUT_AT_ONCE: Mapping[str, str] = {f"{kind} cut at once": kind for kind in (NETAD
 is worth, and what the training on the way to it; only where it is asked for.
 """
 
-TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE, *CUT_AT_ONCE)
+LARGER_RATE = 0.15
+AT_LARGER_RATE = f" at a rate of {LARGER_RATE}"
+_AT_LARGER_RATE = tuple(kind + AT_LARGER_RATE for kind in KINDS if kind != START)
+"""The same, but that its last training begins at a larger learning rate; only where it is asked for."""
+
+TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE, *CUT_AT_ONCE, *_AT_LARGER_RATE)
 """What shows what a part of the method is worth, or might be."""
 
-_AT_FULL_WIDTH = (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER)
+_MULTIPLIERS = (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER)
+MULTIPLIERS = (*_MULTIPLIERS, *(kind + AT_LARGER_RATE for kind in _MULTIPLIERS))
+"""What has rows at the starting network's widths, too."""
 
 
 def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], doubled: bool) -> list[Cell]:
@@ -84,10 +91,10 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
         doubled: whether one row of each kind is trained twice as long besides.
     """
     cells, middle = [], percents[len(percents) // 2]
-    for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE, CUT_AT_ONCE):
+    for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE, CUT_AT_ONCE, _AT_LARGER_RATE):
         at = [WHOLE] if START in of_round else percents
         cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
-    cells += [Cell(seed, WHOLE, kind) for kind in _AT_FULL_WIDTH for seed in seeds if kind in kinds]
+    cells += [Cell(seed, WHOLE, kind) for kind in MULTIPLIERS for seed in seeds if kind in kinds]
     if doubled:
         cells += [Cell(seeds[0], WHOLE if kind == START else middle, kind + DOUBLED) for kind in KINDS if kind in kinds]
     return cells

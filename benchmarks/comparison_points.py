@@ -13,9 +13,8 @@ from benchmarks.comparison_plan import (
     CUT_AT_ONCE,
     DOUBLED,
     KINDS,
-    MULTIPLIER,
-    MULTIPLIER_TAUGHT,
     MULTIPLIER_WHOLE,
+    MULTIPLIERS,
     NETADAPT,
     REGULARISED,
     SEARCHED_OTHERWISE,
@@ -136,12 +135,15 @@ def points_of(rows: Sequence[ComparedRow], latencies: Latencies) -> dict[tuple[s
     }
 
 
-def speed_ups(points: Mapping[tuple[str, int], Point], kind: str = MULTIPLIER_WHOLE) -> dict[int, SpeedUp]:
+def speed_ups(
+    points: Mapping[tuple[str, int], Point], kind: str = MULTIPLIER_WHOLE, against: str = NETADAPT
+) -> dict[int, SpeedUp]:
     """By budget, how many times faster NetAdapt's networks are than equally accurate width multipliers.
 
     Args:
         points: of the comparison.
         kind: which multipliers; at the starting network's widths it is that itself where there is no such row.
+        against: which of NetAdapt's rows.
 
     Returns:
         Nothing of budgets whose networks share no seed with all multipliers.
@@ -154,7 +156,7 @@ def speed_ups(points: Mapping[tuple[str, int], Point], kind: str = MULTIPLIER_WH
     result = {}
     for (of, percent), point in points.items():
         seeds = [seed for seed in point.rows if all(seed in other.rows for other in curve)]
-        if of == NETADAPT and seeds:
+        if of == against and seeds:
             latency = float(np.mean([point.timed[seed].ratio for seed in seeds]))
             others = np.stack([other.right(seeds) for other in curve])
             result[percent] = speed_up(
@@ -163,17 +165,17 @@ def speed_ups(points: Mapping[tuple[str, int], Point], kind: str = MULTIPLIER_WH
     return result
 
 
-def table(points: Mapping[tuple[str, int], Point]) -> str:
-    """The points, what they cost, and how they differ from NetAdapt's at the same budget, in Markdown."""
+def table(points: Mapping[tuple[str, int], Point], against: str = NETADAPT) -> str:
+    """The points, what they cost, and how they differ from those of NetAdapt at the same budget, in Markdown."""
     lines = [
-        "| budget | networks | latency / start (range) | accuracy (95 %) | points less netadapt's (95 %) | "
+        f"| budget | networks | latency / start (range) | accuracy (95 %) | points less {against}'s (95 %) | "
         "training steps, search included | minutes | seeds |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for point in sorted(points.values(), key=lambda point: -point.percent):
         if point.kind.endswith(DOUBLED):
             continue
-        netadapt = points.get((NETADAPT, point.percent))
+        netadapt = points.get((against, point.percent))
         difference = point.less(netadapt) if netadapt and netadapt is not point else None
         accuracy = point.accuracy
         lines.append(
@@ -197,30 +199,30 @@ def convergence(points: Mapping[tuple[str, int], Point]) -> str:
     return "\n".join(lines)
 
 
-def verdict(points: Mapping[tuple[str, int], Point]) -> str:
+def verdict(points: Mapping[tuple[str, int], Point], against: str = NETADAPT) -> str:
     """In words: who is above NetAdapt, against the start, and how much slower an equally accurate multiplier is."""
     lines = []
     for (kind, percent), netadapt in points.items():
-        if kind != NETADAPT:
+        if kind != against:
             continue
-        others = [point for point in points.values() if point.percent == percent and point.kind != NETADAPT]
+        others = [point for point in points.values() if point.percent == percent and point.kind != against]
         differences = {other.kind: other.less(netadapt) for other in others if not other.kind.endswith(DOUBLED)}
         above = [kind for kind, difference in differences.items() if difference and difference.low > 0]
         below = [kind for kind, difference in differences.items() if difference and difference.high < 0]
         lines.append(
-            f"At {percent} %: above netadapt {', '.join(above) or 'none'}; below it {', '.join(below) or 'none'}; the "
+            f"At {percent} %: above {against} {', '.join(above) or 'none'}; below it {', '.join(below) or 'none'}; the "
             "others are not resolvable."
         )
         start = points.get((START, WHOLE))
         if start and (difference := netadapt.less(start)):
-            lines.append(f"At {percent} %: netadapt less start, points: {difference}.")
+            lines.append(f"At {percent} %: {against} less start, points: {difference}.")
     for kind, other in _PAIRS:
         for percent in sorted({percent for _, percent in points}, reverse=True):
             one, less = points.get((kind, percent)), points.get((other, percent))
             if one and less and (difference := one.less(less)):
                 lines.append(f"At {percent} %: {kind} less {other}, points: {difference}.")
-    for kind in (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER):
-        for percent, times in speed_ups(points, kind).items():
+    for kind in MULTIPLIERS:
+        for percent, times in speed_ups(points, kind, against).items():
             lines.append(f"At {percent} %: faster than an equally accurate {kind}: {times}.")
     return "\n".join(lines)
 

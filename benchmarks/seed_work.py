@@ -11,7 +11,7 @@ import tf_keras
 
 from benchmarks import comparison_plan as kinds
 from benchmarks.compared_rows import Cell, ComparedRow, ComparedRows
-from benchmarks.comparison_plan import DOUBLED, WHOLE
+from benchmarks.comparison_plan import AT_LARGER_RATE, DOUBLED, LARGER_RATE, WHOLE
 from benchmarks.comparison_problem import Problem
 from benchmarks.comparison_regularised import regularised
 from benchmarks.comparison_searches import ANSWERS_SHARE, Found, Searches
@@ -91,7 +91,7 @@ class SeedWork:
                 for kind, finder in kinds.CUT_AT_ONCE.items()
             },
         }
-        return trainings[cell.kind.removesuffix(DOUBLED)](cell, times)
+        return trainings[cell.kind.removesuffix(DOUBLED).removesuffix(AT_LARGER_RATE)](cell, times)
 
     def _started(self, cell: Cell, times: int) -> ComparedRow:
         if times == 1:
@@ -134,9 +134,9 @@ class SeedWork:
         return self._tested(cell, network, trained, Effort(netadapt.steps_before, netadapt.minutes_before))
 
     def _netadapt(self, cell: Cell) -> ComparedRow:
-        """NetAdapt's row at the same budget; at the starting network's widths, that at the lowest budget."""
+        """NetAdapt's row at the same budget and rate; at the starting network's widths, that at the lowest budget."""
         percent = self._problem.percents[-1] if cell.percent == WHOLE else cell.percent
-        return self._needed(kinds.NETADAPT, percent)
+        return self._needed(kinds.NETADAPT + (AT_LARGER_RATE if _is_at_larger_rate(cell) else ""), percent)
 
     def _needed(self, kind: str, percent: int) -> ComparedRow:
         """A row that another one needs; it is done now where it was not asked for."""
@@ -223,15 +223,25 @@ class SeedWork:
         path = self._scratch / f"{name}.checkpoint.npz"
         checkpoint = Checkpoint(path, partial(write_whole, path))
         epochs = round(steps / steps_per_epoch(dataset))
-        task, is_start = classification(network), cell.kind.removesuffix(DOUBLED) == kinds.START
-        rate = self._settings.pretrain_learning_rate if is_start else self._settings.long_term_learning_rate
+        task, rate = classification(network), self._rate(cell)
         with counted(self._clock(cell)):
             train(network, task, dataset, self.seed + 1, epochs, rate, name, checkpoint, teacher=teacher)
         checkpoint.discard()
         work = epochs * steps_per_epoch(dataset) * (1 + ANSWERS_SHARE if teacher else 1)
         return Effort(round(work), minutes(self._clock(cell)))
 
+    def _rate(self, cell: Cell) -> float:
+        """The learning rate that a row's last training begins at."""
+        if _is_at_larger_rate(cell):
+            return LARGER_RATE
+        is_start = cell.kind.removesuffix(DOUBLED) == kinds.START
+        return self._settings.pretrain_learning_rate if is_start else self._settings.long_term_learning_rate
+
     def _tested(self, cell: Cell, network: tf_keras.Model, trained: Effort, before: Effort) -> ComparedRow:
         right = runtime.outputs(convert(network), self._test_images).argmax(-1) == self._test_labels
         widths: Widths = find_channels(network).widths
         return ComparedRow(cell, widths, right, trained.steps, before.steps, trained.minutes, before.minutes)
+
+
+def _is_at_larger_rate(cell: Cell) -> bool:
+    return cell.kind.endswith(AT_LARGER_RATE)

@@ -11,7 +11,8 @@ SMALL = (
     "--long_term_epochs=1 --short_term_steps=1 --measurings=1 --percents=95 --seeds=3 --threads=2 --nodoubled"
 )
 MULTIPLIER, TAUGHT = "multiplier for the whole compute", "multiplier taught"
-KINDS = ("netadapt", "netadapt untaught", "netadapt cut at once", MULTIPLIER, "uniform")
+LARGER_RATE = "netadapt at a rate of 0.15"
+KINDS = ("netadapt", "netadapt untaught", "netadapt cut at once", LARGER_RATE, MULTIPLIER, "uniform")
 MORE = (*KINDS, "netadapt by MACs", "netadapt by best ratio", TAUGHT)
 
 EPOCH_STEPS = 4 / 3 * 4  # of 400 images by 128, taught
@@ -49,8 +50,12 @@ def test_the_comparison_runs_and_goes_on_from_its_rows(tmp_path, kinds):
     assert widths[MULTIPLIER, 100] == widths["start", 100]
     netadapt, untaught = rows["netadapt", 95], rows["netadapt untaught", 95]
     assert int(netadapt["steps"]) == round(4 / 3 * int(untaught["steps"])), "a teacher's answers are work, too"
-    at_once = rows["netadapt cut at once", 95]
-    assert [at_once[name] for name in ("steps", "steps_before")] == [netadapt["steps"], netadapt["steps_before"]]
+    for kind in ("netadapt cut at once", LARGER_RATE):
+        assert [rows[kind, 95][name] for name in ("steps", "steps_before")] == [
+            netadapt["steps"],
+            netadapt["steps_before"],
+        ]
+    assert widths[LARGER_RATE, 95] == widths["netadapt", 95]
     for kind in fair:
         steps = int(rows[kind, 95]["steps"]) + int(rows[kind, 95]["steps_before"])
         wanted = int(netadapt["steps"]) + int(netadapt["steps_before"])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.compared_rows import Cell, ComparedRow
-from benchmarks.comparison_plan import MULTIPLIER_WHOLE, NETADAPT, START, UNIFORM
+from benchmarks.comparison_plan import AT_LARGER_RATE, MULTIPLIER_WHOLE, NETADAPT, START, UNIFORM
 from benchmarks.comparison_points import (
     Timed,
     convergence,
@@ -64,6 +64,17 @@ def test_kinds_are_compared_over_the_seeds_that_both_have():
     assert difference.points == pytest.approx(-4.0)
     other = points_of([row(UNIFORM, 50, 5, 0.8)], LATENCIES)[UNIFORM, 50]
     assert other.less(points[NETADAPT, 50]) is None
+
+
+def test_the_others_may_be_compared_with_netadapt_at_the_larger_rate():
+    at_larger_rate = NETADAPT + AT_LARGER_RATE
+    points = points_of([*ROWS, *(row(at_larger_rate, 50, seed, 0.86) for seed in (0, 1))], LATENCIES)
+    (line,) = [line for line in table(points, at_larger_rate).splitlines() if f"| {NETADAPT} |" in line]
+    assert "| -2.00 (" in line
+    said = verdict(points, at_larger_rate)
+    assert "At 50 %: above netadapt at a rate of 0.15 none; below it netadapt, " in said
+    assert "At 50 %: netadapt at a rate of 0.15 less start, points: +2.00" in said
+    assert speed_ups(points, against=at_larger_rate)[50].times == pytest.approx(1.0 / 0.5)
 
 
 def test_rows_that_were_never_timed_stand_in_no_table():

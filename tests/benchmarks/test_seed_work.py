@@ -5,14 +5,21 @@ import pytest
 
 from benchmarks import seed_work
 from benchmarks.compared_rows import Cell, ComparedRows
-from benchmarks.comparison_plan import DOUBLED, MULTIPLIER, START
+from benchmarks.comparison_plan import AT_LARGER_RATE, DOUBLED, LARGER_RATE, MULTIPLIER, START
 from benchmarks.comparison_problem import Problem
 from benchmarks.multipliers import Shapes
 from netadapt_tf.settings import Settings
 
 
 @pytest.mark.parametrize(
-    ("kind", "rate"), [(START, 0.25), (START + DOUBLED, 0.25), (MULTIPLIER, 0.125), (MULTIPLIER + DOUBLED, 0.125)]
+    ("kind", "rate"),
+    [
+        (START, 0.25),
+        (START + DOUBLED, 0.25),
+        (MULTIPLIER, 0.125),
+        (MULTIPLIER + DOUBLED, 0.125),
+        (MULTIPLIER + AT_LARGER_RATE, LARGER_RATE),
+    ],
 )
 def test_the_start_learns_at_its_own_rate_and_all_else_at_that_of_the_last_stage(tmp_path, monkeypatch, kind, rate):
     rates = []
