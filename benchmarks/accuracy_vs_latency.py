@@ -26,6 +26,7 @@ Rows, for each seed; all but start at every budget, multipliers also at the star
 
 Only where --rows names it:
   netadapt untaught                netadapt with --distillation=0
+  netadapt searched again          the same once more: what is measured in a search differs a little every time
   netadapt by hold-out loss        proposals are ranked by it in place of the hold-out accuracy
   netadapt of small steps by hold-out loss
                                    the same with twice as many iterations, and 10 steps for each proposal

@@ -35,7 +35,9 @@ _BY_LOSS = {"pick": "lowest_loss"}
 _SMALL = {"initial_reduction": 0.025, "reduction_decay": 0.98}
 _SMALL_BY_LOSS = {**_BY_LOSS, **_SMALL, "short_term_steps": 10}
 
+SEARCHED_AGAIN = "netadapt searched again"
 SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
+    SEARCHED_AGAIN: {},
     "netadapt by hold-out loss": _BY_LOSS,
     "netadapt of small steps by hold-out loss": _SMALL_BY_LOSS,
     "netadapt of small steps with mid-term fine-tunes": {
@@ -61,7 +63,7 @@ SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "netadapt of 40 steps": {"short_term_steps": 40},
     "netadapt of small steps": _SMALL,
 }
-"""NetAdapt with other settings of its search; trained only where it is asked for."""
+"""NetAdapt with other settings of its search, or the same once more; trained only where it is asked for."""
 
 CUT_AT_ONCE: Mapping[str, str] = {f"{kind} cut at once": kind for kind in (NETADAPT, REGULARISED)}
 """The shape that another row found, cut from the starting network by L2 norm, as uniform shrinking is: what the shape
