@@ -154,6 +154,7 @@ def with_settings_before(known: Mapping[str, Any]) -> dict[str, Any]:
 
     That is the default but for what came with the setting: a teacher, and a learning rate for pre-training alone.
     """
-    known = dict(known)
-    rate = known.get("long_term_learning_rate", Settings.long_term_learning_rate)
-    return asdict(Settings()) | {"distillation": 0.0, "pretrain_learning_rate": rate} | known
+    before = asdict(Settings()) | {"distillation": 0.0} | dict(known)
+    if before["pretrain_epochs"]:
+        before["pretrain_learning_rate"] = before["long_term_learning_rate"]
+    return before | dict(known)

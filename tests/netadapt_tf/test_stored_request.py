@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,11 @@ def test_a_hold_out_set_of_the_default_size_stays_one(request_):
 
 def test_settings_that_a_run_does_not_know_are_as_they_were_before_they_came():
     assert settings_of({"seed": 4, "network": "tiny"}) == Settings(seed=4, distillation=0.0)
-    assert settings_of({"long_term_learning_rate": 0.2}).pretrain_learning_rate == 0.2, "one rate was for both"
+    one_rate: dict[str, Any] = {"long_term_learning_rate": 0.2}
+    assert settings_of(one_rate) == Settings(**one_rate, distillation=0.0), "nothing was pre-trained"
+    assert settings_of(one_rate | {"pretrain_epochs": 1}).pretrain_learning_rate == 0.2, "it was for both"
+    later = one_rate | {"pretrain_epochs": 1, "pretrain_learning_rate": 0.3}
+    assert settings_of(later).pretrain_learning_rate == 0.3
 
 
 @pytest.mark.parametrize("change", [{"loss": "mse"}, {"metric": "mean IoU"}, {"dataset": None}])
