@@ -72,10 +72,10 @@ is worth, and what the training on the way to it; only where it is asked for.
 
 LARGER_RATE = 0.15
 AT_LARGER_RATE = f" at a rate of {LARGER_RATE}"
-_AT_LARGER_RATE = tuple(kind + AT_LARGER_RATE for kind in KINDS if kind != START)
+_KINDS_AT_LARGER_RATE = tuple(kind + AT_LARGER_RATE for kind in KINDS if kind != START)
 """The same, but that its last training begins at a larger learning rate; only where it is asked for."""
 
-TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE, *CUT_AT_ONCE, *_AT_LARGER_RATE)
+TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE, *CUT_AT_ONCE, *_KINDS_AT_LARGER_RATE)
 """What shows what a part of the method is worth, or might be."""
 
 _MULTIPLIERS = (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER)
@@ -93,7 +93,7 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
         doubled: whether one row of each kind is trained twice as long besides.
     """
     cells, middle = [], percents[len(percents) // 2]
-    for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE, CUT_AT_ONCE, _AT_LARGER_RATE):
+    for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE, CUT_AT_ONCE, _KINDS_AT_LARGER_RATE):
         at = [WHOLE] if START in of_round else percents
         cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
     cells += [Cell(seed, WHOLE, kind) for kind in MULTIPLIERS for seed in seeds if kind in kinds]
