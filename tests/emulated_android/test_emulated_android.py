@@ -51,6 +51,17 @@ def _connected(adb: AdbServer, **options: Any) -> Iterator[EmulatedDevice]:
         adb.run("disconnect", phone.serial)
 
 
+def _reconnect(adb: AdbServer, device: EmulatedDevice) -> None:
+    """Connects anew, and sees that it holds: on a busy machine the server once lost a phone that had just come back."""
+    adb.run("disconnect", device.serial, check=False)
+
+    def is_connected() -> bool:
+        adb.connect(device.serial)
+        return adb.state(device.serial) == "device"
+
+    assert soon(is_connected)
+
+
 def _shell(adb: AdbServer, device: EmulatedDevice, command: str, timeout: float = 20) -> tuple[int, str, str]:
     done = adb.run("-s", device.serial, "shell", command, check=False, timeout=timeout)
     return done.returncode, done.stdout, done.stderr
@@ -204,8 +215,7 @@ def test_tool_that_a_shell_has_started_outlives_adb_shell_until_it_is_killed(adb
     time.sleep(0.1)
     assert device.runs[0].end is None
     device.come_back()
-    adb.run("disconnect", device.serial)
-    adb.connect(device.serial)
+    _reconnect(adb, device)
     assert _shell(adb, device, "ls /data/local/tmp/shell-ended")[0] != 0
     assert _shell(adb, device, "kill -9 $(cat /data/local/tmp/pid)") == (0, "", "")
     _wait_for_end(device)
@@ -361,8 +371,7 @@ def test_vanishes_in_a_run_and_comes_back(adb, device, tmp_path):
     _wait_for(adb, device, "offline")
     time.sleep(0.3)
     assert device.runs[0].exit_status == 137
-    adb.run("disconnect", device.serial)
-    adb.connect(device.serial)
+    _reconnect(adb, device)
     assert _shell(adb, device, "echo back")[1] == "back\n"
     assert device.connections >= 2
 
@@ -373,8 +382,7 @@ def test_vanishes_in_a_push_and_between_runs(adb, device, tmp_path):
     assert _push(adb, device, tmp_path / "file", bytes(1_000_000), "/data/local/tmp/file")[0] == 1
     assert len(device.pushes) == 2
     device.come_back()
-    adb.run("disconnect", device.serial)
-    adb.connect(device.serial)
+    _reconnect(adb, device)
     device.vanish_after_run(2)
     loop = f"for i in 1 2 3; do {_TOOL} --graph=/data/local/tmp/bench/m.tflite {_FAST}; done"
     assert "all done" not in _shell(adb, device, f"{loop}; echo all done")[1]
