@@ -65,6 +65,9 @@ SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
 }
 """NetAdapt with other settings of its search, or the same once more; trained only where it is asked for."""
 
+REGULARISED_AGAIN = "MorphNet-style regularised again"
+"""The same once more: what its costs are taken from, and when it meets a budget, is measured; likewise."""
+
 CUT_AT_ONCE: Mapping[str, str] = {f"{kind} cut at once": kind for kind in (NETADAPT, REGULARISED)}
 """The shape that another row found, cut from the starting network by L2 norm, as uniform shrinking is: what the shape
 is worth, and what the training on the way to it; only where it is asked for.
@@ -75,7 +78,7 @@ AT_LARGER_RATE = f" at a rate of {LARGER_RATE}"
 _KINDS_AT_LARGER_RATE = tuple(kind + AT_LARGER_RATE for kind in KINDS if kind != START)
 """The same, but that its last training begins at a larger learning rate; only where it is asked for."""
 
-TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE, *CUT_AT_ONCE, *_KINDS_AT_LARGER_RATE)
+TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE, REGULARISED_AGAIN, *CUT_AT_ONCE, *_KINDS_AT_LARGER_RATE)
 """What shows what a part of the method is worth, or might be."""
 
 _MULTIPLIERS = (MULTIPLIER_WHOLE, MULTIPLIER_TAUGHT, MULTIPLIER)
@@ -93,7 +96,14 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
         doubled: whether one row of each kind is trained twice as long besides.
     """
     cells, middle = [], percents[len(percents) // 2]
-    for of_round in (*_ROUNDS, (UNTAUGHT,), SEARCHED_OTHERWISE, CUT_AT_ONCE, _KINDS_AT_LARGER_RATE):
+    for of_round in (
+        *_ROUNDS,
+        (UNTAUGHT,),
+        SEARCHED_OTHERWISE,
+        (REGULARISED_AGAIN,),
+        CUT_AT_ONCE,
+        _KINDS_AT_LARGER_RATE,
+    ):
         at = [WHOLE] if START in of_round else percents
         cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
     cells += [Cell(seed, WHOLE, kind) for kind in MULTIPLIERS for seed in seeds if kind in kinds]

@@ -39,7 +39,7 @@ def regularised(
     """What the regulariser made of the starting network when it met a budget.
 
     Args:
-        folder: where the networks are kept.
+        folder: where the networks are kept; made where it is not there.
         start: the pre-trained network.
         datasets: what to learn from.
         settings: of the comparison, with the seed.
@@ -48,6 +48,7 @@ def regularised(
         percents: all budgets, the largest first.
         percent: one of them.
     """
+    folder.mkdir(exist_ok=True)
     about, clock = folder / "regularised.json", folder / "regularised.minutes"
     if not about.exists():
         widths = find_channels(start).widths

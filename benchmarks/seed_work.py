@@ -75,6 +75,7 @@ class SeedWork:
             kinds.NETADAPT: partial(self._fine_tuned, self._by_latency),
             kinds.BY_MACS: partial(self._fine_tuned, self._by_macs),
             kinds.REGULARISED: partial(self._fine_tuned, self._regularised),
+            kinds.REGULARISED_AGAIN: partial(self._fine_tuned, partial(self._regularised, again=True)),
             kinds.UNIFORM: partial(self._fine_tuned, self._uniform),
             kinds.UNTAUGHT: partial(self._fine_tuned, self._by_latency, is_taught=False),
             kinds.MULTIPLIER: partial(self._multiplier, whole=False),
@@ -157,10 +158,10 @@ class SeedWork:
     def _by_macs(self, percent: int) -> Found:
         return self._searches().by_macs(percent)
 
-    def _regularised(self, percent: int) -> Found:
+    def _regularised(self, percent: int, again: bool = False) -> Found:
         self._shapes.check_machine()
         return regularised(
-            self._scratch,
+            self._scratch / "again" if again else self._scratch,
             self._start(),
             self._datasets,
             self._settings,
