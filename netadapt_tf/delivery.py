@@ -12,7 +12,7 @@ from netadapt_tf.networks.files import save_network
 from netadapt_tf.networks.narrowing import fresh_copy
 from netadapt_tf.reporting.summary import Delivered, summarise
 from netadapt_tf.resources.budget import Budget
-from netadapt_tf.resources.resource import LatencyResource
+from netadapt_tf.resources.resource import LatencyResource, Measurement
 from netadapt_tf.resources.surprise import settled
 from netadapt_tf.search.iterate import Iterate
 from netadapt_tf.start import Costs, Start
@@ -106,18 +106,20 @@ def delivery(work: Work, start: Start, costs: Costs, found: Iterate, adapted: tf
     work.into.reopen()
     work.into.write_bytes("adapted.tflite", tflite)
     widths = found.channels.widths
-    believed = {
-        budget.target: found.costs[budget.name].value / found.costs[budget.name].start
+    searched = {
+        budget.target: found.costs[budget.name]
         for budget in work.problem.budgets
         if budget.target and budget.name in found.costs
     }
+
+    def verdict_on(target: Target, latency: LatencyResource) -> Measurement:
+        verdict = partial(latency.verdict, start.tflite, tflite, widths)
+        cost = searched.get(target)
+        believed, usual = (cost.value / cost.start, cost.start) if cost else (None, None)
+        return settled(verdict, believed, usual, f"latency@{target}")
+
     with work.clock("measure"):
-        measured = {
-            target: settled(
-                partial(latency.verdict, start.tflite, tflite, widths), believed.get(target), f"latency@{target}"
-            )
-            for target, latency in costs.latency.items()
-        }
+        measured = {target: verdict_on(target, latency) for target, latency in costs.latency.items()}
         own = {name: resource.verdict(start.tflite, tflite, widths) for name, resource in costs.own.items()}
     before = Delivered(
         start.network.count_params(),

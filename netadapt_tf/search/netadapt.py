@@ -177,7 +177,7 @@ class Search:
         def measured(goal: Goal) -> Measurement:
             start = current.costs[goal.name].start
             expected_ratio = predicted[goal.name] / start
-            return relative_to(start, settled(partial(goal.resource.measure, widths), expected_ratio, goal.name))
+            return relative_to(start, settled(partial(goal.resource.measure, widths), expected_ratio, start, goal.name))
 
         with self._clock("measure"):
             return {goal.name: measured(goal) for goal in self._goals}

@@ -9,6 +9,7 @@ import pytest
 import tf_keras
 
 from netadapt_tf.networks.tracing import find_channels
+from netadapt_tf.resources import surprise
 from netadapt_tf.resources.counted import Counted
 from netadapt_tf.resources.resource import Measurement
 from netadapt_tf.search.filter_choice import CRITERIA, l2_norms, random_scores, strongest
@@ -215,6 +216,30 @@ def test_a_measurement_that_was_disturbed_changes_nothing(tmp_path, data, at):
     _, run = search(tmp_path / "disturbed", data, disturbed)
     assert disturbed.left <= -1, "it was not measured again"
     assert story(run) == story(undisturbed)
+
+
+class Slowed(Counted):
+    """The first network is measured on a device that is slow: by less than a surprise, beyond what the start bears."""
+
+    def __init__(self) -> None:
+        super().__init__("units", cost, START_WIDTHS)
+        self.measured = 0
+
+    def measure(self, widths) -> Measurement:
+        self.measured += 1
+        truth = super().measure(widths)
+        return Measurement(truth.start * 1.2, truth.value * 1.2 * 1.04) if self.measured == 1 else truth
+
+
+def test_what_was_measured_on_a_slow_device_is_not_believed(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(surprise, "_PAUSES_S", (0.0, 0.0))
+    slowed, quiet = Slowed(), Slowed()
+    quiet.measured = 1
+    (_, run), (_, undisturbed) = search(tmp_path / "slowed", data, slowed), search(tmp_path / "quiet", data, quiet)
+    assert slowed.measured == quiet.measured
+    assert [r["measured"] for r in run.journal.events("iteration")] == [
+        r["measured"] for r in undisturbed.journal.events("iteration")
+    ]
 
 
 def test_the_log_has_large_amounts_in_full_and_counts_what_is_left(tmp_path, data, caplog):
