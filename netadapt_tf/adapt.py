@@ -171,7 +171,8 @@ _LONG_TERM_EPOCHS = flags.DEFINE_integer(
 _LONG_TERM_LEARNING_RATE = flags.DEFINE_float(
     "long_term_learning_rate",
     _DEFAULTS.long_term_learning_rate,
-    "Of the last stage, at its first step; falls along a cosine. ImageNet: 0.01 to 0.05.",
+    "Of the last stage, at its first step; falls along a cosine. ImageNet: 0.01 to 0.05. A larger one forgets more of "
+    "what a starting network knows beyond these images.",
     lower_bound=0.0,
 )
 _DISTILLATION = flags.DEFINE_float(
