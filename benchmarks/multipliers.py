@@ -88,8 +88,8 @@ class Shapes:
     def check_machine(self) -> None:
         """Sees that the fastest network takes what it took where the folder's latencies come from; it does so once.
 
-        Rows that are chosen by latency on machines that differ are not within the same budgets. A machine that is disturbed
-        is looked at again, twice, after pauses.
+        Rows that are chosen by latency on machines that differ are not within the same budgets. A machine that seems
+        another is looked at again, twice, after pauses: it may have been disturbed.
 
         Raises:
             UserError: it does not.
