@@ -1,4 +1,5 @@
 import json
+from typing import Self
 
 import pytest
 
@@ -6,8 +7,11 @@ from benchmarks import multipliers
 from benchmarks.comparison_points import LATENCIES, Timed, write_latencies
 from benchmarks.comparison_problem import Problem
 from benchmarks.multipliers import Shapes
+from netadapt_tf.resources import surprise
 from netadapt_tf.settings import Settings
 from tflite_bench.errors import UserError
+from tflite_bench.target import Target
+from tflite_bench.timing import Comparison, Pair
 
 PROBLEM = Problem("mobilenet_v1", 0.25, 64, "fashion_mnist", 5000, 1000, "host/cpu:1", (70, 35), 1, Settings())
 WIDE, NARROW = {"conv1": 8}, {"conv1": 4}
@@ -60,3 +64,29 @@ def test_any_machine_may_begin(tmp_path, monkeypatch):
     shapes, measured = shapes_here(tmp_path, monkeypatch, 0.44)
     shapes.check_machine()
     assert not measured
+
+
+class BusyMeter:
+    """Every second comparison is disturbed: all takes longer, the second network most."""
+
+    def __init__(self, _: Target) -> None:
+        self.asked = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def compare(self, _: Pair) -> Comparison:
+        self.asked += 1
+        first_ms, second_ms = (1.2, 0.9) if self.asked % 2 == 0 else (1.0, 0.5)
+        return Comparison(first_ms, second_ms, second_ms / first_ms, 0.01, 7, 7)
+
+
+def test_what_was_disturbed_is_timed_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(multipliers, "HostMeter", BusyMeter)
+    monkeypatch.setattr(surprise, "_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(Shapes, "timed", lambda *_: b"")
+    shapes = [json.dumps(WIDE), json.dumps(NARROW)]
+    assert Shapes(PROBLEM, 10, tmp_path).latencies(shapes, 3) == {shape: Timed(0.5, 0.0) for shape in shapes}
