@@ -36,7 +36,7 @@ Only where --rows names it:
                                    four times as many iterations, 3 steps for each proposal, one such epoch
   netadapt with mid-term fine-tunes by hold-out loss
                                    iterations and proposals as in netadapt, and five such epochs
-  MorphNet-style regularised again the same, with a --table of its own: its costs are measured, too
+  MorphNet-style regularised again MorphNet-style once more; with a --table of its own its costs are measured anew
   netadapt by best ratio, netadapt by Taylor, netadapt of 40 steps, netadapt of small steps
                                    netadapt with other settings of its search
   netadapt cut at once, MorphNet-style cut at once

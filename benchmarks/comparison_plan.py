@@ -96,14 +96,7 @@ def plan(seeds: Sequence[int], percents: Sequence[int], kinds: Sequence[str], do
         doubled: whether one row of each kind is trained twice as long besides.
     """
     cells, middle = [], percents[len(percents) // 2]
-    for of_round in (
-        *_ROUNDS,
-        (UNTAUGHT,),
-        SEARCHED_OTHERWISE,
-        (REGULARISED_AGAIN,),
-        CUT_AT_ONCE,
-        _KINDS_AT_LARGER_RATE,
-    ):
+    for of_round in (*_ROUNDS, (UNTAUGHT, REGULARISED_AGAIN), SEARCHED_OTHERWISE, CUT_AT_ONCE, _KINDS_AT_LARGER_RATE):
         at = [WHOLE] if START in of_round else percents
         cells += [Cell(seed, percent, kind) for seed in seeds for kind in of_round for percent in at if kind in kinds]
     cells += [Cell(seed, WHOLE, kind) for kind in MULTIPLIERS for seed in seeds if kind in kinds]

@@ -24,7 +24,9 @@ _RUN_DIRS = flags.DEFINE_multi_string(
 )
 _RATES = flags.DEFINE_list("rates", ["0.05", "0.15"], "Learning rates; the others are compared with the first.")
 _SEEDS = flags.DEFINE_list("seeds", ["1", "2", "3"], "Of the order of images.")
-_TEST_DATASET = flags.DEFINE_string("test_dataset", None, "Whose test split; by default that of a run's data set.")
+_TEST_DATASET = flags.DEFINE_string(
+    "test_dataset", None, "Whose test split; by default that of a run's data set. A folder of rows is for one."
+)
 _THREADS = flags.DEFINE_integer("threads", 1, "Training threads of one operation.", 1, 1024)
 
 
