@@ -41,8 +41,10 @@ Only where --rows names it:
                                    netadapt with other settings of its search
   netadapt cut at once, MorphNet-style cut at once
                                    their shapes, but cut from the starting network by L2 norm, as uniform shrinking is
-  ... at a rate of 0.15            any row but start, its last training from that learning rate on; as many steps as
-                                   netadapt's are those of netadapt at a rate of 0.15 then
+  ... at a rate of 0.15            any row of each seed but start, its last training from that learning rate on; as many
+                                   steps as netadapt's are those of netadapt at a rate of 0.15 then; and:
+  netadapt of small steps with mid-term fine-tunes at a rate of 0.15
+  netadapt of a last stage twice as long at a rate of 0.15
 
 At the end all networks are built anew from their widths and timed, each in turn with the starting network; the latency
 column comes only from there. Accuracy is that of the `.tflite` on the whole test set; intervals are a bootstrap over

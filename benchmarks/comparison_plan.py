@@ -36,11 +36,12 @@ _SMALL = {"initial_reduction": 0.025, "reduction_decay": 0.98}
 _SMALL_BY_LOSS = {**_BY_LOSS, **_SMALL, "short_term_steps": 10}
 
 SEARCHED_AGAIN = "netadapt searched again"
+OF_SMALL_STEPS_MID_TERM = "netadapt of small steps with mid-term fine-tunes"
 SEARCHED_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     SEARCHED_AGAIN: {},
     "netadapt by hold-out loss": _BY_LOSS,
     "netadapt of small steps by hold-out loss": _SMALL_BY_LOSS,
-    "netadapt of small steps with mid-term fine-tunes": {
+    OF_SMALL_STEPS_MID_TERM: {
         **_SMALL_BY_LOSS,
         "mid_term_epochs": 3,
         "mid_term_learning_rate": 0.04,
@@ -75,7 +76,12 @@ is worth, and what the training on the way to it; only where it is asked for.
 
 LARGER_RATE = 0.15
 AT_LARGER_RATE = f" at a rate of {LARGER_RATE}"
-_KINDS_AT_LARGER_RATE = tuple(kind + AT_LARGER_RATE for kind in KINDS if kind != START)
+LONGER = "netadapt of a last stage twice as long"
+"""At the larger rate alone: as many steps in all as others take that train more on the way."""
+
+_KINDS_AT_LARGER_RATE = tuple(
+    kind + AT_LARGER_RATE for kind in (*KINDS, OF_SMALL_STEPS_MID_TERM, LONGER) if kind != START
+)
 """The same, but that its last training begins at a larger learning rate; only where it is asked for."""
 
 TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE, REGULARISED_AGAIN, *CUT_AT_ONCE, *_KINDS_AT_LARGER_RATE)

@@ -69,10 +69,11 @@ class SeedWork:
 
     def row(self, cell: Cell) -> ComparedRow:
         """Trains and tests one row's network."""
-        times = 2 if cell.kind.endswith(DOUBLED) else 1
+        kind = cell.kind.removesuffix(DOUBLED).removesuffix(AT_LARGER_RATE)
+        times = 2 if cell.kind.endswith(DOUBLED) or kind == kinds.LONGER else 1
         trainings: dict[str, Callable[[Cell, int], ComparedRow]] = {
             kinds.START: self._started,
-            kinds.NETADAPT: partial(self._fine_tuned, self._by_latency),
+            **dict.fromkeys((kinds.NETADAPT, kinds.LONGER), partial(self._fine_tuned, self._by_latency)),
             kinds.BY_MACS: partial(self._fine_tuned, self._by_macs),
             kinds.REGULARISED: partial(self._fine_tuned, self._regularised),
             kinds.REGULARISED_AGAIN: partial(self._fine_tuned, partial(self._regularised, again=True)),
@@ -92,7 +93,7 @@ class SeedWork:
                 for kind, finder in kinds.CUT_AT_ONCE.items()
             },
         }
-        return trainings[cell.kind.removesuffix(DOUBLED).removesuffix(AT_LARGER_RATE)](cell, times)
+        return trainings[kind](cell, times)
 
     def _started(self, cell: Cell, times: int) -> ComparedRow:
         if times == 1:

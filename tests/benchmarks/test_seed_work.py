@@ -11,7 +11,9 @@ from benchmarks.comparison_plan import (
     AT_LARGER_RATE,
     DOUBLED,
     LARGER_RATE,
+    LONGER,
     MULTIPLIER,
+    NETADAPT,
     REGULARISED,
     REGULARISED_AGAIN,
     START,
@@ -21,6 +23,12 @@ from benchmarks.comparison_searches import Found
 from benchmarks.multipliers import Shapes
 from netadapt_tf.networks.tracing import find_channels
 from netadapt_tf.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_converted(monkeypatch):
+    monkeypatch.setattr(seed_work, "convert", lambda network: network)
+    monkeypatch.setattr(seed_work.runtime, "outputs", lambda _, images: np.zeros((len(images), 10)))
 
 
 def small_work(folder: Path) -> seed_work.SeedWork:
@@ -58,10 +66,29 @@ def test_the_start_learns_at_its_own_rate_and_all_else_at_that_of_the_last_stage
         rates.append(given[5])
 
     monkeypatch.setattr(seed_work, "train", train)
-    monkeypatch.setattr(seed_work, "convert", lambda network: network)
-    monkeypatch.setattr(seed_work.runtime, "outputs", lambda _, images: np.zeros((len(images), 10)))
     small_work(tmp_path).row(Cell(3, 100, kind))
     assert rates == [rate]
+
+
+def test_a_last_stage_twice_as_long_is_that_of_the_same_search(tmp_path, monkeypatch):
+    stages, searched = [], []
+
+    def train(*given: Any, **_: Any) -> None:
+        stages.append(given[4])
+
+    def by_latency(work: seed_work.SeedWork, percent: int) -> Found:
+        searched.append(percent)
+        start = work._start()
+        return Found(start, find_channels(start).widths, 0, 0.0)
+
+    monkeypatch.setattr(seed_work, "train", train)
+    monkeypatch.setattr(seed_work.SeedWork, "_by_latency", by_latency)
+    work = small_work(tmp_path)
+    work.row(Cell(3, 95, NETADAPT + AT_LARGER_RATE))
+    work.row(Cell(3, 95, LONGER + AT_LARGER_RATE))
+    assert searched == [95, 95]
+    _start, usual, longer = stages
+    assert longer == 2 * usual
 
 
 def test_a_regulariser_that_runs_again_keeps_its_networks_apart(tmp_path, monkeypatch):
@@ -73,8 +100,6 @@ def test_a_regulariser_that_runs_again_keeps_its_networks_apart(tmp_path, monkey
 
     monkeypatch.setattr(seed_work, "regularised", regularised)
     monkeypatch.setattr(seed_work, "train", lambda *_, **__: None)
-    monkeypatch.setattr(seed_work, "convert", lambda network: network)
-    monkeypatch.setattr(seed_work.runtime, "outputs", lambda _, images: np.zeros((len(images), 10)))
     work = small_work(tmp_path)
     for kind in (REGULARISED, REGULARISED_AGAIN):
         work.row(Cell(3, 95, kind))
