@@ -56,7 +56,7 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks.comparison_plan import AT_LARGER_RATE, KINDS, NETADAPT, TRIED
+from benchmarks.comparison_plan import AGAINST, KINDS, TRIED
 from benchmarks.configuration import UNNAMED
 from netadapt_tf.networks.by_name import NETWORKS
 from netadapt_tf.settings import Settings
@@ -78,9 +78,7 @@ _LONG_TERM_EPOCHS = flags.DEFINE_integer("long_term_epochs", 40, "Epochs of the 
 _SHORT_TERM_STEPS = flags.DEFINE_integer("short_term_steps", 20, "Steps of each proposal.")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Of everything.")
 _ROWS = flags.DEFINE_list("rows", list(KINDS), "Kinds of rows to train now.")
-_AGAINST = flags.DEFINE_enum(
-    "against", NETADAPT, [NETADAPT, NETADAPT + AT_LARGER_RATE], "Which of NetAdapt's rows the others are compared with."
-)
+_AGAINST = flags.DEFINE_enum("against", AGAINST[0], AGAINST, "Which of NetAdapt's rows the others are compared with.")
 _DOUBLED = flags.DEFINE_bool("doubled", True, "Train the doubled rows, too.")
 _TABLE = flags.DEFINE_string("table", None, "File of the latency table; by default one in the user's cache folder.")
 _THREADS = flags.DEFINE_integer("threads", 1, "Training threads of one operation.", 1, 1024)

@@ -84,6 +84,9 @@ _KINDS_AT_LARGER_RATE = tuple(
 )
 """The same, but that its last training begins at a larger learning rate; only where it is asked for."""
 
+AGAINST = (NETADAPT, NETADAPT + AT_LARGER_RATE, OF_SMALL_STEPS_MID_TERM + AT_LARGER_RATE)
+"""Which of NetAdapt's rows all others may be compared with."""
+
 TRIED = (UNTAUGHT, *SEARCHED_OTHERWISE, REGULARISED_AGAIN, *CUT_AT_ONCE, *_KINDS_AT_LARGER_RATE)
 """What shows what a part of the method is worth, or might be."""
 
